@@ -1,0 +1,74 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format environments copier initial-migration bench docs clean
+
+HOUSE := {{cookiecutter.project_slug}}
+BUILD := $(CURDIR)/build
+TOOLS := $(BUILD)/tools/bin
+PORT := 8000
+
+# uv is used when it is installed, and else fetched into build/.
+export PATH := $(BUILD)/uv/bin:$(PATH)
+# No cache may lie in the template's tree: cookiecutter renders whatever is there.
+export UV_PROJECT_ENVIRONMENT := $(BUILD)/tools
+export PYTHONPYCACHEPREFIX := $(BUILD)/pycache
+export PYTHONDONTWRITEBYTECODE :=
+export RUFF_CACHE_DIR := $(BUILD)/ruff
+export VIRTUAL_ENV :=
+
+help:  ## Show this list
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+demo: build/tools  ## Make a service and run it: make demo ANSWERS="database=mysql" PORT=8000
+	rm -rf build/demo
+	$(TOOLS)/cookiecutter . --no-input --output-dir build project_name=Demo $(ANSWERS)
+	cd build/demo && env -u UV_PROJECT_ENVIRONMENT -u PYTHONPYCACHEPREFIX uv run app dev --port $(PORT)
+
+test: environments  ## Run all tests (TEST_POSTGRES_URL, TEST_MYSQL_URL name servers; REQUIRE_SERVERS=1 insists)
+	@# Not in pytest's own folder, which the suites of the generated projects close to other users,
+	@# such as the one that an embedded PostgreSQL runs as when root tests.
+	@folder=$$(mktemp -d) && { $(TOOLS)/pytest -n 2 --dist loadgroup --basetemp=$$folder/t $(PYTEST); status=$$?; rm -rf $$folder; exit $$status; }
+
+check: environments  ## Check the template in seconds: style, types, guards, generated files
+	$(TOOLS)/ruff check .
+	$(TOOLS)/ruff format --check .
+	$(TOOLS)/basedpyright
+	$(TOOLS)/pytest -q -n 2 tests/test_in_place.py
+
+format: environments  ## Format, and write the generated files
+	$(TOOLS)/ruff check --fix .
+	$(TOOLS)/ruff format .
+	cd "$(HOUSE)" && $(BUILD)/house/bin/ruff check --fix . && $(BUILD)/house/bin/ruff format .
+	$(MAKE) copier initial-migration
+
+copier: environments  ## Write copier.yml from cookiecutter.json
+	$(TOOLS)/python tools/write_copier.py
+
+initial-migration: environments  ## Write the template's first migration from its models
+	PATH="$(BUILD)/house/bin:$(PATH)" $(BUILD)/house/bin/python tools/write_initial_migration.py
+
+bench: environments  ## Measure: how long failed logins take for known and unknown addresses
+	$(TOOLS)/python benchmarks/login_timing.py
+
+docs: environments  ## Build the documentation into site/
+	uv run --group docs zensical build
+
+environments: build/tools build/house
+
+# The tools of this repository.
+build/tools: pyproject.toml | build/uv
+	uv sync
+	@touch $@
+
+# What the template's own tree needs to run as it stands, unrendered.
+build/house: $(HOUSE)/pyproject.toml | build/uv
+	uv venv --clear $@
+	cd "$(HOUSE)" && VIRTUAL_ENV=$(BUILD)/house uv pip install --editable . --group dev
+	@touch $@
+
+build/uv:
+	@mkdir -p build
+	@command -v uv >/dev/null || { python3 -m venv build/uv && build/uv/bin/pip install --quiet uv; }
+	@mkdir -p build/uv
+
+clean:  ## Remove everything that was built
+	rm -rf build site

@@ -1,0 +1,84 @@
+"""Delete what the answers leave out (`_prune` in `cookiecutter.json`), and note where the project came from."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+answers = json.loads(r"""{{ cookiecutter | tojson }}""")
+PROJECT = Path.cwd()
+ANSWERS_FILE = PROJECT / ".copier-answers.yml"
+
+
+def prune() -> None:
+    """Delete the paths whose condition the answers do not meet."""
+    for rule in answers["_prune"]:
+        if any(answers[option] != wanted for option, wanted in rule["keep_when"].items()):
+            for name in rule["paths"]:
+                path = PROJECT / name
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def template_folder() -> Path:
+    """The template on this disk; a relative path is relative to where the user stood."""
+    given = answers.get("_repo_dir") or answers["_template"]
+    candidates = [Path(place) / given for place in (os.environ.get("PWD", ""), PROJECT.parent)]
+    found = [path for path in candidates if (path / "cookiecutter.json").is_file()]
+    return (found or candidates)[0].resolve()
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """What git answers in `folder`; nothing when it cannot."""
+    try:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def commit(folder: Path) -> str:
+    """The template's version; nothing when `folder` is not the top of a repository."""
+    top = git(folder, "rev-parse", "--show-toplevel")
+    if not top or Path(top).resolve() != folder.resolve():
+        return ""
+    return git(folder, "describe", "--tags", "--always")
+
+
+def source(folder: Path) -> str:
+    """Where updates come from: the address the user gave, or the folder."""
+    given = answers["_template"]
+    if given.startswith("bb:"):
+        return f"git+https://bitbucket.org/{given.removeprefix('bb:')}.git"
+    return given if "://" in given or given.startswith(("gh:", "gl:", "git@")) else str(folder)
+
+
+def note_origin() -> str:
+    """Complete `.copier-answers.yml`, which `copier update` reads; returns the version."""
+    folder = template_folder()
+    version = commit(folder)
+    lines = ANSWERS_FILE.read_text(encoding="utf-8").splitlines(keepends=True)
+    filled = [
+        line.replace('"@commit@"', json.dumps(version)).replace(
+            '"@src@"', json.dumps(source(folder))
+        )
+        for line in lines
+        if version or '"@commit@"' not in line
+    ]
+    ANSWERS_FILE.write_text("".join(filled), encoding="utf-8", newline="\n")
+    return version
+
+
+def main() -> None:
+    """Finish the project and say what comes next."""
+    prune()
+    version = note_origin()
+    print(answers["__summary"])
+    if not version:
+        print(
+            "The template has no git history here, so updates need one more step: write the commit that\n"
+            "you used as `_commit: <commit>` into .copier-answers.yml.\n"
+        )
+
+
+main()

@@ -1,0 +1,42 @@
+"""Fixtures: the template as a user would clone it, and the services it makes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.template import Answers, bake_with_cookiecutter, export, run
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the template, with one commit; do not change it."""
+    return export(tmp_path_factory.mktemp("template"))
+
+
+@pytest.fixture
+def own_template(tmp_path: Path) -> Path:
+    """A clone of the template that the test may change."""
+    folder = tmp_path / "template"
+    folder.mkdir()
+    return export(folder)
+
+
+Installed = Callable[[Answers], Path]
+
+
+@pytest.fixture(scope="session")
+def installed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """Bake these answers once, with their dependencies installed; do not change the project."""
+    made: dict[tuple[tuple[str, Any], ...], Path] = {}
+
+    def bake(answers: Answers) -> Path:
+        key = tuple(sorted(answers.items()))
+        if key not in made:
+            project = bake_with_cookiecutter(template, tmp_path_factory.mktemp("bake"), answers)
+            run("uv", "sync", "--quiet", cwd=project)
+            made[key] = project
+        return made[key]
+
+    return bake

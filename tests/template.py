@@ -1,0 +1,172 @@
+"""How tests bake the template, with either engine, and run what came out."""
+
+import itertools
+import json
+import os
+import shutil
+import subprocess
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from cookiecutter.main import cookiecutter
+from copier import run_copy
+
+ROOT = Path(__file__).parent.parent
+HOUSE = ROOT / "{{cookiecutter.project_slug}}"
+TOOLS = ROOT / "build" / "tools" / "bin"
+SOURCE: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
+ANSWERS_FILE = ".copier-answers.yml"
+
+Answers = Mapping[str, Any]
+
+
+def options() -> dict[str, list[Any]]:
+    """Each option that changes what is generated, with its values."""
+    found: dict[str, list[Any]] = {}
+    for name, default in SOURCE.items():
+        if name.startswith("_"):
+            continue
+        if isinstance(default, bool):
+            found[name] = [True, False]
+        elif isinstance(default, list):
+            found[name] = default
+    return found
+
+
+def combinations() -> list[dict[str, Any]]:
+    """Every combination of the options."""
+    named = options()
+    return [dict(zip(named, values, strict=True)) for values in itertools.product(*named.values())]
+
+
+def identity(answers: Answers) -> str:
+    """A readable name of a combination, for pytest."""
+    return "-".join(
+        name if value is True else f"no_{name}" if value is False else str(value)
+        for name, value in answers.items()
+    )
+
+
+COMBINATIONS = [
+    pytest.param(answers, id=identity(answers), marks=pytest.mark.xdist_group(identity(answers)))
+    for answers in combinations()
+]
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a user's shell has; none of what this run sets for itself."""
+    ours = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPYCACHEPREFIX", "RUFF_CACHE_DIR"}
+    ours |= {"PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "DATA_DIR"}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ours and not name.startswith(("PYTEST_", "TEST_", "DATABASE_"))
+    }
+    return kept | {"UV_PYTHON_DOWNLOADS": "never"} | more
+
+
+def run(*command: str | Path, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Run a command, and show everything it said when it fails."""
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment(**environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git as somebody."""
+    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    return run("git", *who, *arguments, cwd=folder).stdout.strip()
+
+
+def commit_all(folder: Path, message: str) -> str:
+    """Commit everything; the repository is made when there is none."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", message)
+    return git(folder, "rev-parse", "HEAD")
+
+
+def export(target: Path) -> Path:
+    """The template as a commit of this work tree would be, without caches and builds."""
+    listed = run("git", "ls-files", "-z", "-co", "--exclude-standard", cwd=ROOT).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (target / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target / name)
+    commit_all(target, "The template as it is")
+    return target
+
+
+def bake_with_cookiecutter(template: Path, output: Path, answers: Answers) -> Path:
+    """The project, in a folder of its slug below `output`."""
+    return Path(
+        cookiecutter(
+            str(template),
+            no_input=True,
+            output_dir=str(output),
+            extra_context=dict(answers),
+            default_config=True,
+        )
+    )
+
+
+def bake_with_copier(template: Path, target: Path, answers: Answers) -> Path:
+    """The project, in `target`; nothing needs trust."""
+    with warnings.catch_warnings(action="ignore"):  # that the template has no release tags
+        run_copy(
+            str(template),
+            target,
+            data=dict(answers),
+            defaults=True,
+            quiet=True,
+            vcs_ref="HEAD",
+            unsafe=False,
+        )
+    return target
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """Every file that was generated, relative to `folder`."""
+    skipped = {".git", ".venv", ".data", "__pycache__", "uv.lock", ".pytest_cache", ".ruff_cache"}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder)
+        if path.is_file() and not skipped & set(relative.parts):
+            yield relative
+
+
+def tree(folder: Path) -> dict[str, bytes]:
+    """The generated files and their bytes, all but the answers file."""
+    return {
+        path.as_posix(): (folder / path).read_bytes()
+        for path in files(folder)
+        if path.name != ANSWERS_FILE
+    }
+
+
+def recorded(folder: Path) -> dict[str, Any]:
+    """The answers file as data, without where the template lay."""
+    data = yaml.safe_load((folder / ANSWERS_FILE).read_text(encoding="utf-8"))
+    return {name: value for name, value in data.items() if name != "_src_path"}
+
+
+def server(variable: str) -> str:
+    """The URL of a real server; a test without one is skipped, unless servers are required."""
+    url = os.environ.get(variable)
+    if url:
+        return url
+    reason = f"{variable} names no server"
+    if os.environ.get("REQUIRE_SERVERS") == "1":
+        pytest.fail(reason)
+    pytest.skip(reason)

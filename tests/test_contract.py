@@ -1,0 +1,57 @@
+"""A baked service keeps what its OpenAPI document promises, whatever is thrown at it."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.template import Answers, run
+from tests.test_service import free_port, make_admin, running, sign_in, wait_for
+
+Installed = Callable[[Answers], Path]
+
+# Those that judge what a server does with what the document allows. The others ask that what breaks
+# the document is refused with particular statuses, or that any change can be undone.
+CHECKS = [
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_schema_conformance",
+    "response_headers_conformance",
+    "negative_data_rejection",
+    "unsupported_method",
+    "ignored_auth",
+    "missing_required_header",
+]
+
+
+@pytest.mark.parametrize("database", ["postgresql", "mysql"])
+@pytest.mark.xdist_group("contract")
+def test_schemathesis_finds_nothing(installed: Installed, tmp_path: Path, database: str) -> None:
+    project = installed({"database": database, "include_example": True})
+    app = project / ".venv/bin/app"
+    data = {"DATA_DIR": str(tmp_path)}
+    base = f"http://127.0.0.1:{(port := free_port())}"
+    with running(app, "dev", "--port", str(port), cwd=project, log=tmp_path / "log", **data):
+        wait_for(f"{base}/health/ready", 200)
+        make_admin(project, **data)
+        headers = sign_in(base)
+        done = run(
+            project / ".venv/bin/schemathesis",
+            "run",
+            f"{base}/api/v1/openapi.json",
+            "--header",
+            f"Authorization: {headers['Authorization']}",
+            "--checks",
+            ",".join(CHECKS),
+            # They would end the session that the run is signed in with.
+            *("--exclude-path-regex", "/auth/(logout|logout-all|change-password)$"),
+            *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "15")),
+            *("--seed", "1", "--workers", "1", "--no-color"),
+            cwd=tmp_path,
+        )
+        assert re.search(r"\d+ generated", done.stdout), done.stdout
+        assert httpx2.get(f"{base}/health/ready").status_code == 200

@@ -1,0 +1,60 @@
+"""Cookiecutter and Copier make the same project from the same answers."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.template import (
+    COMBINATIONS,
+    Answers,
+    bake_with_cookiecutter,
+    bake_with_copier,
+    git,
+    recorded,
+    tree,
+)
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS)
+def test_the_trees_are_equal(template: Path, tmp_path: Path, answers: Answers) -> None:
+    ours = bake_with_cookiecutter(template, tmp_path / "cookiecutter", answers)
+    theirs = bake_with_copier(template, tmp_path / "copier", answers)
+
+    assert tree(ours) == tree(theirs)
+    assert recorded(ours) == recorded(theirs)
+
+
+def test_the_answers_file_names_the_version(template: Path, tmp_path: Path) -> None:
+    project = bake_with_cookiecutter(template, tmp_path, {})
+
+    assert git(template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
+
+
+def test_no_trace_of_the_generator_is_left(template: Path, tmp_path: Path) -> None:
+    for name, content in tree(bake_with_cookiecutter(template, tmp_path, {})).items():
+        text = content.decode()
+        assert "cookiecutter" not in text.lower(), name
+        assert "{%" not in text, name
+        assert "{{" not in text.replace("${{", ""), name
+
+
+# What names an option; none of it may be left in a project without that option.
+MARKS = {
+    ("database", "postgresql"): ["postgres", "asyncpg", "pgserver"],
+    ("database", "mysql"): ["mysql", "mariadb", "asyncmy"],
+    ("include_example", True): ["product", "sku"],
+}
+
+
+@pytest.mark.parametrize("answers", COMBINATIONS)
+def test_what_was_not_chosen_is_nowhere(template: Path, tmp_path: Path, answers: Answers) -> None:
+    project = bake_with_cookiecutter(template, tmp_path, answers)
+
+    for (option, value), words in MARKS.items():
+        if answers[option] == value:
+            continue
+        for name, content in tree(project).items():
+            for word in words:
+                text = content.decode().lower().replace("production", "")
+                assert word not in text, f"{word} in {name}"
+                assert word not in name, name

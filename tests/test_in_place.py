@@ -1,0 +1,116 @@
+"""The template's own tree is a running program before it is rendered."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.template import HOUSE, ROOT, SOURCE, files, run
+
+BIN = ROOT / "build" / "house" / "bin"
+GUARD = re.compile(r"^\s*# \{%", re.MULTILINE)
+
+# The only files whose content depends on options.
+GUARDED = {
+    ".copier-answers.yml",
+    ".env.example",
+    ".github/workflows/ci.yml",
+    "README.md",
+    "app/core/db/dialects/__init__.py",
+    "app/installed.py",
+    "compose.yaml",
+    "migrations/versions/0001_initial.py",
+    "pyproject.toml",
+}
+
+
+ELSEWHERE = {  # what a tool caches must not lie in the tree
+    "DATA_DIR": str(ROOT / "build" / "data"),
+    "PATH": f"{BIN}:/usr/bin:/bin",
+    "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
+    "RUFF_CACHE_DIR": str(ROOT / "build" / "ruff"),
+}
+
+
+def in_house(*command: str) -> None:
+    """Run a tool on the unrendered tree."""
+    run(BIN / command[0], *command[1:], cwd=HOUSE, **ELSEWHERE)
+
+
+def test_style_and_format() -> None:
+    in_house("ruff", "check", ".")
+    in_house("ruff", "format", "--check", ".")
+
+
+def test_types() -> None:
+    in_house("basedpyright")
+
+
+def test_its_own_tests_and_migrations_pass() -> None:
+    in_house("pytest", "-q", "-p", "no:cacheprovider")
+
+
+def test_every_python_file_parses() -> None:
+    for path in files(HOUSE):
+        if path.suffix == ".py":
+            ast.parse((HOUSE / path).read_text(encoding="utf-8"), filename=str(path))
+
+
+def test_conditions_stand_only_where_they_may() -> None:
+    guarded = {
+        path.as_posix()
+        for path in files(HOUSE)
+        if GUARD.search((HOUSE / path).read_text(encoding="utf-8"))
+    }
+
+    assert guarded == GUARDED
+
+
+def test_conditions_are_plain() -> None:
+    """No `else`, and in Python no answer outside of a string."""
+    for path in files(HOUSE):
+        text = (HOUSE / path).read_text(encoding="utf-8")
+        assert path.name == ".copier-answers.yml" or not re.search(r"# \{% (else|elif)", text), path
+        if path.suffix == ".py":
+            for line in text.splitlines():
+                assert "{{" not in line or re.search(r'"\{\{ cookiecutter\.\w+ \}\}"', line), line
+
+
+def test_the_answers_stand_in_few_files() -> None:
+    rendered = {
+        path.as_posix() for path in files(HOUSE) if "{{ cookiecutter" in (HOUSE / path).read_text()
+    }
+
+    assert rendered <= GUARDED | {"app/core/settings.py"}
+
+
+@pytest.mark.parametrize("rule", SOURCE["_prune"], ids=lambda rule: str(rule["keep_when"]))
+def test_every_pruned_path_exists(rule: dict[str, list[str]]) -> None:
+    for name in rule["paths"]:
+        assert (HOUSE / name).exists(), name
+
+
+def test_generated_files_are_in_step() -> None:
+    run(sys.executable, "tools/write_copier.py", "--check", cwd=ROOT)
+    run(BIN / "python", "tools/write_initial_migration.py", "--check", cwd=ROOT, **ELSEWHERE)
+
+
+def test_no_name_that_an_operating_system_refuses() -> None:
+    for path in files(HOUSE):
+        for part in path.parts:
+            assert not re.search(r'[<>:"|?*\\]|[. ]$', part), path
+            assert len(str(path)) < 120
+
+
+def test_line_ends_are_unix() -> None:
+    for path in files(HOUSE):
+        assert b"\r" not in (HOUSE / path).read_bytes(), path
+
+
+def test_no_cache_lies_in_the_tree() -> None:
+    strays = [".venv", ".data", ".pytest_cache", ".ruff_cache", "uv.lock", ".import_linter_cache"]
+
+    assert [name for name in strays if (HOUSE / name).exists()] == []
+    assert not list(Path(HOUSE).rglob("__pycache__"))

@@ -1,0 +1,183 @@
+"""Projects follow the template: their users' edits stay, and any option can be changed later."""
+
+import re
+import tomllib
+import warnings
+from pathlib import Path
+from typing import Any
+
+import cruft
+import pytest
+from copier import run_update
+
+from tests.template import (
+    ROOT,
+    Answers,
+    bake_with_cookiecutter,
+    bake_with_copier,
+    commit_all,
+    export,
+    git,
+    recorded,
+    run,
+    tree,
+)
+
+RELEASES: dict[str, str] = tomllib.loads(
+    (ROOT / "tests" / "releases.toml").read_text(encoding="utf-8")
+)["releases"]
+BAKERS = {"cookiecutter": bake_with_cookiecutter, "copier": bake_with_copier}
+
+
+def update(project: Path, data: Answers | None = None) -> None:
+    """`copier update`, as a user runs it: to the template's newest commit, without questions."""
+    with warnings.catch_warnings(action="ignore"):  # that the template has no release tags
+        run_update(
+            project,
+            data=dict(data or {}),
+            defaults=True,
+            overwrite=True,
+            quiet=True,
+            vcs_ref="HEAD",
+        )
+    assert not list(project.rglob("*.rej"))
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text that must be there."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def release(template: Path) -> None:
+    """A newer template: it changes a line, and adds a file."""
+    house = template / "{{cookiecutter.project_slug}}"
+    edit(
+        house / "app/core/settings.py",
+        "shutdown_timeout: int = Field(default=30",
+        "shutdown_timeout: int = Field(default=20",
+    )
+    (house / "docs" / "new.md").write_text("News for {{ cookiecutter.project_name }}.\n")
+    commit_all(template, "A newer template")
+
+
+def change_as_a_user(project: Path) -> None:
+    """What users do to their projects: edit, add and delete."""
+    edit(project / "app/core/settings.py", 'Field(default="INFO"', 'Field(default="DEBUG"')
+    (project / "app" / "features" / "colours").mkdir()
+    (project / "app" / "features" / "colours" / "__init__.py").write_text('"""Ours."""\n')
+    (project / "docs" / "adr" / "0003-errors-are-problem-documents.md").unlink()
+
+
+def assert_merged(project: Path) -> None:
+    """The template's changes are there, and the user's too."""
+    settings = (project / "app/core/settings.py").read_text(encoding="utf-8")
+    assert "Field(default=20" in settings
+    assert 'Field(default="DEBUG"' in settings
+    assert "<<<<<<<" not in settings
+    assert (project / "docs" / "new.md").read_text() == "News for Acme API.\n"
+    assert (project / "app" / "features" / "colours" / "__init__.py").exists()
+    assert not (project / "docs" / "adr" / "0003-errors-are-problem-documents.md").exists()
+
+
+@pytest.mark.parametrize("engine", BAKERS)
+def test_an_edited_project_follows_the_template(
+    own_template: Path, tmp_path: Path, engine: str
+) -> None:
+    project = BAKERS[engine](own_template, tmp_path / "project", {})
+    change_as_a_user(project)
+    commit_all(project, "Ours")
+
+    release(own_template)
+    update(project)
+
+    assert_merged(project)
+    assert git(own_template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
+
+
+@pytest.mark.parametrize("engine", BAKERS)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"include_example": False}, {"include_example": True}),
+        ({"include_example": True}, {"include_example": False}),
+        ({"database": "postgresql"}, {"database": "mysql"}),
+    ],
+    ids=str,
+)
+def test_an_option_can_be_changed_later(
+    template: Path, tmp_path: Path, engine: str, before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    project = BAKERS[engine](template, tmp_path / "project", before)
+    born = tree(project)
+    (project / "app" / "core" / "ours.py").write_text('"""Ours."""\n')
+    commit_all(project, "Begin")
+
+    update(project, after)
+    fresh = bake_with_copier(template, tmp_path / "fresh", after)
+    assert without_migrations(tree(project)) == without_migrations(tree(fresh)) | {
+        "app/core/ours.py": b'"""Ours."""\n'
+    }
+
+    commit_all(project, "Changed")
+    update(project, before)
+    assert tree(project) == born | {"app/core/ours.py": b'"""Ours."""\n'}
+
+
+def without_migrations(files: dict[str, bytes]) -> dict[str, bytes]:
+    """Migrations belong to the user once they are there."""
+    return {name: data for name, data in files.items() if "migrations/versions" not in name}
+
+
+def test_an_option_switched_on_later_runs(own_template: Path, tmp_path: Path) -> None:
+    """After `app db revision` the schema is that of the models, and the project's tests pass."""
+    project = bake_with_cookiecutter(own_template, tmp_path / "project", {"include_example": False})
+    commit_all(project, "Begin")
+    update(project, {"include_example": True})
+
+    run("uv", "sync", "--quiet", cwd=project)
+    run("uv", "run", "app", "db", "revision", "-m", "products", cwd=project)
+    run("uv", "run", "ruff", "check", ".", cwd=project)
+    run("uv", "run", "ruff", "format", "--check", ".", cwd=project)
+    run("uv", "run", "app", "db", "upgrade", cwd=project)
+    run("uv", "run", "app", "db", "check", cwd=project)
+    run("uv", "run", "pytest", "-q", cwd=project)
+
+
+def test_cruft_updates_too(own_template: Path, tmp_path: Path) -> None:
+    project = cruft.create(str(own_template), output_dir=tmp_path / "out", no_input=True)
+    change_as_a_user(project)
+    commit_all(project, "Ours")
+
+    release(own_template)
+
+    assert cruft.update(project, skip_apply_ask=True)
+    assert_merged(project)
+
+
+def test_every_release_is_listed() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+    assert re.findall(r"^## (\d+\.\d+\.\d+)", changelog, re.MULTILINE) == list(RELEASES)[::-1]
+
+
+def test_projects_of_every_release_follow(tmp_path: Path) -> None:
+    for version, commit in RELEASES.items():
+        folder = tmp_path / version
+        clone = folder / "template"
+        run("git", "clone", "--quiet", ROOT, clone, cwd=tmp_path)
+        git(clone, "checkout", "--quiet", "-b", "users", commit)
+        git(clone, "tag", f"v{version}")
+        project = bake_with_cookiecutter(clone, folder / "project", {})
+        (project / "README.md").write_text("Ours.\n")
+        commit_all(project, "Ours")
+
+        for path in clone.iterdir():
+            if path.name != ".git":
+                run("rm", "-rf", path, cwd=clone)
+        export(clone)
+        update(project)
+
+        assert (project / "README.md").read_text().startswith("Ours.")
+        assert tree(project).keys() == tree(bake_with_copier(clone, folder / "new", {})).keys()

@@ -1,0 +1,177 @@
+"""The command `app`: run the service and look after its database."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvicorn
+from alembic.util import CommandError
+from fastapi.routing import iter_route_contexts
+from pydantic import ValidationError
+
+from app.core import events, logging
+from app.core.db import migrations
+from app.core.db.embedded import ensure_database
+from app.core.errors import Failure
+from app.core.settings import Settings, get_settings
+from app.installed import FEATURES
+from app.main import create_app
+from app.seed import seed
+
+cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+db = typer.Typer(no_args_is_help=True, help="Migrate the database.")
+settings_cli = typer.Typer(no_args_is_help=True, help="Look at the settings.")
+cli.add_typer(db, name="db")
+cli.add_typer(settings_cli, name="settings")
+
+Port = Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)]
+Host = Annotated[str, typer.Option(help="On which address to listen.")]
+FACTORY = "app.main:create_app"
+
+
+def leave(number: int, frame: object) -> None:
+    """End in order, so that what was started is stopped."""
+    sys.exit(128 + number)
+
+
+@contextmanager
+def ready_settings() -> Generator[Settings]:
+    """The settings of the environment, with a database; its children inherit where it is."""
+    signal.signal(signal.SIGTERM, leave)
+    with ensure_database(get_settings()) as settings:
+        if settings.database_url is not None:
+            os.environ["DATABASE_URL"] = settings.database_url.render_as_string(False)
+            get_settings.cache_clear()
+        yield settings
+
+
+@cli.command()
+def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
+    """Run for development: start and migrate the database, then reload at each change."""
+    with ready_settings() as settings:
+        migrations.upgrade(settings)
+        asyncio.run(seed(settings))
+        typer.echo(f"http://{host}:{port}/docs")
+        uvicorn.run(
+            FACTORY,
+            factory=True,
+            host=host,
+            port=port,
+            reload=True,
+            reload_dirs=["app"],
+            access_log=False,
+            log_config=None,
+        )
+
+
+@cli.command()
+def serve(
+    host: Host = "0.0.0.0",  # noqa: S104, a container listens on all its addresses
+    port: Port = 8000,
+    workers: Annotated[int, typer.Option(help="How many processes.", min=1)] = 1,
+) -> None:
+    """Run the service; migrations are a step of their own: `app db upgrade`."""
+    with ready_settings() as settings:
+        uvicorn.run(
+            FACTORY,
+            factory=True,
+            host=host,
+            port=port,
+            workers=workers,
+            access_log=False,
+            log_config=None,
+            timeout_graceful_shutdown=settings.shutdown_timeout,
+        )
+
+
+@db.command()
+def upgrade(revision: str = "head") -> None:
+    """Bring the database up to REVISION."""
+    with ready_settings() as settings:
+        migrations.upgrade(settings, revision)
+        if revision == "head":
+            asyncio.run(seed(settings))
+
+
+@db.command()
+def downgrade(revision: str) -> None:
+    """Bring the database back to REVISION, such as -1 or base."""
+    with ready_settings() as settings:
+        migrations.downgrade(settings, revision)
+
+
+@db.command()
+def revision(message: Annotated[str, typer.Option("--message", "-m")]) -> None:
+    """Write a migration for what changed in the models."""
+    with ready_settings() as settings:
+        migrations.upgrade(settings)
+        migrations.revise(settings, message)
+
+
+@db.command()
+def check() -> None:
+    """Fail when the models and the migrated database differ."""
+    with ready_settings() as settings:
+        migrations.check(settings)
+
+
+@settings_cli.command("check")
+def check_settings() -> None:
+    """Show the settings, secrets masked; fail and name every fault when they are not fit."""
+    typer.echo(get_settings().model_dump_json(indent=2))
+    for feature in FEATURES:
+        for kind in feature.settings:
+            typer.echo(kind().model_dump_json(indent=2))
+
+
+@cli.command()
+def routes() -> None:
+    """List every route."""
+    for context in iter_route_contexts(create_app().routes):
+        methods = ",".join(sorted(getattr(context, "methods", None) or ()))
+        typer.echo(f"{methods:20} {context.path}")
+
+
+@cli.command()
+def openapi(output: Annotated[Path | None, typer.Option(help="A file to write.")] = None) -> None:
+    """Print the OpenAPI document."""
+    document = json.dumps(create_app().openapi(), indent=2, sort_keys=True)
+    if output:
+        output.write_text(document + "\n", encoding="utf-8")
+    else:
+        typer.echo(document)
+
+
+for feature in FEATURES:
+    if feature.cli:
+        cli.add_typer(feature.cli)
+
+
+events.install(listener for feature in FEATURES for listener in feature.listeners)
+
+
+def main() -> None:
+    """Run a command; what is wrong with the settings or the database is told in plain words."""
+    try:
+        logging.configure(get_settings())
+        cli()
+    except ValidationError as invalid:
+        for error in invalid.errors():
+            name = "_".join(str(step) for step in error["loc"]).upper()
+            for fault in error["msg"].removeprefix("Value error, ").split("; "):
+                typer.echo(f"settings: {name} {fault}".replace("  ", " "), err=True)
+        sys.exit(2)
+    except (CommandError, Failure, OSError, RuntimeError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

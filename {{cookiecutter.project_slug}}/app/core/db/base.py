@@ -1,0 +1,44 @@
+"""What every table has."""
+
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import JSON, MetaData, Uuid
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from uuid_utils.compat import uuid7
+
+from app.core.db.types import UTCDateTime
+
+NAMING = {
+    "ix": "ix_%(column_0_N_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+# In a table's `info`: its rows are added, and never changed or deleted by the service.
+APPEND_ONLY = "append_only"
+
+
+def utc_now() -> datetime:
+    """This instant, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+class Base(DeclarativeBase):
+    """A row with a time-ordered key (UUIDv7, RFC 9562) and its times of writing."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map: ClassVar = {
+        datetime: UTCDateTime(),
+        UUID: Uuid(),
+        dict[str, Any]: JSON(none_as_null=True),
+        list[str]: JSON(),
+    }
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-3)
+    created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=-2)
+    updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=-1)

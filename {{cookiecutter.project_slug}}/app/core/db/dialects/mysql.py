@@ -1,0 +1,111 @@
+"""MySQL and MariaDB, through asyncmy."""
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, DateTime, Engine, String, event, text
+from sqlalchemy.dialects.mysql import DATETIME
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+
+from app.core.db.dialects.access import Access
+from app.core.db.dialects.sqlite import embedded as sqlite_file
+
+logger = logging.getLogger(__name__)
+
+driver = "mysql+asyncmy"
+schemes = ("mysql", "mariadb")
+instant: DateTime = DATETIME(fsp=6)
+# Switching autocommit on and off costs more round trips here than the transaction it avoids.
+read_options: Mapping[str, Any] = {}
+
+ROW_RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
+LOCK = "app_migrations"
+LOCK_SECONDS = 300
+# Strict, in UTC, and isolated as on other databases, whatever the server's configuration.
+SESSION = (
+    "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
+    " time_zone = '+00:00'",
+    "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+)
+
+
+def exact_text(length: int) -> String:
+    """Compared letter by letter."""
+    return String(length, collation="utf8mb4_bin")
+
+
+def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
+    """`timeout` bounds connecting and every answer."""
+    return {
+        "charset": "utf8mb4",
+        "connect_timeout": max(1, int(timeout)),
+        "read_timeout": timeout,
+    }
+
+
+def configure(engine: Engine, *, role: str, deployed: bool) -> None:
+    """The same strict session on every connection."""
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, record: object) -> None:
+        cursor = connection.cursor()
+        for statement in SESSION:
+            cursor.execute(statement)
+        cursor.close()
+
+
+def lock(connection: Connection) -> None:
+    """A named lock, which ends with the connection."""
+    got = connection.scalar(
+        text("SELECT GET_LOCK(:name, :seconds)"), {"name": LOCK, "seconds": LOCK_SECONDS}
+    )
+    if got != 1:
+        raise TimeoutError(f"another process has been migrating for {LOCK_SECONDS} seconds")
+
+
+def grant(connection: Connection, access: Access) -> None:
+    """Give the login of `DATABASE_URL` rights on each table, if it is not the owner itself.
+
+    An owner who may not is told what to ask an administrator for; the migration stands.
+    """
+    owner = connection.scalar(text("SELECT CURRENT_USER()")) or ""
+    if not access.login or owner.split("@")[0] == access.login:
+        return
+    try:
+        for statement in grants(connection, access):
+            connection.exec_driver_sql(statement)
+    except DBAPIError as error:
+        logger.warning(
+            "%s may not grant rights to %s (%s): as an administrator, grant it SELECT and INSERT on all"
+            " tables, and UPDATE and DELETE on all but %s",
+            owner,
+            access.login,
+            error.orig,
+            ", ".join(access.append_only),
+        )
+
+
+def grants(connection: Connection, access: Access) -> Iterator[str]:
+    """What the service's login needs, from wherever it may sign in."""
+    quote = connection.dialect.identifier_preparer.quote_identifier
+    hosts = text("SELECT host FROM mysql.user WHERE user = :login")
+    for host in connection.scalars(hosts, {"login": access.login}).all():
+        who = f"{quote(access.login or '')}@{quote(host)}"
+        for table in access.tables:
+            rights = "SELECT, INSERT" if table in access.append_only else ROW_RIGHTS
+            yield f"GRANT {rights} ON {quote(table)} TO {who}"
+        yield f"GRANT SELECT ON alembic_version TO {who}"
+
+
+def purging(role: str) -> Sequence[str]:
+    """The owner may; the service's login has no right to."""
+    return ()
+
+
+def embedded(directory: Path) -> AbstractContextManager[URL]:
+    """There is no MySQL that runs without set-up: a SQLite file stands in."""
+    return sqlite_file(directory)

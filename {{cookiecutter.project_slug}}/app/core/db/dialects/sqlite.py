@@ -1,0 +1,68 @@
+"""SQLite, for development and tests."""
+
+import logging
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, DateTime, Engine, String, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from app.core.db.dialects.access import Access
+
+logger = logging.getLogger(__name__)
+
+driver = "sqlite+aiosqlite"
+schemes = ("sqlite",)
+instant = DateTime()
+read_options: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+
+
+def exact_text(length: int) -> String:
+    """Compared letter by letter."""
+    return String(length)
+
+
+def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
+    """A writer waits `timeout` seconds for the one before it."""
+    return {"timeout": timeout}
+
+
+def configure(engine: Engine, *, role: str, deployed: bool) -> None:
+    """Readers beside one writer, real foreign keys, and no lock upgrade that can deadlock."""
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: DBAPIConnection, record: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy's BEGIN below is the only one
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def lock(connection: Connection) -> None:
+    """A file serves development, where one process migrates."""
+
+
+def grant(connection: Connection, access: Access) -> None:
+    """A file has no roles."""
+
+
+def purging(role: str) -> Sequence[str]:
+    """Nothing stands in the way."""
+    return ()
+
+
+@contextmanager
+def embedded(directory: Path) -> Generator[URL]:
+    """A file in `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    path = directory / "app.db"
+    logger.warning("DATABASE_URL is not set: using the SQLite file %s", path)
+    yield URL.create(driver, database=str(path))

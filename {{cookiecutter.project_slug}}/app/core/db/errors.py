@@ -1,0 +1,52 @@
+"""How failures of the database become failures of the service."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from sqlalchemy import UniqueConstraint
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from app.core.db.base import Base
+from app.core.errors import Unavailable
+
+
+class DatabaseUnavailable(Unavailable):
+    """The database cannot be reached, or did not answer in time."""
+
+    def __init__(self) -> None:
+        super().__init__("The database cannot be reached at the moment. Try again shortly.")
+
+
+@contextmanager
+def reporting_outage() -> Generator[None]:
+    """Turn a lost connection, or a wait for one, into `DatabaseUnavailable`."""
+    try:
+        yield
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(error.orig, TimeoutError):
+            raise DatabaseUnavailable from error
+        raise
+    except PoolTimeoutError as error:
+        raise DatabaseUnavailable from error
+
+
+@contextmanager
+def refusing(constraint: str, failure: Exception) -> Generator[None]:
+    """Raise `failure` when a row breaks the unique constraint of that name."""
+    try:
+        yield
+    except IntegrityError as error:
+        if _names(str(error.orig), constraint):
+            raise failure from error
+        raise
+
+
+def _names(message: str, constraint: str) -> bool:
+    """Whether the driver speaks of `constraint`; SQLite names its columns instead."""
+    return constraint in message or any(
+        message.endswith(", ".join(f"{table.name}.{column.name}" for column in found.columns))
+        for table in Base.metadata.tables.values()
+        for found in table.constraints
+        if isinstance(found, UniqueConstraint) and found.name == constraint
+    )

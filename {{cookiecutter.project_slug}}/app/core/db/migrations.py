@@ -1,0 +1,56 @@
+"""Migrations: what the `app db` commands, the readiness check and the tests share."""
+
+from functools import cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.settings import Settings
+
+ROOT = Path(__file__).parents[3]
+
+
+def config(settings: Settings | None = None) -> Config:
+    """Alembic's configuration from `pyproject.toml`, for the database of `settings`."""
+    return Config(toml_file=str(ROOT / "pyproject.toml"), attributes={"settings": settings})
+
+
+def upgrade(settings: Settings, revision: str = "head") -> None:
+    """Bring the database up to `revision`."""
+    command.upgrade(config(settings), revision)
+
+
+def downgrade(settings: Settings, revision: str) -> None:
+    """Bring the database back to `revision`, such as `-1` or `base`."""
+    command.downgrade(config(settings), revision)
+
+
+def check(settings: Settings) -> None:
+    """Fail when the models and the migrated database differ."""
+    command.check(config(settings))
+
+
+def revise(settings: Settings, message: str) -> None:
+    """Write a migration from the database as it is to the models as they are."""
+    command.revision(config(settings), message, autogenerate=True)
+
+
+@cache
+def head() -> str | None:
+    """The newest revision that this code knows."""
+    return ScriptDirectory.from_config(config()).get_current_head()
+
+
+async def current(session: AsyncSession) -> str | None:
+    """The revision that the database is at; `None` before the first migration."""
+    try:
+        return await session.scalar(text("SELECT version_num FROM alembic_version"))
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise
+        return None

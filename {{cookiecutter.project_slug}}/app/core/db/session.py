@@ -1,0 +1,129 @@
+"""Sessions: one request, or one job, is one transaction."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import Depends, Request
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+
+from app.core.db.dialects import dialect_of
+from app.core.db.engine import create_engine
+from app.core.db.errors import DatabaseUnavailable, reporting_outage
+from app.core.errors import Failure
+from app.core.settings import Settings
+
+AFTER_COMMIT = "after_commit"
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """The connections of this process."""
+
+    writer: async_sessionmaker[AsyncSession]
+    reader: async_sessionmaker[AsyncSession]
+    slots: asyncio.Semaphore
+    timeout: float
+
+    @asynccontextmanager
+    async def slot(self) -> AsyncGenerator[None]:
+        """Admit as many at once as there are connections, first come first served.
+
+        The pool itself is not fair: under load it lets some wait a second while others fly past.
+        """
+        try:
+            await asyncio.wait_for(self.slots.acquire(), self.timeout)
+        except TimeoutError:
+            raise DatabaseUnavailable from None
+        try:
+            yield
+        finally:
+            self.slots.release()
+
+
+@asynccontextmanager
+async def connect(settings: Settings, info: Mapping[str, Any]) -> AsyncGenerator[Database]:
+    """Open the engine; close it at the end. Each session carries `info`.
+
+    A database that is away does not keep the service from starting; a login that is too mighty does.
+    """
+    engine = create_engine(settings)
+    with suppress(DatabaseUnavailable):
+        async with engine.connect():
+            pass
+    yield from_engine(engine, settings, info)
+    await engine.dispose()
+
+
+def from_engine(
+    engine: AsyncEngine, settings: Settings, info: Mapping[str, Any] | None = None
+) -> Database:
+    """The two kinds of session over one pool; each session carries `info`."""
+    reading = engine.execution_options(**dialect_of(engine.url).read_options)
+    return Database(
+        writer=async_sessionmaker(engine, expire_on_commit=False, info=dict(info or {})),
+        reader=async_sessionmaker(
+            reading, expire_on_commit=False, autoflush=False, info=dict(info or {})
+        ),
+        slots=asyncio.Semaphore(settings.database_pool_size),
+        timeout=settings.database_timeout,
+    )
+
+
+@asynccontextmanager
+async def unit_of_work(database: Database) -> AsyncGenerator[AsyncSession]:
+    """A session whose work is committed at the end, or rolled back when something raises."""
+    with reporting_outage():
+        async with database.slot(), database.writer() as session:
+            try:
+                yield session
+            except Failure as failure:
+                if failure.keeps_work:
+                    await commit(session)
+                raise
+            await commit(session)
+
+
+async def commit(session: AsyncSession) -> None:
+    """Commit, then do what waited for it."""
+    await session.commit()
+    for act in session.info.pop(AFTER_COMMIT, []):
+        act()
+
+
+def after_commit(session: AsyncSession, act: Callable[[], object]) -> None:
+    """Call `act` once the work of `session` is committed; never when it is rolled back."""
+    session.info.setdefault(AFTER_COMMIT, []).append(act)
+
+
+@asynccontextmanager
+async def reading(database: Database) -> AsyncGenerator[AsyncSession]:
+    """A session for pure reads: what is written in it is never committed as one."""
+    with reporting_outage():
+        async with database.slot(), database.reader() as session:
+            yield session
+
+
+async def get_database(request: Request) -> Database:
+    """For work that needs several transactions, or none while it waits for something else."""
+    return request.state.database
+
+
+async def get_session(request: Request) -> AsyncGenerator[AsyncSession]:
+    """Commit when the endpoint has returned and before the response is sent."""
+    async with unit_of_work(request.state.database) as session:
+        yield session
+
+
+async def get_read_session(request: Request) -> AsyncGenerator[AsyncSession]:
+    """Read without a transaction's round trips."""
+    async with reading(request.state.database) as session:
+        yield session
+
+
+DatabaseDep = Annotated[Database, Depends(get_database)]
+# "function" closes the session before the response leaves: a commit that fails is an error response.
+SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
+ReadSessionDep = Annotated[AsyncSession, Depends(get_read_session, scope="function")]

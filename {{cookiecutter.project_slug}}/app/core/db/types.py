@@ -1,0 +1,55 @@
+"""Column types that behave the same on every database."""
+
+from datetime import UTC, datetime
+from typing import Self
+
+from sqlalchemy import DateTime, Dialect, String, TypeDecorator
+from sqlalchemy.types import TypeEngine
+
+from app.core.db.dialects import BY_SCHEME
+
+
+class ExactText(TypeDecorator[str]):
+    """Text for names and addresses: equal only when every letter is, on every database."""
+
+    impl = String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """What each database calls it."""
+        return dialect.type_descriptor(BY_SCHEME[dialect.name].exact_text(self.length))
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An instant, to the microsecond; always aware and in UTC, whatever the database returns."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
+        """What each database calls it."""
+        return dialect.type_descriptor(BY_SCHEME[dialect.name].instant)
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse a naive time: nobody knows which instant it means."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError(f"{value!r} has no time zone")
+        in_utc = value.astimezone(UTC)
+        keeps_zone = BY_SCHEME[dialect.name].instant.timezone
+        return in_utc if keeps_zone else in_utc.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give back the time zone that some databases drop."""
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+    def coerce_compared_value(self, op: object, value: object) -> Self:
+        """Compare with datetimes by the same rules."""
+        return self

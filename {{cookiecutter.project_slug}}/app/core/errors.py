@@ -1,0 +1,204 @@
+"""Failures, and how each of them is told to the client: problem documents (RFC 9457).
+
+A failure is a class with a status, raised where the rule lives. Whatever else goes wrong, in the
+framework or in a bug, is answered in the same form, and never with a trace of the code.
+"""
+
+import re
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any, ClassVar, cast
+
+import structlog
+from asgi_correlation_id import correlation_id
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+
+log = structlog.stdlib.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Failure(Exception):
+    """A failure that is part of the service's rules, not a bug."""
+
+    status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
+    headers: ClassVar[Mapping[str, str]] = {}
+    keeps_work: ClassVar[bool] = False
+    """Whether what the request has written is committed although it failed, as a record of it."""
+
+    def __init__(self, detail: str, **members: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.members = members
+
+
+class Unauthorized(Failure):
+    """The caller has not shown who they are."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+
+
+class Forbidden(Failure):
+    """The caller may not do this."""
+
+    status = HTTPStatus.FORBIDDEN
+
+
+class Unprocessable(Failure):
+    """The request is well-formed, and its content breaks a rule."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NotFound(Failure):
+    """There is no such thing, or not for this caller."""
+
+    status = HTTPStatus.NOT_FOUND
+
+
+class Conflict(Failure):
+    """The request contradicts what is already there."""
+
+    status = HTTPStatus.CONFLICT
+
+
+class Unavailable(Failure):
+    """Something that the service depends on is away; the same request may succeed later."""
+
+    status = HTTPStatus.SERVICE_UNAVAILABLE
+    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
+
+
+class FieldProblem(BaseModel):
+    """One rule that one part of the request breaks."""
+
+    location: str = Field(examples=["body"], description="body, query, path, header or cookie")
+    pointer: str = Field(examples=["/title"], description="JSON pointer (RFC 6901) to the value")
+    rule: str = Field(examples=["string_too_short"])
+    message: str = Field(examples=["String should have at least 1 character"])
+
+
+class Problem(BaseModel):
+    """A problem document, RFC 9457."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = Field(examples=["about:blank"], description="What kind of problem this is")
+    title: str = Field(examples=["Not Found"])
+    status: int = Field(examples=[404])
+    detail: str | None = Field(None, examples=["There is no such page."])
+    instance: str | None = Field(None, examples=["/api/v1/pages/1"])
+    correlation_id: str | None = Field(None, description="Name it when you ask for help")
+    errors: list[FieldProblem] | None = None
+
+
+def problem_type(failure: type[Failure]) -> str:
+    """`OutOfStock` is `urn:problem-type:out-of-stock`."""
+    return "urn:problem-type:" + re.sub(r"(?<!^)(?=[A-Z])", "-", failure.__name__).lower()
+
+
+def problem_response(
+    status: int,
+    detail: str | None = None,
+    *,
+    kind: str = "about:blank",
+    instance: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    **members: object,
+) -> JSONResponse:
+    """An answer of this status that says what went wrong."""
+    document = {
+        "type": kind,
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "instance": instance,
+        "correlation_id": correlation_id.get(),
+        **members,
+    }
+    present = {name: value for name, value in document.items() if value is not None}
+    return JSONResponse(present, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+async def render_failure(request: Request, error: Exception) -> JSONResponse:
+    """A rule of the service was broken."""
+    failure = cast("Failure", error)
+    return problem_response(
+        failure.status,
+        failure.detail,
+        kind=problem_type(type(failure)),
+        instance=request.url.path,
+        headers=failure.headers,
+        **failure.members,
+    )
+
+
+async def render_http_exception(request: Request, error: Exception) -> JSONResponse:
+    """The framework refused the request: 404, 405, 413 and their like."""
+    refusal = cast("HTTPException", error)
+    detail = None if refusal.detail == HTTPStatus(refusal.status_code).phrase else refusal.detail
+    return problem_response(
+        refusal.status_code, detail, instance=request.url.path, headers=refusal.headers
+    )
+
+
+async def render_validation_error(request: Request, error: Exception) -> JSONResponse:
+    """The request breaks the schema: name each field and rule, and repeat no value."""
+    invalid = cast("RequestValidationError", error)
+    errors = [field_problem(item).model_dump() for item in invalid.errors()]
+    return problem_response(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "The request does not match the schema.",
+        kind="urn:problem-type:validation-error",
+        instance=request.url.path,
+        errors=errors,
+    )
+
+
+def field_problem(error: Mapping[str, Any]) -> FieldProblem:
+    """Pydantic's account of one error, without the input."""
+    location, *path = error["loc"]
+    unparsable = error["type"] == "json_invalid"  # its path is an offset, not a field
+    steps = [] if unparsable else [str(step).replace("~", "~0").replace("/", "~1") for step in path]
+    return FieldProblem(
+        location=str(location),
+        pointer="".join(f"/{step}" for step in steps),
+        rule=error["type"],
+        message=error["msg"],
+    )
+
+
+async def render_bug(request: Request, error: Exception) -> JSONResponse:
+    """Nobody foresaw this: say so, and keep the trace in the log."""
+    log.error("unhandled_exception", exc_info=error)
+    return problem_response(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Something went wrong on our side.",
+        instance=request.url.path,
+    )
+
+
+async def render(request: Request, error: Exception) -> JSONResponse:
+    """The answer to any exception."""
+    for kind, renderer in RENDERERS.items():
+        if isinstance(error, kind):
+            return await renderer(request, error)
+    return await render_bug(request, error)
+
+
+RENDERERS = {
+    Failure: render_failure,
+    HTTPException: render_http_exception,
+    RequestValidationError: render_validation_error,
+}
+
+
+def install(app: FastAPI) -> None:
+    """Answer every failure of an endpoint; those outside endpoints are caught by middleware."""
+    for kind, renderer in RENDERERS.items():
+        app.add_exception_handler(kind, renderer)

@@ -1,0 +1,99 @@
+"""Structured logs: one JSON object a line when deployed, readable lines on a laptop."""
+
+import logging
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from asgi_correlation_id import correlation_id
+from structlog.typing import Processor
+
+from app.core.settings import LogFormat, Settings
+
+Event = MutableMapping[str, Any]
+
+
+def add_correlation_id(logger: object, method: str, event: Event) -> Event:
+    """Tie the line to its request."""
+    if (current := correlation_id.get()) is not None:
+        event["correlation_id"] = current
+    return event
+
+
+def drop_color_message(logger: object, method: str, event: Event) -> Event:
+    """Leave out uvicorn's second copy of its own line."""
+    event.pop("color_message", None)
+    return event
+
+
+SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.add_logger_name,
+    add_correlation_id,
+    structlog.stdlib.ExtraAdder(),
+    drop_color_message,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    structlog.processors.StackInfoRenderer(),
+]
+
+
+# Without the values of local variables: a password may be among them.
+TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
+
+
+def renderers(log_format: LogFormat) -> list[Processor]:
+    """The last steps of a line."""
+    if log_format is LogFormat.JSON:
+        return [TRACEBACKS, structlog.processors.JSONRenderer()]
+    plain = structlog.dev.plain_traceback
+    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+
+
+# Libraries that would write whole URLs, statements with their values, or forms.
+QUIET = {
+    "aiosqlite": logging.INFO,
+    "httpx2": logging.WARNING,
+    "httpcore2": logging.INFO,
+    "python_multipart": logging.INFO,
+}
+
+
+def hand_over() -> None:
+    """Let structlog write through the standard library, whose handlers `configure` sets."""
+    for name, level in QUIET.items():
+        logging.getLogger(name).setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def configure(settings: Settings) -> None:
+    """Send the service's lines and those of its libraries the same way, to standard error."""
+    hand_over()
+    log_format = settings.log_format or (LogFormat.JSON if settings.deployed else LogFormat.CONSOLE)
+    handler = logging.StreamHandler()
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=SHARED,
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *renderers(log_format),
+            ],
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.access").disabled = True  # ours says more and costs less

@@ -1,0 +1,20 @@
+"""Mail on the developer's console."""
+
+import sys
+from typing import Any, ClassVar
+
+from app.core.mail import Mail
+
+
+class ConsoleMailer:
+    """Shows each letter instead of sending it."""
+
+    for_development: ClassVar[bool] = True
+
+    def __init__(self, settings: Any) -> None:  # noqa: ANN401, it needs none
+        pass
+
+    async def send(self, mail: Mail) -> None:
+        """Print; not a log line, because letters hold tokens."""
+        sys.stdout.write(f"\nTo: {mail.to}\nSubject: {mail.subject}\n\n{mail.text}\n")
+        sys.stdout.flush()

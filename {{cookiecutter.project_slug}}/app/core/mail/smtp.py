@@ -1,0 +1,41 @@
+"""Mail through an SMTP server."""
+
+from email.message import EmailMessage
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit
+
+from aiosmtplib import send
+
+from app.core.mail import Mail
+from app.core.settings import Settings
+
+TIMEOUT = 30.0  # seconds
+
+
+class SMTPMailer:
+    """`smtp://` speaks plainly, `smtp+starttls://` switches to TLS, `smtps://` begins with it."""
+
+    for_development: ClassVar[bool] = False
+
+    def __init__(self, settings: Settings) -> None:
+        self.sender = settings.mail_from
+        self.url = urlsplit(settings.smtp_url.get_secret_value())
+
+    async def send(self, mail: Mail) -> None:
+        """Send one letter on a connection of its own."""
+        message = EmailMessage()
+        message["From"] = self.sender
+        message["To"] = mail.to
+        message["Subject"] = mail.subject
+        message.set_content(mail.text)
+        message.add_alternative(mail.html, subtype="html")
+        await send(
+            message,
+            hostname=self.url.hostname,
+            port=self.url.port,
+            username=unquote(self.url.username) if self.url.username else None,
+            password=unquote(self.url.password) if self.url.password else None,
+            use_tls=self.url.scheme == "smtps",
+            start_tls=self.url.scheme == "smtp+starttls",
+            timeout=TIMEOUT,
+        )

@@ -1,0 +1,164 @@
+"""What happens to every request, in the order of `install`; plain ASGI, which costs least."""
+
+import re
+from collections.abc import Mapping
+from time import perf_counter
+
+import structlog
+from asgi_correlation_id import CorrelationIdMiddleware
+from fastapi import FastAPI, Request
+from fastapi.middleware.cors import CORSMiddleware
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.core.context import Actor, actor, clipped
+from app.core.errors import problem_response, render
+from app.core.settings import Settings
+
+CORRELATION_HEADER = "X-Correlation-ID"
+SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+log = structlog.stdlib.get_logger("app.access")
+
+
+class AccessLog:
+    """One line for each request; never its query or headers, which may hold secrets."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or not log.is_enabled_for(20):
+            await self.app(scope, receive, send)
+            return
+        started, status = perf_counter(), 0
+
+        async def note_status(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note_status)
+        finally:
+            log.info(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                duration_ms=round((perf_counter() - started) * 1000, 2),
+                client=scope["client"][0] if scope.get("client") else None,
+            )
+
+
+class ActorContext:
+    """Each request begins with nobody but an address; authentication says more."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        client = scope.get("client")
+        token = actor.set(Actor(address=clipped(client[0] if client else None)))
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            actor.reset(token)
+
+
+class ErrorBoundary:
+    """Whatever escapes the application becomes a problem document, inside the headers' reach."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = False
+
+        async def note_start(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self.app(scope, receive, note_start)
+        except Exception as error:
+            if started:
+                raise
+            response = await render(Request(scope), error)
+            await response(scope, receive, send)
+
+
+class BodyLimit:
+    """Refuse a body of more than `limit` bytes, announced or not."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self.app = app
+        self.limit = limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        announced = Headers(scope=scope).get("content-length", "")
+        if announced.isdecimal() and int(announced) > self.limit:
+            raise self.refusal()
+        received = 0
+
+        async def count() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self.limit:
+                raise self.refusal()
+            return message
+
+        await self.app(scope, count, send)
+
+    def refusal(self) -> HTTPException:
+        """What the client is told; FastAPI lets no other exception out of reading a body."""
+        return HTTPException(413, f"The body is larger than {self.limit} bytes.")
+
+
+class CORS(CORSMiddleware):
+    """Cross-origin rules whose refusals are problem documents too."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """Answer a browser that asks before it sends."""
+        response = super().preflight_response(request_headers)
+        if response.status_code < 400:  # noqa: PLR2004
+            return response
+        headers: Mapping[str, str] = {
+            name: value
+            for name, value in response.headers.items()
+            if name not in {"content-length", "content-type"}
+        }
+        detail = bytes(response.body).decode()
+        return problem_response(response.status_code, detail, headers=headers)
+
+
+def install(app: FastAPI, settings: Settings) -> None:
+    """Outermost first."""
+    app.add_middleware(BodyLimit, limit=settings.max_body_size)
+    app.add_middleware(ActorContext)
+    app.add_middleware(ErrorBoundary)
+    app.add_middleware(
+        CORS,
+        allow_origins=settings.cors_origins,
+        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type", CORRELATION_HEADER],
+        expose_headers=[CORRELATION_HEADER, "Location"],
+        max_age=600,
+    )
+    app.add_middleware(AccessLog)
+    app.add_middleware(
+        CorrelationIdMiddleware,
+        header_name=CORRELATION_HEADER,
+        validator=lambda value: SAFE_ID.fullmatch(value) is not None,
+    )

@@ -1,0 +1,58 @@
+"""What requests and responses are made of."""
+
+import re
+from datetime import UTC, datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    StringConstraints,
+)
+
+# No control characters: not every database stores NUL, and the others forge lines in logs and mails.
+Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+
+
+def refuse_number(value: object) -> object:
+    """Pydantic would take `0.5` for half a second after 1970."""
+    if isinstance(value, str) and re.fullmatch(r"[\s0-9.+eE-]*", value):
+        raise ValueError("give date, time and offset, such as 2026-03-01T12:00:00Z")
+    return value
+
+
+def in_utc(value: datetime) -> datetime:
+    """The same instant in UTC, which knows no year 0."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+
+
+# An instant in a query, as RFC 3339 writes it.
+Instant = Annotated[AwareDatetime, BeforeValidator(refuse_number), AfterValidator(in_utc)]
+
+
+class Input(BaseModel):
+    """The body of a request; a field that is not declared is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Output(BaseModel):
+    """A response, read from a row."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+
+class Stored(Output):
+    """What every stored thing shows."""
+
+    id: UUID
+    created_at: AwareDatetime
+    updated_at: AwareDatetime

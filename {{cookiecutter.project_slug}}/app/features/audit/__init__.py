@@ -1,0 +1,8 @@
+"""Who did what, when and from where; written in the transaction of the change."""
+
+from app.core.feature import Feature
+from app.features.audit.models import AuditEvent
+from app.features.audit.permissions import AuditPermission
+from app.features.audit.router import router
+
+feature = Feature(router=router, models=(AuditEvent,), permissions=(AuditPermission,))

@@ -1,0 +1,36 @@
+"""Requests and responses."""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from app.core.pagination import ListQuery
+from app.core.schemas import Instant, Line, Output
+
+
+class AuditQuery(ListQuery):
+    """Which events to list."""
+
+    action: Line | None = Field(None, max_length=64)
+    object_type: Line | None = Field(None, max_length=64)
+    object_id: UUID | None = None
+    actor_id: UUID | None = None
+    since: Instant | None = Field(None, description="Not before this instant")
+    until: Instant | None = Field(None, description="Before this instant")
+
+
+class AuditEventRead(Output):
+    """One event."""
+
+    id: UUID
+    created_at: AwareDatetime
+    action: str
+    object_type: str
+    object_id: UUID | None
+    actor_id: UUID | None
+    session_id: UUID | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    address: str | None
+    correlation_id: str | None

@@ -1,0 +1,66 @@
+"""Writing the log, and reading it."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from asgi_correlation_id import correlation_id
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.context import actor
+from app.core.pagination import Found
+from app.features.audit import repository
+from app.features.audit.models import AuditEvent
+from app.features.audit.schemas import AuditQuery
+
+SECRET = ("password", "token", "secret", "hash")
+MASK = "***"
+
+
+def record(
+    session: AsyncSession,
+    action: str,
+    object_type: str,
+    object_id: UUID | None,
+    *,
+    before: Mapping[str, object] | None = None,
+    after: Mapping[str, object] | None = None,
+) -> None:
+    """Note what the current actor does; it is stored if, and only if, the change is."""
+    who = actor.get()
+    session.add(
+        AuditEvent(
+            action=action,
+            object_type=object_type,
+            object_id=object_id,
+            actor_id=who.user_id,
+            session_id=who.session_id,
+            address=who.address,
+            correlation_id=correlation_id.get(),
+            before=masked(before),
+            after=masked(after),
+        )
+    )
+
+
+def masked(values: Mapping[str, object] | None) -> dict[str, Any] | None:
+    """The values as JSON, without those that are secret."""
+    if values is None:
+        return None
+    return {
+        name: MASK if any(word in name for word in SECRET) else plain(value)
+        for name, value in values.items()
+    }
+
+
+def plain(value: object) -> object:
+    """What JSON has no word for, as text."""
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    return str(value) if isinstance(value, UUID) else value
+
+
+async def page(session: AsyncSession, query: AuditQuery) -> Found[AuditEvent]:
+    """One page of the log, newest first."""
+    return await repository.page(session, query)

@@ -1,0 +1,16 @@
+"""Signing up, in and out: access tokens, sessions, mailed tokens."""
+
+from app.core.feature import Feature
+from app.features.auth.authentication import authenticate
+from app.features.auth.listeners import listeners
+from app.features.auth.models import AuthSession, MailedToken, RefreshToken
+from app.features.auth.router import router
+from app.features.auth.settings import AuthSettings
+
+feature = Feature(
+    router=router,
+    models=(AuthSession, RefreshToken, MailedToken),
+    listeners=listeners,
+    authenticate=authenticate,
+    settings=(AuthSettings,),
+)

@@ -1,0 +1,215 @@
+"""Rules about accounts as far as passwords and mailed tokens go."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db.base import utc_now
+from app.core.db.errors import refusing
+from app.core.db.session import Database, unit_of_work
+from app.core.mail.outbox import send
+from app.core.mail.templates import Letters
+from app.core.security import passwords
+from app.core.security.secrets import fingerprint, new_token
+from app.core.settings import Settings
+from app.features.audit.service import record
+from app.features.auth import repository, sessions
+from app.features.auth.failures import InvalidMailedToken, WrongCredentials
+from app.features.auth.models import MailedToken
+from app.features.auth.schemas import EmailChange, PasswordChange, PasswordReset, Registration
+from app.features.auth.settings import get_auth_settings
+from app.features.users.models import User
+from app.features.users.repository import by_email, lock
+from app.features.users.roles import MEMBER
+from app.features.users.service import EmailTaken, add
+
+VERIFY, RESET, CHANGE_FROM, CHANGE_TO = "verify", "reset", "change_from", "change_to"
+PAGES = {
+    VERIFY: "verify-email",
+    RESET: "reset-password",
+    CHANGE_FROM: "confirm-email",
+    CHANGE_TO: "confirm-email",
+}
+
+letters = Letters(Path(__file__).with_name("templates"))
+
+
+async def register(database: Database, settings: Settings, new: Registration) -> None:
+    """Make an account, or remind its owner that there is one; the caller has been answered already.
+
+    Whoever registers an address that nobody has verified yet replaces the attempt before: it may
+    have been a stranger's.
+    """
+    password_hash = await passwords.hash_password(new.password)
+    lifetime = timedelta(hours=get_auth_settings().verification_hours)
+    with suppress(EmailTaken):  # two at once: the other one was first
+        async with unit_of_work(database) as session:
+            user = await owner(session, new.email)
+            if user is not None and user.email_verified_at is not None:
+                remind(session, settings, new.email)
+                return
+            if user is None:
+                user = await add(session, new.email, password_hash, new.full_name, MEMBER)
+            user.password_hash, user.full_name = password_hash, new.full_name
+            await mail_token(session, settings, user, VERIFY, lifetime)
+
+
+async def owner(session: AsyncSession, email: str) -> User | None:
+    """The account with this address, locked."""
+    found = await by_email(session, email)
+    return await lock(session, found.id) if found else None
+
+
+def remind(session: AsyncSession, settings: Settings, email: str) -> None:
+    """Tell the owner of an address that it has an account."""
+    send(session, letters.write("already_registered", email, url=settings.public_url))
+
+
+async def mail_token(
+    session: AsyncSession,
+    settings: Settings,
+    user: User,
+    purpose: str,
+    lifetime: timedelta,
+    *,
+    new_email: str | None = None,
+    instead: Callable[[AsyncSession, Settings, str], None] | None = None,
+) -> None:
+    """Mail a new token; older ones for the same purpose are worthless from now on.
+
+    With `instead` another letter goes out, and nobody ever learns the token.
+    """
+    now = utc_now()
+    await repository.kill_mailed_tokens(session, user.id, now, purpose)
+    token = new_token()
+    session.add(
+        MailedToken(
+            user_id=user.id,
+            purpose=purpose,
+            token_hash=fingerprint(token),
+            new_email=new_email,
+            expires_at=now + lifetime,
+        )
+    )
+    await session.flush()
+    to = new_email if purpose == CHANGE_TO and new_email else user.email
+    if instead is not None:
+        instead(session, settings, to)
+        return
+    link = f"{settings.public_url.rstrip('/')}/{PAGES[purpose]}#token={token}"
+    hours = f"{lifetime / timedelta(hours=1):g}"
+    send(session, letters.write(purpose, to, link=link, token=token, hours=hours, new=new_email))
+
+
+async def redeem(session: AsyncSession, token: str, *purposes: str) -> tuple[MailedToken, User]:
+    """Use up a mailed token; its account is locked first, as everywhere."""
+    now, token_hash = utc_now(), fingerprint(token)
+    seen = await repository.mailed_token(session, token_hash, now)
+    user = await lock(session, seen.user_id) if seen else None
+    found = await repository.mailed_token(session, token_hash, now, for_update=True)
+    if found is None or user is None or not user.is_active or found.purpose not in purposes:
+        raise InvalidMailedToken
+    found.used_at = now
+    return found, user
+
+
+async def verify_email(session: AsyncSession, token: str, password: str) -> None:
+    """Believe that the address is theirs: they read its mail, and know the password.
+
+    With the token alone, whoever registered somebody else's address would be let in by a click of
+    its owner.
+    """
+    _, user = await redeem(session, token, VERIFY)
+    valid, _ = await passwords.verify(password, user.password_hash)
+    if not valid:
+        raise InvalidMailedToken
+    user.email_verified_at = utc_now()
+    record(session, "auth.email_verified", "user", user.id)
+
+
+async def forgot_password(database: Database, settings: Settings, email: str) -> None:
+    """Mail a token to set a new password, if there is such an account; after the answer."""
+    lifetime = timedelta(minutes=get_auth_settings().reset_minutes)
+    async with unit_of_work(database) as session:
+        user = await owner(session, email)
+        if user is not None and user.is_active:
+            await mail_token(session, settings, user, RESET, lifetime)
+            record(session, "auth.password_reset_requested", "user", user.id)
+
+
+async def reset_password(session: AsyncSession, wanted: PasswordReset) -> None:
+    """Set a new password with a mailed token, which also shows whose address it is."""
+    _, user = await redeem(session, wanted.token, RESET)
+    await set_password(session, user, wanted.password)
+    user.email_verified_at = user.email_verified_at or utc_now()
+
+
+async def change_password(session: AsyncSession, user: User, wanted: PasswordChange) -> None:
+    """Set a new password with the old one."""
+    await demand_password(session, user, wanted.current_password)
+    await set_password(session, user, wanted.new_password)
+
+
+async def demand_password(session: AsyncSession, user: User, password: str) -> None:
+    """Refuse whoever only holds a token that was left lying about; the account is locked from here on.
+
+    A password that was replaced while we checked it is wrong by now.
+    """
+    checked = user.password_hash
+    valid, _ = await passwords.verify(password, checked)
+    await lock(session, user.id)
+    if not valid or user.password_hash != checked:
+        record(session, "auth.login_failed", "user", user.id)
+        raise WrongCredentials
+
+
+async def set_password(session: AsyncSession, user: User, password: str) -> None:
+    """A new password ends all sessions, and every mailed token."""
+    passwords.check(password, user.email)
+    user.password_hash = await passwords.hash_password(password)
+    await repository.kill_mailed_tokens(session, user.id, utc_now())
+    await sessions.end_all(session, user.id)
+    record(session, "auth.password_changed", "user", user.id)
+    send(session, letters.write("password_changed", user.email))
+
+
+async def change_email(
+    session: AsyncSession, settings: Settings, user: User, wanted: EmailChange
+) -> None:
+    """Mail a token to the old and to the new address; when that is taken, only its owner learns of it."""
+    await demand_password(session, user, wanted.password)
+    taken = await by_email(session, wanted.new_email)
+    lifetime = timedelta(hours=get_auth_settings().verification_hours)
+    for purpose in (CHANGE_FROM, CHANGE_TO):
+        await mail_token(
+            session,
+            settings,
+            user,
+            purpose,
+            lifetime,
+            new_email=wanted.new_email,
+            instead=remind if taken and purpose == CHANGE_TO else None,
+        )
+
+
+async def confirm_email(session: AsyncSession, token: str) -> None:
+    """Confirm from one address; with the second the change is made."""
+    found, user = await redeem(session, token, CHANGE_FROM, CHANGE_TO)
+    await session.flush()
+    new_email = found.new_email
+    if new_email is None or await by_email(session, new_email):
+        raise InvalidMailedToken
+    if await repository.pending_email_change(session, user.id, new_email):
+        return
+    before = {"email": user.email}
+    user.email = new_email
+    with refusing("uq_users_email", InvalidMailedToken()):
+        await session.flush()
+    await repository.kill_mailed_tokens(session, user.id, utc_now())
+    await sessions.end_all(session, user.id)
+    record(
+        session, "auth.email_changed", "user", user.id, before=before, after={"email": new_email}
+    )

@@ -1,0 +1,133 @@
+"""Endpoints."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from fastapi import BackgroundTasks
+
+from app.core.db.session import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.openapi import problems
+from app.core.routing import router as new_router
+from app.core.security import passwords
+from app.core.security.access import CurrentPrincipal, public
+from app.core.settings import SettingsDep
+from app.features.auth import accounts, sessions
+from app.features.auth.deps import Arrived, LoginForm, UserAgent
+from app.features.auth.models import AuthSession
+from app.features.auth.schemas import (
+    Accepted,
+    EmailChange,
+    EmailConfirmation,
+    EmailVerification,
+    PasswordChange,
+    PasswordForgotten,
+    PasswordReset,
+    Refresh,
+    Registration,
+    SessionRead,
+    Tokens,
+)
+from app.features.users.deps import CurrentUser
+
+router = new_router("/auth", tag="auth")
+
+REFUSED = problems({401: "Wrong credentials, or a token that is not valid"})
+
+
+@router.post("/register", status_code=202, dependencies=[public])
+async def register(
+    background: BackgroundTasks, database: DatabaseDep, settings: SettingsDep, new: Registration
+) -> Accepted:
+    """Make an account. The answer is the same, and as fast, whether the address was free or not."""
+    passwords.check(new.password, new.email)
+    background.add_task(accounts.register, database, settings, new)
+    return Accepted()
+
+
+@router.post("/verify-email", status_code=204, dependencies=[public])
+async def verify_email(session: SessionDep, wanted: EmailVerification) -> None:
+    """Show that the address is yours, with the token from the mail and your password."""
+    await accounts.verify_email(session, wanted.token, wanted.password)
+
+
+@router.post("/login", dependencies=[public], responses=REFUSED)
+async def login(
+    database: DatabaseDep, settings: SettingsDep, form: LoginForm, user_agent: UserAgent = ""
+) -> Tokens:
+    """Sign in with e-mail address and password."""
+    return await sessions.login(database, settings, form.username, form.password, user_agent)
+
+
+@router.post("/refresh", dependencies=[public], responses=REFUSED)
+async def refresh(
+    arrived: Arrived, session: SessionDep, settings: SettingsDep, wanted: Refresh
+) -> Tokens:
+    """Exchange a refresh token for new tokens; each is good for one exchange."""
+    return await sessions.refresh(session, settings, wanted.refresh_token, arrived)
+
+
+@router.post("/logout", status_code=204)
+async def logout(principal: CurrentPrincipal, session: SessionDep) -> None:
+    """Sign out here."""
+    await sessions.end(session, principal, principal.session_id)
+
+
+@router.post("/logout-all", status_code=204)
+async def logout_all(principal: CurrentPrincipal, session: SessionDep) -> None:
+    """Sign out everywhere."""
+    await sessions.end_all(session, principal.user_id)
+
+
+@router.get("/sessions", response_model=list[SessionRead])
+async def list_sessions(
+    principal: CurrentPrincipal, session: ReadSessionDep
+) -> Sequence[AuthSession]:
+    """Where you are signed in, newest first."""
+    return await sessions.page(session, principal)
+
+
+@router.delete(
+    "/sessions/{session_id}", status_code=204, responses=problems({404: "No such session"})
+)
+async def end_session(principal: CurrentPrincipal, session: SessionDep, session_id: UUID) -> None:
+    """Sign out somewhere."""
+    await sessions.end(session, principal, session_id)
+
+
+@router.post("/forgot-password", status_code=202, dependencies=[public])
+async def forgot_password(
+    background: BackgroundTasks,
+    database: DatabaseDep,
+    settings: SettingsDep,
+    wanted: PasswordForgotten,
+) -> Accepted:
+    """Ask for a mail to set a new password. The answer is the same for every address."""
+    background.add_task(accounts.forgot_password, database, settings, wanted.email)
+    return Accepted()
+
+
+@router.post("/reset-password", status_code=204, dependencies=[public])
+async def reset_password(session: SessionDep, wanted: PasswordReset) -> None:
+    """Set a new password with the token from the mail; it ends all sessions."""
+    await accounts.reset_password(session, wanted)
+
+
+@router.post("/change-password", status_code=204)
+async def change_password(user: CurrentUser, session: SessionDep, wanted: PasswordChange) -> None:
+    """Set a new password with the current one; it ends all sessions, this one too."""
+    await accounts.change_password(session, user, wanted)
+
+
+@router.post("/change-email", status_code=202)
+async def change_email(
+    user: CurrentUser, session: SessionDep, settings: SettingsDep, wanted: EmailChange
+) -> Accepted:
+    """Ask for another address; both must confirm by mail."""
+    await accounts.change_email(session, settings, user, wanted)
+    return Accepted()
+
+
+@router.post("/confirm-email", status_code=204, dependencies=[public])
+async def confirm_email(session: SessionDep, wanted: EmailConfirmation) -> None:
+    """Confirm a change of address from one of the two mails; the second one makes it."""
+    await accounts.confirm_email(session, wanted.token)

@@ -1,0 +1,168 @@
+"""Rules about sessions: signing in, staying signed in, signing out."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from hashlib import sha256
+from hmac import digest
+from uuid import UUID
+
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.context import actor
+from app.core.db.base import utc_now
+from app.core.db.session import Database, reading, unit_of_work
+from app.core.security import passwords, tokens
+from app.core.security.access import Principal
+from app.core.security.keys import signing_keys
+from app.core.security.secrets import fingerprint, new_token
+from app.core.settings import Settings
+from app.features.audit.service import record
+from app.features.auth import repository
+from app.features.auth.failures import (
+    InvalidRefreshToken,
+    SessionNotFound,
+    WrongCredentials,
+)
+from app.features.auth.models import AuthSession, RefreshToken
+from app.features.auth.schemas import Tokens
+from app.features.auth.settings import get_auth_settings
+from app.features.users import repository as users
+from app.features.users.models import User
+from app.features.users.schemas import Email
+
+
+async def login(
+    database: Database, settings: Settings, email: str, password: str, user_agent: str
+) -> Tokens:
+    """Begin a session, for who knows the password of a verified and active account.
+
+    No connection is held while hashing, which takes longest; then the account is read again, so
+    that a password that was changed meanwhile lets nobody in.
+    """
+    async with reading(database) as session:
+        known = await users.credentials(session, normal(email))
+    user_id, password_hash = known or (None, None)
+    valid, better_hash = await passwords.verify(password, password_hash)
+    async with unit_of_work(database) as session:
+        user = await users.lock(session, user_id) if user_id and valid else None
+        if (
+            user is None
+            or user.password_hash != password_hash
+            or user.email_verified_at is None
+            or not user.is_active
+        ):
+            record(session, "auth.login_failed", "user", user_id)
+            raise WrongCredentials
+        user.password_hash = better_hash or user.password_hash
+        return await begin(session, settings, user, user_agent)
+
+
+def normal(email: str) -> str:
+    """The address as it is stored; what is no address at all belongs to nobody."""
+    try:
+        return TypeAdapter[str](Email).validate_python(email.strip())
+    except ValidationError:
+        return ""
+
+
+async def begin(session: AsyncSession, settings: Settings, user: User, user_agent: str) -> Tokens:
+    """A new session for `user`."""
+    now = utc_now()
+    begun = AuthSession(
+        user_id=user.id,
+        address=actor.get().address,
+        user_agent=user_agent[:200],
+        last_used_at=now,
+        expires_at=now + get_auth_settings().session_lifetime,
+    )
+    session.add(begun)
+    await session.flush()
+    record(session, "auth.logged_in", "session", begun.id, after={"user_id": user.id})
+    return await hand_out(session, settings, begun, new_token())
+
+
+async def hand_out(
+    session: AsyncSession, settings: Settings, begun: AuthSession, refresh_token: str
+) -> Tokens:
+    """Store the new refresh token's hash, and give both tokens."""
+    session.add(RefreshToken(session_id=begun.id, token_hash=fingerprint(refresh_token)))
+    await session.flush()
+    return answer(settings, begun, refresh_token)
+
+
+def answer(settings: Settings, begun: AuthSession, refresh_token: str) -> Tokens:
+    """The tokens of a session, as the client gets them."""
+    lifetime = get_auth_settings().access_token_lifetime
+    claims = tokens.Claims(user_id=begun.user_id, session_id=begun.id)
+    return Tokens(
+        access_token=tokens.issue(settings, claims, lifetime),
+        refresh_token=refresh_token,
+        expires_in=int(lifetime.total_seconds()),
+    )
+
+
+async def refresh(
+    session: AsyncSession, settings: Settings, token: str, arrived: datetime
+) -> Tokens:
+    """Exchange a refresh token for new tokens; one that was used before ends the session.
+
+    Except once, shortly after: the answer may have been lost on its way. A request that was already
+    under way when the token was used has lost no answer, so it is no such case.
+    """
+    now = utc_now()
+    presented = await repository.refresh_token(session, fingerprint(token))
+    if presented is None:
+        raise InvalidRefreshToken
+    found = await repository.live_session(session, presented.session_id, now)
+    if found is None:
+        raise InvalidRefreshToken
+    begun, user = found
+    begun.last_used_at = now
+    next_token = successor(settings, token)
+    if presented.used_at is None:
+        presented.used_at = now
+        return await hand_out(session, settings, begun, next_token)
+    if await is_lost_answer(session, presented, next_token, arrived):
+        presented.repeated_at = now
+        return answer(settings, begun, next_token)
+    await repository.revoke_sessions(session, user.id, now, only=begun.id)
+    record(session, "auth.refresh_token_reused", "session", begun.id, after={"user_id": user.id})
+    raise InvalidRefreshToken
+
+
+def successor(settings: Settings, token: str) -> str:
+    """The token that follows: only we can compute it, so a lost answer can be given again."""
+    key = signing_keys(settings)[0].encode()
+    return digest(key, b"refresh:" + token.encode(), sha256).hex()
+
+
+async def is_lost_answer(
+    session: AsyncSession, presented: RefreshToken, next_token: str, arrived: datetime
+) -> bool:
+    """Whether this is the first repetition, soon after, and nobody has used what came of it."""
+    grace = timedelta(seconds=get_auth_settings().refresh_grace_seconds)
+    used_at = presented.used_at
+    if used_at is None or presented.repeated_at or not used_at <= arrived <= used_at + grace:
+        return False
+    following = await repository.refresh_token(session, fingerprint(next_token))
+    return following is not None and following.used_at is None
+
+
+async def page(session: AsyncSession, principal: Principal) -> Sequence[AuthSession]:
+    """Where the caller is signed in."""
+    return await repository.sessions(session, principal.user_id, utc_now())
+
+
+async def end(session: AsyncSession, principal: Principal, session_id: UUID) -> None:
+    """End one of the caller's sessions."""
+    ended = await repository.revoke_sessions(session, principal.user_id, utc_now(), only=session_id)
+    if not ended:
+        raise SessionNotFound
+    record(session, "auth.logged_out", "session", session_id)
+
+
+async def end_all(session: AsyncSession, user_id: UUID) -> None:
+    """End every session of a user."""
+    ended = await repository.revoke_sessions(session, user_id, utc_now())
+    record(session, "auth.logged_out_everywhere", "user", user_id, after={"sessions": ended})

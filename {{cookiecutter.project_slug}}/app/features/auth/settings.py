@@ -1,0 +1,35 @@
+"""Settings of this feature, `AUTH_...`."""
+
+from datetime import timedelta
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class AuthSettings(BaseSettings):
+    """Each field is the environment variable `AUTH_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_prefix="AUTH_", extra="ignore")
+
+    access_token_minutes: int = Field(default=15, ge=1, le=60)
+    session_days: int = Field(default=14, ge=1, le=90)
+    refresh_grace_seconds: int = Field(default=10, ge=0, le=60)
+    verification_hours: int = Field(default=48, ge=1, le=168)
+    reset_minutes: int = Field(default=15, ge=5, le=60)
+
+    @property
+    def access_token_lifetime(self) -> timedelta:
+        """How long an access token is valid."""
+        return timedelta(minutes=self.access_token_minutes)
+
+    @property
+    def session_lifetime(self) -> timedelta:
+        """How long somebody stays signed in without signing in again."""
+        return timedelta(days=self.session_days)
+
+
+@cache
+def get_auth_settings() -> AuthSettings:
+    """The settings of this process."""
+    return AuthSettings()

@@ -1,0 +1,13 @@
+"""Things for sale: an example of a feature, from HTTP to the database."""
+
+from app.core.feature import Feature
+from app.features.products.models import Product
+from app.features.products.permissions import ProductPermission
+from app.features.products.router import router
+
+feature = Feature(
+    router=router,
+    models=(Product,),
+    permissions=(ProductPermission,),
+    member_permissions=(ProductPermission.READ,),
+)

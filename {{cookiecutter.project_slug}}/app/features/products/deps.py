@@ -1,0 +1,18 @@
+"""What endpoints ask for."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Depends
+
+from app.core.db.session import ReadSessionDep
+from app.features.products import service
+from app.features.products.models import Product
+
+
+async def get_product(session: ReadSessionDep, product_id: UUID) -> Product:
+    """The product that the path names."""
+    return await service.get(session, product_id)
+
+
+ProductOr404 = Annotated[Product, Depends(get_product, scope="function")]

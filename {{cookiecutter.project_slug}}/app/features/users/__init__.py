@@ -1,0 +1,16 @@
+"""People, and the roles that say what they may do."""
+
+from app.core.feature import Feature
+from app.features.users.cli import cli
+from app.features.users.models import Role, User, UserRole
+from app.features.users.permissions import RolePermission, UserPermission
+from app.features.users.roles import seed
+from app.features.users.router import router
+
+feature = Feature(
+    router=router,
+    models=(User, Role, UserRole),
+    permissions=(UserPermission, RolePermission),
+    seed=seed,
+    cli=cli,
+)

@@ -1,0 +1,94 @@
+"""All SQL about people and roles."""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import Row, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import selectinload
+
+from app.core.pagination import Found, ListQuery, paginate
+from app.features.users.models import Role, User, UserRole
+from app.features.users.schemas import UserQuery
+
+USERS = {"created_at": User.created_at, "email": User.email, "id": User.id}
+ROLES = {"name": Role.name, "id": Role.id}
+
+
+async def get(session: AsyncSession, user_id: UUID) -> User | None:
+    """The account with this id, with its roles."""
+    return await session.get(User, user_id, options=[selectinload(User.roles)])
+
+
+async def by_email(session: AsyncSession, email: str) -> User | None:
+    """The account with this address, with its roles."""
+    statement = select(User).where(User.email == email).options(selectinload(User.roles))
+    return await session.scalar(statement)
+
+
+async def lock(session: AsyncSession, user_id: UUID) -> User | None:
+    """The account as it is now, which nobody else changes until the commit.
+
+    Whoever locks several things locks the account before its tokens, and the role `admin` before both.
+    """
+    statement = select(User).where(User.id == user_id).with_for_update()
+    return await session.scalar(statement, execution_options={"populate_existing": True})
+
+
+async def credentials(session: AsyncSession, email: str) -> Row[UUID, str] | None:
+    """Id and password hash of the account with this address."""
+    statement = select(User.id, User.password_hash).where(User.email == email)
+    return (await session.execute(statement)).one_or_none()
+
+
+async def page(session: AsyncSession, query: UserQuery) -> Found[User]:
+    """Accounts that match, newest first unless asked otherwise."""
+    wanted = query.model_dump(include={"email", "is_active"}, exclude_none=True)
+    statement = select(User).filter_by(**wanted).options(selectinload(User.roles))
+    if query.role is not None:
+        statement = statement.where(User.roles.any(Role.name == query.role))
+    return await paginate(session, statement, query, sortable=USERS, default="-created_at")
+
+
+async def role(session: AsyncSession, role_id: UUID) -> Role | None:
+    """The role with this id."""
+    return await session.get(Role, role_id)
+
+
+async def reload_roles(session: AsyncSession, user: User) -> None:
+    """Read again what may have changed while we waited for a lock."""
+    await session.refresh(user, ["is_active", "email_verified_at", "roles"])
+
+
+async def roles_named(session: AsyncSession, names: Collection[str]) -> Sequence[Role]:
+    """The roles with these names."""
+    return (await session.scalars(select(Role).where(Role.name.in_(names)))).all()
+
+
+async def role_for_update(session: AsyncSession, name: str) -> Role | None:
+    """The role with this name, which nobody else changes or hands out meanwhile."""
+    return await session.scalar(select(Role).where(Role.name == name).with_for_update())
+
+
+async def roles_page(session: AsyncSession, query: ListQuery) -> Found[Role]:
+    """Roles by name."""
+    return await paginate(session, select(Role), query, sortable=ROLES, default="name")
+
+
+async def count_active_with_role(session: AsyncSession, name: str) -> int:
+    """How many active people have this role."""
+    statement = (
+        select(func.count())
+        .select_from(UserRole)
+        .join(User, User.id == UserRole.user_id)
+        .join(Role, Role.id == UserRole.role_id)
+        .where(Role.name == name, User.is_active, User.email_verified_at.is_not(None))
+    )
+    return await session.scalar(statement) or 0
+
+
+async def is_used(session: AsyncSession, role: Role) -> bool:
+    """Whether anybody has this role."""
+    return bool(
+        await session.scalar(select(UserRole.id).where(UserRole.role_id == role.id).limit(1))
+    )

@@ -1,0 +1,163 @@
+"""Endpoints."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from app.core.db.session import ReadSessionDep, SessionDep
+from app.core.openapi import problems
+from app.core.pagination import Found, ListQuery, Page
+from app.core.routing import router as new_router
+from app.core.security.access import Can, CurrentPrincipal
+from app.features.users import roles as role_service
+from app.features.users import service
+from app.features.users.deps import CurrentUser, RoleOr404, UserOr404
+from app.features.users.models import Role, User
+from app.features.users.permissions import RolePermission, UserPermission
+from app.features.users.schemas import (
+    NewRole,
+    ProfileChange,
+    RoleChange,
+    RoleNames,
+    RoleRead,
+    UserChange,
+    UserQuery,
+    UserRead,
+)
+
+users = new_router("/users", tag="users")
+roles = new_router("/roles", tag="roles")
+
+NO_USER = problems({404: "No such user"})
+NO_ROLE = problems({404: "No such role"})
+CONFLICT = problems({409: "It would leave no administrator, or the name is taken or in use"})
+
+
+@users.get("/me", response_model=UserRead)
+async def read_me(user: CurrentUser) -> User:
+    """One's own account."""
+    return user
+
+
+@users.patch("/me", response_model=UserRead)
+async def change_me(user: CurrentUser, session: SessionDep, wanted: ProfileChange) -> User:
+    """Change one's own account."""
+    return await service.change_profile(session, user, wanted)
+
+
+@users.delete("/me", status_code=204, responses=CONFLICT)
+async def delete_me(principal: CurrentPrincipal, user: CurrentUser, session: SessionDep) -> None:
+    """Delete one's own account."""
+    await service.delete(session, principal, user)
+
+
+@users.get("", response_model=Page[UserRead], dependencies=[Can(UserPermission.READ)])
+async def list_users(session: ReadSessionDep, query: Annotated[UserQuery, Query()]) -> Found[User]:
+    """Accounts, newest first."""
+    return await service.page(session, query)
+
+
+@users.get(
+    "/{user_id}",
+    response_model=UserRead,
+    dependencies=[Can(UserPermission.READ)],
+    responses=NO_USER,
+)
+async def get_user(user: UserOr404) -> User:
+    """One account."""
+    return user
+
+
+@users.patch(
+    "/{user_id}",
+    response_model=UserRead,
+    dependencies=[Can(UserPermission.WRITE)],
+    responses=NO_USER | CONFLICT,
+)
+async def change_user(
+    principal: CurrentPrincipal, session: SessionDep, user: UserOr404, wanted: UserChange
+) -> User:
+    """Change an account; switching it off ends its sessions at once."""
+    return await service.change(session, principal, user, wanted)
+
+
+@users.put(
+    "/{user_id}/roles",
+    response_model=UserRead,
+    dependencies=[Can(UserPermission.WRITE)],
+    responses=NO_USER | CONFLICT,
+)
+async def assign_roles(
+    principal: CurrentPrincipal, session: SessionDep, user: UserOr404, wanted: RoleNames
+) -> User:
+    """Give an account exactly these roles."""
+    return await service.assign_roles(session, principal, user, wanted.roles)
+
+
+@users.delete(
+    "/{user_id}",
+    status_code=204,
+    dependencies=[Can(UserPermission.WRITE)],
+    responses=NO_USER | CONFLICT,
+)
+async def delete_user(principal: CurrentPrincipal, session: SessionDep, user: UserOr404) -> None:
+    """Delete an account."""
+    await service.delete(session, principal, user)
+
+
+@roles.get("", response_model=Page[RoleRead], dependencies=[Can(RolePermission.READ)])
+async def list_roles(session: ReadSessionDep, query: Annotated[ListQuery, Query()]) -> Found[Role]:
+    """Roles by name."""
+    return await role_service.page(session, query)
+
+
+@roles.post(
+    "",
+    status_code=201,
+    response_model=RoleRead,
+    dependencies=[Can(RolePermission.WRITE)],
+    responses=CONFLICT,
+)
+async def create_role(principal: CurrentPrincipal, session: SessionDep, new: NewRole) -> Role:
+    """Add a role, of permissions that the caller holds."""
+    return await role_service.create(session, principal, new)
+
+
+@roles.get(
+    "/{role_id}",
+    response_model=RoleRead,
+    dependencies=[Can(RolePermission.READ)],
+    responses=NO_ROLE,
+)
+async def get_role(role: RoleOr404) -> Role:
+    """One role."""
+    return role
+
+
+@roles.patch(
+    "/{role_id}",
+    response_model=RoleRead,
+    dependencies=[Can(RolePermission.WRITE)],
+    responses=NO_ROLE | CONFLICT,
+)
+async def change_role(
+    principal: CurrentPrincipal, session: SessionDep, role: RoleOr404, wanted: RoleChange
+) -> Role:
+    """Change a role."""
+    return await role_service.change(session, principal, role, wanted)
+
+
+@roles.delete(
+    "/{role_id}",
+    status_code=204,
+    dependencies=[Can(RolePermission.WRITE)],
+    responses=NO_ROLE | CONFLICT,
+)
+async def delete_role(principal: CurrentPrincipal, session: SessionDep, role: RoleOr404) -> None:
+    """Delete a role that nobody has."""
+    await role_service.delete(session, principal, role)
+
+
+router = APIRouter()
+router.include_router(users)
+router.include_router(roles)

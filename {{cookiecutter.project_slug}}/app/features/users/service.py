@@ -1,0 +1,120 @@
+"""Rules about accounts."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db.errors import refusing
+from app.core.errors import Conflict, NotFound, Unprocessable
+from app.core.events import publish
+from app.core.pagination import Found
+from app.core.security.access import Principal
+from app.features.audit.service import record
+from app.features.users import repository, roles
+from app.features.users.events import UserDeactivated, UserDeleted
+from app.features.users.models import User
+from app.features.users.schemas import ProfileChange, UserChange, UserQuery
+
+
+class UserNotFound(NotFound):
+    """No account has this id."""
+
+    def __init__(self) -> None:
+        super().__init__("There is no such user.")
+
+
+class EmailTaken(Conflict):
+    """An address belongs to one account. Strangers are never told."""
+
+    def __init__(self) -> None:
+        super().__init__("There is already an account with this address.")
+
+
+class UnknownRoles(Unprocessable):
+    """There are no roles with these names."""
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__(f"There is no role named {', '.join(sorted(names))}.")
+
+
+async def get(session: AsyncSession, user_id: UUID) -> User:
+    """One account."""
+    user = await repository.get(session, user_id)
+    if user is None:
+        raise UserNotFound
+    return user
+
+
+async def page(session: AsyncSession, query: UserQuery) -> Found[User]:
+    """One page of accounts."""
+    return await repository.page(session, query)
+
+
+async def add(
+    session: AsyncSession, email: str, password_hash: str, full_name: str, *role_names: str
+) -> User:
+    """A new account."""
+    user = User(email=email, password_hash=password_hash, full_name=full_name)
+    user.roles = list(await repository.roles_named(session, role_names))
+    session.add(user)
+    with refusing("uq_users_email", EmailTaken()):
+        await session.flush()
+    record(session, "user.created", "user", user.id, after={"roles": list(role_names)})
+    return user
+
+
+async def change_profile(session: AsyncSession, user: User, wanted: ProfileChange) -> User:
+    """People change their own account."""
+    before = {"full_name": user.full_name}
+    user.full_name = wanted.full_name
+    record(session, "user.changed", "user", user.id, before=before, after=wanted.model_dump())
+    await session.flush()
+    return user
+
+
+async def change(
+    session: AsyncSession, principal: Principal, user: User, wanted: UserChange
+) -> User:
+    """An administrator changes an account, switches it off or on again."""
+    roles.demand_held(principal, roles.permissions_of(user.roles))
+    changes = wanted.model_dump(exclude_none=True)
+    before = {name: getattr(user, name) for name in changes}
+    if changes.get("is_active") is False:
+        await roles.demand_another_admin(session, user)
+        await publish(session, UserDeactivated(user.id))
+    for name, value in changes.items():
+        setattr(user, name, value)
+    record(session, "user.changed", "user", user.id, before=before, after=changes)
+    await session.flush()
+    return user
+
+
+async def assign_roles(
+    session: AsyncSession, principal: Principal, user: User, names: list[str]
+) -> User:
+    """Give an account exactly these roles."""
+    await repository.role_for_update(session, roles.ADMIN)
+    await repository.lock(session, user.id)
+    await repository.reload_roles(session, user)
+    wanted = list(await repository.roles_named(session, names))
+    if unknown := set(names) - {role.name for role in wanted}:
+        raise UnknownRoles(unknown)
+    roles.demand_held(principal, roles.permissions_of([*user.roles, *wanted]))
+    if roles.ADMIN not in names:
+        await roles.demand_another_admin(session, user)
+    before = {"roles": [role.name for role in user.roles]}
+    user.roles = sorted(wanted, key=lambda role: role.name)
+    record(session, "user.roles_assigned", "user", user.id, before=before, after={"roles": names})
+    await session.flush()
+    return user
+
+
+async def delete(session: AsyncSession, principal: Principal, user: User) -> None:
+    """Delete an account, one's own or, with the right, somebody else's."""
+    if user.id != principal.user_id:
+        roles.demand_held(principal, roles.permissions_of(user.roles))
+    await roles.demand_another_admin(session, user)
+    await publish(session, UserDeleted(user.id))
+    record(session, "user.deleted", "user", user.id)
+    await session.delete(user)
+    await session.flush()

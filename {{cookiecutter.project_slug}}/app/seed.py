@@ -1,0 +1,14 @@
+"""Rows that the service needs, made after the migrations."""
+
+from app.core.db.session import connect, unit_of_work
+from app.core.settings import Settings
+from app.installed import FEATURES
+
+
+async def seed(settings: Settings) -> None:
+    """Let every feature make the rows that are missing; those that exist stay as they are."""
+    allowed = [permission.value for f in FEATURES for permission in f.member_permissions]
+    async with connect(settings, {}) as database, unit_of_work(database) as session:
+        for feature in FEATURES:
+            if feature.seed:
+                await feature.seed(session, allowed)

@@ -1,0 +1,248 @@
+"""Fixtures for all tests.
+
+Each test runs in a transaction that is rolled back. A test that needs real commits, several
+connections or the production's sessions asks for `committed_db`.
+"""
+
+import asyncio
+import logging
+import os
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import ASGITransport, AsyncClient
+from sqlalchemy import pool
+from sqlalchemy.ext.asyncio import (
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+    create_async_engine,
+)
+from starlette.types import Receive, Scope, Send
+
+from app.core import logging as configure_log
+from app.core.db import migrations
+from app.core.db.base import APPEND_ONLY, Base, utc_now
+from app.core.db.dialects import dialect_of
+from app.core.db.engine import create_engine
+from app.core.db.session import Database, from_engine, unit_of_work
+from app.core.mail import Mail
+from app.core.security import passwords
+from app.core.settings import Environment, Settings
+from app.features.users.service import add
+from app.main import authenticator, create_app, session_info
+from app.seed import seed
+from tests.databases import NO_FILE, fresh_database
+
+# Tests depend on nobody's shell, but for where the built-in database lies.
+for field in Settings.model_fields.keys() - {"data_dir"}:
+    os.environ.pop(field.upper(), None)
+
+
+configure_log.hand_over()
+
+# The cheapest Argon2 that there is: tests hash often, and guess nothing.
+passwords.context.update(argon2__memory_cost=8, argon2__time_cost=1, argon2__parallelism=1)
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Generator[Settings]:
+    """Settings for tests, with a migrated database of this process's own."""
+    with fresh_database(tmp_path_factory.mktemp("database")) as url:
+        settings = Settings(
+            **NO_FILE,
+            environment=Environment.TEST,
+            database_url=url,
+            mail_from="service@example.com",
+        )
+        migrations.upgrade(settings)
+        asyncio.run(seed(settings))
+        yield settings
+
+
+@pytest.fixture(scope="session")
+async def engine(settings: Settings) -> AsyncGenerator[AsyncEngine]:
+    """The service's own engine, under the service's own role."""
+    engine = create_engine(settings)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(autouse=True)
+def restored_log() -> Generator[None]:
+    """A test that configures the log leaves no handler behind."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def sent() -> list[Mail]:
+    """The mails that were sent."""
+    return []
+
+
+@pytest.fixture
+async def database(
+    engine: AsyncEngine, settings: Settings, sent: list[Mail]
+) -> AsyncGenerator[Database]:
+    """Every session of the test, on one connection that is rolled back at the end."""
+    async with engine.connect() as connection:
+        transaction = await connection.begin()
+        sessions = async_sessionmaker(
+            connection,
+            expire_on_commit=False,
+            join_transaction_mode="create_savepoint",
+            info=session_info(settings, sent.append),
+        )
+        yield replace(from_engine(engine, settings), writer=sessions, reader=sessions)
+        await transaction.rollback()
+
+
+@pytest.fixture
+async def session(database: Database) -> AsyncGenerator[AsyncSession]:
+    """A session to prepare rows with; what it flushes, requests can see."""
+    async with database.writer() as session:
+        yield session
+
+
+@pytest.fixture
+async def owner(settings: Settings) -> AsyncGenerator[AsyncEngine]:
+    """Connections with the rights of the tables' owner, outside of transactions."""
+    assert settings.database_url
+    engine = create_async_engine(
+        settings.database_url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT"
+    )
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def committed_db(
+    engine: AsyncEngine, settings: Settings, owner: AsyncEngine, sent: list[Mail]
+) -> AsyncGenerator[Database]:
+    """The production's sessions, with real commits; the tables are emptied afterwards."""
+    yield from_engine(engine, settings, session_info(settings, sent.append))
+    async with owner.connect() as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            if not table.info.get(APPEND_ONLY):
+                await connection.execute(table.delete())
+        for statement in dialect_of(owner.url).purging(settings.database_role):
+            await connection.exec_driver_sql(statement)
+        for table in Base.metadata.sorted_tables:
+            if table.info.get(APPEND_ONLY):
+                await connection.execute(table.delete())
+    await seed(settings)
+
+
+@pytest.fixture(scope="session")
+def app(settings: Settings) -> FastAPI:
+    """The application."""
+    return create_app(settings)
+
+
+def client_of(app: FastAPI, database: Database, settings: Settings) -> AsyncClient:
+    """A client that speaks to `app` in this process, over `database`."""
+
+    async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+        state = {
+            "database": database,
+            "settings": settings,
+            "authenticate": authenticator(),
+        }
+        await app({**scope, "state": state}, receive, send)
+
+    transport = ASGITransport(with_state, raise_app_exceptions=False)
+    return AsyncClient(transport=transport, base_url="http://test")
+
+
+@pytest.fixture
+async def client(
+    app: FastAPI, database: Database, settings: Settings
+) -> AsyncGenerator[AsyncClient]:
+    """A client whose requests are rolled back after the test."""
+    async with client_of(app, database, settings) as client:
+        yield client
+
+
+@pytest.fixture
+async def committed_client(
+    app: FastAPI, committed_db: Database, settings: Settings
+) -> AsyncGenerator[AsyncClient]:
+    """A client whose requests really commit, each on a connection of its own."""
+    async with client_of(app, committed_db, settings) as client:
+        yield client
+
+
+PASSWORD = "correct horse battery staple"
+
+
+@dataclass(frozen=True)
+class Account:
+    """Somebody who is signed in."""
+
+    id: UUID
+    email: str
+    client: AsyncClient
+    tokens: dict[str, str]
+
+
+SignIn = Callable[..., Awaitable[Account]]
+
+
+async def make_account(
+    database: Database, client: AsyncClient, email: str, *role_names: str
+) -> Account:
+    """A verified account with these roles, signed in over HTTP on a client of its own."""
+    async with unit_of_work(database) as session:
+        password_hash = await passwords.hash_password(PASSWORD)
+        user = await add(session, email, password_hash, "", *role_names)
+        user.email_verified_at = utc_now()
+    form = {"username": email, "password": PASSWORD}
+    tokens = (await client.post("/api/v1/auth/login", data=form)).json()
+    client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+    return Account(user.id, email, client, tokens)
+
+
+@pytest.fixture
+async def sign_in(app: FastAPI, database: Database, settings: Settings) -> AsyncGenerator[SignIn]:
+    """Make an account with an address and roles, and sign it in."""
+    async with AsyncExitStack() as stack:
+
+        async def make(email: str, *role_names: str) -> Account:
+            client = client_of(app, database, settings)
+            await stack.enter_async_context(client)
+            return await make_account(database, client, email, *role_names)
+
+        yield make
+
+
+@pytest.fixture
+async def member(sign_in: SignIn) -> Account:
+    """Somebody who has registered."""
+    return await sign_in("member@example.com", "member")
+
+
+@pytest.fixture
+async def admin(sign_in: SignIn) -> Account:
+    """Somebody who may do everything."""
+    return await sign_in("admin@example.com", "admin")
+
+
+@pytest.fixture
+async def committed_admin(committed_client: AsyncClient, committed_db: Database) -> Account:
+    """An administrator whose requests really commit."""
+    return await make_account(committed_db, committed_client, "admin@example.com", "admin")
+
+
+@pytest.fixture
+def project_root() -> Path:
+    """Where `pyproject.toml` lies."""
+    return migrations.ROOT

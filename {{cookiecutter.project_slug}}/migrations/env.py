@@ -1,0 +1,94 @@
+"""How Alembic reaches the database: as its owner, one process at a time."""
+
+import asyncio
+from typing import Literal
+
+from alembic import context
+from alembic.autogenerate.api import AutogenContext
+from sqlalchemy import Connection, inspect, pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+import app.installed  # noqa: F401  # pyright: ignore[reportUnusedImport], fills the metadata
+from app.core.db.base import APPEND_ONLY, Base
+from app.core.db.dialects import dialect_of
+from app.core.db.dialects.access import Access
+from app.core.db.embedded import ensure_database
+from app.core.db.types import ExactText, UTCDateTime
+from app.core.settings import Settings, get_settings
+
+attributes = context.config.attributes
+
+
+def render_type(kind: str, value: object, autogen: AutogenContext) -> str | Literal[False]:
+    """Write our own column types by their names in a new migration."""
+    if kind == "type" and isinstance(value, UTCDateTime):
+        autogen.imports.add("from app.core.db.types import UTCDateTime")
+        return "UTCDateTime()"
+    if kind == "type" and isinstance(value, ExactText):
+        autogen.imports.add("from app.core.db.types import ExactText")
+        return f"ExactText({value.length})"
+    return False
+
+
+def access(connection: Connection, settings: Settings) -> Access:
+    """What the service may do with the tables that there are."""
+    present = set(inspect(connection).get_table_names())
+    tables = [table for table in Base.metadata.sorted_tables if table.name in present]
+    return Access(
+        role=settings.database_role,
+        login=settings.database_url.username if settings.database_url else None,
+        tables=[table.name for table in tables],
+        append_only=[table.name for table in tables if table.info.get(APPEND_ONLY)],
+    )
+
+
+def migrate(connection: Connection, settings: Settings) -> None:
+    """Migrate; when that changed something, see to the rights of the service's role."""
+    applied: list[bool] = []
+
+    def note(*_: object, **__: object) -> None:
+        applied.append(True)
+
+    context.configure(
+        connection=connection,
+        target_metadata=Base.metadata,
+        render_item=render_type,
+        render_as_batch=connection.dialect.name == "sqlite",
+        on_version_apply=note,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+        if applied or attributes.get("grant"):
+            dialect_of(connection.engine.url).grant(connection, access(connection, settings))
+
+
+async def online(settings: Settings) -> None:
+    """Connect with the owner's URL; the service itself works with fewer rights."""
+    url = settings.migration_database_url or settings.database_url
+    if url is None:
+        raise RuntimeError("no database URL")
+    engine = create_async_engine(url, poolclass=pool.NullPool)
+    async with engine.connect() as connection:
+        await connection.run_sync(dialect_of(url).lock)
+        await connection.commit()
+        await connection.run_sync(migrate, settings)
+        await connection.commit()
+    await engine.dispose()
+
+
+def offline(settings: Settings) -> None:
+    """`alembic upgrade head --sql`: print the statements for somebody else to run."""
+    context.configure(
+        url=settings.migration_database_url or settings.database_url,
+        target_metadata=Base.metadata,
+        literal_binds=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+with ensure_database(attributes.get("settings") or get_settings()) as ready:
+    if context.is_offline_mode():
+        offline(ready)
+    else:
+        asyncio.run(online(ready))

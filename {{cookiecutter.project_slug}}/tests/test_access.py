@@ -1,0 +1,127 @@
+"""Every endpoint says who may call it, and nobody else can."""
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
+from httpx2 import AsyncClient
+
+from app.core.db.session import Database
+from app.core.security.access import anyone, authenticated
+from app.core.settings import Settings
+from app.installed import FEATURES
+from conftest import Account, SignIn, client_of
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def calls(dependant: Dependant) -> Iterator[Any]:
+    """Everything that an endpoint depends on."""
+    for part in dependant.dependencies:
+        yield part.call
+        yield from calls(part)
+
+
+def test_every_endpoint_says_who_may_call_it(app: FastAPI) -> None:
+    found = 0
+    for context in iter_route_contexts(app.routes):
+        if isinstance(context.original_route, APIRoute):
+            found += 1
+            asked = set(calls(context.dependant))
+            assert (anyone in asked) != (authenticated in asked), context.path
+
+    assert found > 20
+
+
+def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every operation of the OpenAPI document."""
+    for path, item in app.openapi()["paths"].items():
+        for method in METHODS & item.keys():
+            yield method, path, item[method]
+
+
+def filled(path: str, operation: dict[str, Any], known: dict[str, str]) -> str:
+    """The path with ids: those that are known by their name, else one of nothing."""
+    for parameter in operation.get("parameters", []):
+        if parameter["in"] == "path":
+            name = parameter["name"]
+            path = path.replace("{" + name + "}", known.get(name, str(uuid4())))
+    return path
+
+
+def is_for_members(operation: dict[str, Any]) -> bool:
+    """Whether everybody who registers may do it, so that the id is nobody's in particular."""
+    everybody = {permission.value for f in FEATURES for permission in f.member_permissions}
+    scopes = {scope for need in operation["security"] for kind in need.values() for scope in kind}
+    return bool(scopes) and scopes <= everybody
+
+
+async def test_without_a_token_nothing_is_shown(app: FastAPI, client: AsyncClient) -> None:
+    for method, path, operation in operations(app):
+        if "security" in operation:
+            answer = await client.request(method, filled(path, operation, {}))
+            assert answer.status_code == 401, (method, path)
+
+
+async def test_with_an_id_of_somebody_else_nothing_is_shown_or_changed(
+    app: FastAPI, member: Account, sign_in: SignIn
+) -> None:
+    """Each operation with an id in its path, called by a member with the ids of an administrator."""
+    admin = await sign_in("victim@example.com", "admin")
+    sessions = (await admin.client.get("/api/v1/auth/sessions")).json()
+    roles = (await admin.client.get("/api/v1/roles")).json()["items"]
+    known = {
+        "user_id": str(admin.id),
+        "role_id": roles[0]["id"],
+        "session_id": sessions[0]["id"],
+    }
+    tried = 0
+    for method, path, operation in operations(app):
+        names = [p["name"] for p in operation.get("parameters", []) if p["in"] == "path"]
+        if names:
+            assert names[0] in known or is_for_members(operation), f"say whose {names[0]} is"
+            answer = await member.client.request(method, filled(path, operation, known), json={})
+            assert answer.status_code in {403, 404}, (method, path, answer.text)
+            tried += 1
+
+    assert tried >= 8
+    assert (await admin.client.get("/api/v1/users/me")).json()["is_active"]
+    assert (await admin.client.get("/api/v1/auth/sessions")).json() == sessions
+
+
+@pytest.mark.parametrize("word", ["Bearer", "Basic abc", "bearer", "Bearer  x y", "Token x"])
+async def test_a_strange_header_is_no_token(client: AsyncClient, word: str) -> None:
+    answer = await client.get("/api/v1/users/me", headers={"Authorization": word})
+
+    assert answer.status_code == 401
+    assert answer.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_the_document_names_the_scopes(app: FastAPI) -> None:
+    document = app.openapi()
+    scheme = next(iter(document["components"]["securitySchemes"].values()))
+
+    assert scheme["flows"]["password"]["tokenUrl"] == "/api/v1/auth/login"
+    assert scheme["flows"]["password"]["scopes"]["users:read"] == "Read users"
+    listing = document["paths"]["/api/v1/users"]["get"]
+    assert listing["security"] == [{"OAuth2PasswordBearer": ["users:read"]}]
+
+
+async def test_no_request_waits_for_a_connection_while_it_holds_one(
+    app: FastAPI, committed_admin: Account, committed_db: Database, settings: Settings
+) -> None:
+    """With a single connection, every operation still gets an answer."""
+    alone = replace(committed_db, slots=asyncio.Semaphore(1), timeout=1.0)
+    async with client_of(app, alone, settings) as client:
+        client.headers = committed_admin.client.headers
+        last = sorted(operations(app), key=lambda each: "logout" in each[1] or "/me" in each[1])
+        for method, path, operation in last:
+            if "security" in operation and (method, path) != ("delete", "/api/v1/users/me"):
+                answer = await client.request(method, filled(path, operation, {}))
+                assert answer.status_code != 503, (method, path)

@@ -1,0 +1,52 @@
+"""Migrations: one line of them, and it leads to the models."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from app.core.db import migrations
+from app.core.db.base import Base
+from app.core.settings import Settings
+from tests.databases import fresh_database
+
+
+def tables(settings: Settings) -> set[str]:
+    """The tables that the database has."""
+
+    async def names() -> list[str]:
+        assert settings.database_url
+        engine = create_async_engine(settings.database_url, poolclass=pool.NullPool)
+        async with engine.connect() as connection:
+            found = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+        await engine.dispose()
+        return found
+
+    return set(asyncio.run(names())) - {"alembic_version"}
+
+
+def test_the_migrations_are_one_line() -> None:
+    script = ScriptDirectory.from_config(migrations.config())
+
+    assert len(script.get_heads()) == 1
+    assert len(script.get_bases()) == 1
+
+
+def test_up_equals_the_models_and_down_leaves_nothing(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.databases.WORKER", "migrations")
+    with fresh_database(tmp_path) as url:
+        fresh = settings.model_copy(update={"database_url": url})
+        migrations.upgrade(fresh)
+        migrations.check(fresh)
+        assert tables(fresh) == set(Base.metadata.tables)
+
+        migrations.downgrade(fresh, "base")
+        assert tables(fresh) == set()
+
+        migrations.upgrade(fresh)
+        migrations.check(fresh)

@@ -1,0 +1,106 @@
+"""How connections to MySQL and MariaDB behave."""
+
+import asyncio
+import os
+from collections.abc import AsyncGenerator
+
+import pytest
+from httpx2 import AsyncClient
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core.db import migrations
+from app.core.db.engine import create_engine
+from app.core.db.session import Database, reading
+from app.core.settings import Settings
+from app.seed import seed
+from tests.outages import Kill, assert_replaced_unnoticed, assert_told_and_replaced
+
+
+@pytest.fixture(autouse=True)
+def needs_mysql(settings: Settings) -> None:
+    """These tests are about MySQL alone."""
+    assert settings.database_url
+    if settings.database_url.get_backend_name() != "mysql":
+        pytest.skip("TEST_DATABASE_URL names another database")
+
+
+async def test_the_session_is_strict_and_in_utc(committed_db: Database) -> None:
+    async with reading(committed_db) as session:
+        row = (await session.execute(text("SELECT @@sql_mode, @@time_zone"))).one()
+
+    assert "STRICT_ALL_TABLES" in row[0]
+    assert row[1] == "+00:00"
+
+
+@pytest.fixture
+async def service_login(settings: Settings, owner: AsyncEngine) -> AsyncGenerator[Settings]:
+    """Settings with a login of the service's own, which the migrations let in."""
+    assert settings.database_url
+    name = f"service_{os.getpid()}"
+    async with owner.connect() as connection:
+        await connection.exec_driver_sql(f"CREATE USER {name}@'%%' IDENTIFIED BY 'secret'")
+    login = settings.model_copy(
+        update={
+            "database_url": settings.database_url.set(username=name, password="secret"),
+            "migration_database_url": settings.database_url,
+        }
+    )
+    try:
+        await asyncio.to_thread(migrations.downgrade, login, "base")
+        await asyncio.to_thread(migrations.upgrade, login)
+        await seed(login)
+        yield login
+    finally:
+        async with owner.connect() as connection:
+            await connection.exec_driver_sql(f"DROP USER {name}@'%%'")
+
+
+async def test_the_service_may_read_and_write_rows_and_nothing_else(
+    service_login: Settings,
+) -> None:
+    engine = create_engine(service_login)
+    async with engine.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM roles")) == 2
+        await connection.execute(text("UPDATE users SET full_name = 'x'"))
+        for statement in (
+            "UPDATE audit_events SET action = 'x'",
+            "DELETE FROM audit_events",
+            "DROP TABLE users",
+            "DELETE FROM alembic_version",
+        ):
+            with pytest.raises(DBAPIError, match="denied"):
+                await connection.execute(text(statement))
+    await engine.dispose()
+
+
+@pytest.fixture
+async def kill(engine: AsyncEngine, owner: AsyncEngine) -> AsyncGenerator[Kill]:
+    """End every connection of the service, as a restart of the server would."""
+
+    async def kill_all() -> None:
+        async with owner.connect() as connection:
+            others = await connection.scalars(
+                text(
+                    "SELECT id FROM information_schema.processlist"
+                    " WHERE db = DATABASE() AND id <> CONNECTION_ID()"
+                )
+            )
+            for number in others.all():
+                await connection.execute(text(f"KILL {number}"))
+
+    yield kill_all
+    await engine.dispose()  # other tests share its connections
+
+
+async def test_a_lost_connection_is_told_and_then_replaced(
+    committed_db: Database, committed_client: AsyncClient, kill: Kill
+) -> None:
+    await assert_told_and_replaced(committed_db, committed_client, kill)
+
+
+async def test_a_connection_that_died_idle_is_replaced_unnoticed(
+    committed_client: AsyncClient, kill: Kill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assert_replaced_unnoticed(committed_client, kill, monkeypatch)

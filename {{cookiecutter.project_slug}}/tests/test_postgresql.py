@@ -1,0 +1,132 @@
+"""What only PostgreSQL does for us."""
+
+from collections.abc import AsyncGenerator
+
+import pytest
+from httpx2 import AsyncClient
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core.db.dialects.postgresql import UnsafeLoginError
+from app.core.db.engine import create_engine
+from app.core.db.session import Database, reading
+from app.core.security import passwords
+from app.core.settings import Environment, Settings
+from conftest import PASSWORD, Account
+from tests.outages import Kill, assert_replaced_unnoticed, assert_told_and_replaced
+
+
+@pytest.fixture(autouse=True)
+def needs_postgresql(settings: Settings) -> None:
+    """These tests are about PostgreSQL alone."""
+    assert settings.database_url
+    if settings.database_url.get_backend_name() != "postgresql":
+        pytest.skip("TEST_DATABASE_URL names another database")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE TABLE intruder (id int)",
+        "DROP TABLE alembic_version",
+        "DELETE FROM alembic_version",
+        "ALTER TABLE alembic_version ADD COLUMN more int",
+    ],
+)
+async def test_the_service_cannot_change_the_schema(database: Database, statement: str) -> None:
+    async with database.writer() as session:
+        with pytest.raises(DBAPIError, match=r"permission denied|must be owner"):
+            await session.execute(text(statement))
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["UPDATE audit_events SET action = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events"],
+)
+async def test_not_even_the_owner_changes_the_audit_log(
+    committed_admin: Account, owner: AsyncEngine, statement: str
+) -> None:
+    async with owner.connect() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM audit_events"))
+        with pytest.raises(DBAPIError, match="added and never changed"):
+            await connection.execute(text(statement))
+
+
+async def test_one_role_purges_the_audit_log_and_changes_nothing(
+    committed_admin: Account, owner: AsyncEngine, settings: Settings
+) -> None:
+    async with owner.connect() as connection:
+        await connection.exec_driver_sql(f"SET ROLE {settings.database_role}_purge")
+        with pytest.raises(DBAPIError, match="permission denied"):
+            await connection.execute(text("UPDATE audit_events SET action = 'x'"))
+        with pytest.raises(DBAPIError, match="permission denied"):
+            await connection.execute(text("DELETE FROM users"))
+        await connection.execute(text("DELETE FROM audit_events"))
+        assert await connection.scalar(text("SELECT count(*) FROM audit_events")) == 0
+
+
+async def test_the_service_works_under_its_role(committed_db: Database, settings: Settings) -> None:
+    async with reading(committed_db) as session:
+        assert await session.scalar(text("SELECT current_user")) == settings.database_role
+
+
+async def test_a_deployed_service_refuses_a_superuser(settings: Settings) -> None:
+    deployed = settings.model_copy(update={"environment": Environment.PRODUCTION})
+    engine = create_engine(deployed)
+    with pytest.raises(UnsafeLoginError, match="superuser"):
+        async with engine.connect():
+            pass
+    await engine.dispose()
+
+
+async def test_of_two_password_changes_at_once_the_second_is_by_somebody_who_knows_no_password(
+    committed_admin: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else whoever has the old password, and is quick, undoes the owner's change."""
+    client, verify = committed_admin.client, passwords.verify
+    url, statuses = "/api/v1/auth/change-password", list[int]()
+
+    async def change(new: str) -> None:
+        wanted = {"current_password": PASSWORD, "new_password": new}
+        statuses.append((await client.post(url, json=wanted)).status_code)
+
+    async def slow(password: str, stored: str | None) -> tuple[bool, str | None]:
+        monkeypatch.setattr(passwords, "verify", verify)
+        result = await verify(password, stored)
+        await change("what the owner chose")
+        return result
+
+    monkeypatch.setattr(passwords, "verify", slow)
+    await change("what the thief chose")
+
+    assert statuses == [204, 401]
+
+
+@pytest.fixture
+async def kill(engine: AsyncEngine, owner: AsyncEngine) -> AsyncGenerator[Kill]:
+    """End every connection of the service, as a restart of the server would."""
+
+    async def kill_all() -> None:
+        async with owner.connect() as connection:
+            await connection.execute(
+                text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                    " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+                )
+            )
+
+    yield kill_all
+    await engine.dispose()  # other tests share its connections
+
+
+async def test_a_lost_connection_is_told_and_then_replaced(
+    committed_db: Database, committed_client: AsyncClient, kill: Kill
+) -> None:
+    await assert_told_and_replaced(committed_db, committed_client, kill)
+
+
+async def test_a_connection_that_died_idle_is_replaced_unnoticed(
+    committed_client: AsyncClient, kill: Kill, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assert_replaced_unnoticed(committed_client, kill, monkeypatch)

@@ -1,0 +1,158 @@
+"""One request is one transaction, and an outage is an answer."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from fastapi import FastAPI
+from sqlalchemy import Column, MetaData, Table, Uuid, event, func, pool, select
+from sqlalchemy.exc import StatementError
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.orm import Session
+from uuid_utils.compat import uuid7
+
+from app.core.db.engine import create_engine
+from app.core.db.errors import DatabaseUnavailable
+from app.core.db.session import Database, SessionDep, from_engine, reading, unit_of_work
+from app.core.db.types import UTCDateTime
+from app.core.settings import Settings
+from app.main import create_app
+from conftest import client_of
+
+MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+
+notes = Table(
+    "test_notes",
+    MetaData(),
+    Column("id", Uuid, primary_key=True, default=uuid7),
+    Column("at", UTCDateTime(), default=MOMENT),
+)
+
+
+@asynccontextmanager
+async def owner(settings: Settings) -> AsyncGenerator[AsyncConnection]:
+    """A connection that may create tables."""
+    assert settings.database_url
+    engine = create_async_engine(settings.database_url, poolclass=pool.NullPool)
+    async with engine.begin() as connection:
+        yield connection
+    await engine.dispose()
+
+
+@pytest.fixture
+async def notebook(committed_db: Database, settings: Settings) -> AsyncGenerator[Database]:
+    """A database with a table that no feature owns."""
+    unowned = settings.model_copy(update={"database_role": ""})
+    async with owner(settings) as connection:
+        await connection.run_sync(notes.create)
+    engine = create_engine(unowned)
+    yield from_engine(engine, unowned)
+    await engine.dispose()
+    async with owner(settings) as connection:
+        await connection.run_sync(notes.drop)
+
+
+@pytest.fixture
+def app_with_notes(settings: Settings) -> FastAPI:
+    """The service with an endpoint that writes, and may fail afterwards."""
+    app = create_app(settings)
+
+    @app.post("/notes")
+    async def add(session: SessionDep, fail: bool = False) -> dict[str, str]:
+        await session.execute(notes.insert())
+        if fail:
+            raise ValueError
+        return {"stored": "yes"}
+
+    return app
+
+
+async def count(database: Database) -> int | None:
+    async with reading(database) as session:
+        return await session.scalar(select(func.count()).select_from(notes))
+
+
+async def test_a_failed_request_stores_nothing(
+    app_with_notes: FastAPI, notebook: Database, settings: Settings
+) -> None:
+    async with client_of(app_with_notes, notebook, settings) as client:
+        good = await client.post("/notes")
+        bad = await client.post("/notes?fail=true")
+
+    assert (good.status_code, bad.status_code) == (200, 500)
+    assert await count(notebook) == 1
+
+
+async def test_a_commit_that_fails_is_not_answered_with_success(
+    app_with_notes: FastAPI, notebook: Database, settings: Settings
+) -> None:
+    def refuse(session: Session) -> None:
+        raise RuntimeError("the disk is full")
+
+    event.listen(Session, "before_commit", refuse)
+    try:
+        async with client_of(app_with_notes, notebook, settings) as client:
+            answer = await client.post("/notes")
+    finally:
+        event.remove(Session, "before_commit", refuse)
+
+    assert answer.status_code == 500
+    assert await count(notebook) == 0
+
+
+async def test_instants_come_back_as_they_went_in(notebook: Database) -> None:
+    in_india = MOMENT.astimezone(timezone(timedelta(hours=5, minutes=30)))
+    async with unit_of_work(notebook) as session:
+        await session.execute(notes.insert().values(at=in_india))
+
+    async with reading(notebook) as session:
+        found = (await session.execute(select(notes.c.at))).scalar_one()
+        same = await session.scalar(select(notes.c.id).where(notes.c.at == in_india))
+
+    assert found == MOMENT
+    assert found.tzinfo is UTC
+    assert same is not None
+
+
+async def test_a_time_without_a_zone_is_refused(notebook: Database) -> None:
+    with pytest.raises(StatementError, match="no time zone"):
+        async with unit_of_work(notebook) as session:
+            await session.execute(notes.insert().values(at=datetime(2026, 1, 1)))  # noqa: DTZ001
+
+
+async def test_when_all_connections_are_taken_the_next_is_told_to_come_back(
+    committed_db: Database,
+) -> None:
+    crowded = replace(committed_db, slots=asyncio.Semaphore(1), timeout=0.05)
+
+    async with unit_of_work(crowded):
+        with pytest.raises(DatabaseUnavailable):
+            async with reading(crowded):
+                pass
+    async with reading(crowded):
+        pass
+
+
+async def test_a_database_that_is_gone_is_a_503(app: FastAPI, settings: Settings) -> None:
+    assert settings.database_url
+    gone = settings.model_copy(update={"database_url": nowhere(settings)})
+    engine = create_engine(gone)
+    async with client_of(app, from_engine(engine, gone), gone) as client:
+        ready = await client.get("/health/ready")
+        live = await client.get("/health/live")
+    await engine.dispose()
+
+    assert ready.status_code == 503
+    assert ready.json()["checks"] == {"database": "unreachable"}
+    assert ready.headers["Retry-After"] == "5"
+    assert live.status_code == 200
+
+
+def nowhere(settings: Settings) -> object:
+    assert settings.database_url
+    if settings.database_url.get_backend_name() == "sqlite":
+        return settings.database_url.set(database="/does/not/exist/app.db")
+    return settings.database_url.set(host="127.0.0.1", port=9, query={})
