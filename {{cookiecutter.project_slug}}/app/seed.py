@@ -1,5 +1,8 @@
 """Rows that the service needs, made after the migrations."""
 
+from sqlalchemy.orm import Session
+
+from app.core.db.dialects import dialect_of
 from app.core.db.session import connect, unit_of_work
 from app.core.settings import Settings
 from app.installed import FEATURES
@@ -9,6 +12,13 @@ async def seed(settings: Settings) -> None:
     """Let every feature make the rows that are missing; those that exist stay as they are."""
     allowed = [permission.value for f in FEATURES for permission in f.member_permissions]
     async with connect(settings, {}) as database, unit_of_work(database) as session:
+        await session.run_sync(wait_for_others)
         for feature in FEATURES:
             if feature.seed:
                 await feature.seed(session, allowed)
+
+
+def wait_for_others(session: Session) -> None:
+    """Several machines may start at once; each finds what the one before it has made."""
+    connection = session.connection()
+    dialect_of(connection.engine.url).lock(connection)
