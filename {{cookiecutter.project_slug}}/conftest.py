@@ -31,13 +31,16 @@ from app.core.db.base import APPEND_ONLY, Base, utc_now
 from app.core.db.dialects import dialect_of
 from app.core.db.engine import create_engine
 from app.core.db.session import Database, from_engine, unit_of_work
+from app.core.jobs.outbox import QUEUE
 from app.core.mail import Mail
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
 from app.features.users.service import add
+from app.installed import JOBS
 from app.main import authenticator, create_app, session_info
 from app.seed import seed
 from tests.databases import NO_FILE, fresh_database
+from tests.inline import SENT, InlineQueue, RecordingMailer
 
 # Tests depend on nobody's shell, but for where the built-in database lies.
 for field in Settings.model_fields.keys() - {"data_dir"}:
@@ -59,6 +62,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Generator[Settings]:
             environment=Environment.TEST,
             database_url=url,
             mail_from="service@example.com",
+            mailer=RecordingMailer,
+            job_queue=InlineQueue,
         )
         migrations.upgrade(settings)
         asyncio.run(seed(settings))
@@ -84,14 +89,21 @@ def restored_log() -> Generator[None]:
 
 
 @pytest.fixture
+def queue(settings: Settings) -> InlineQueue:
+    """Runs jobs when the request that asked for them has ended."""
+    return InlineQueue(settings, JOBS)
+
+
+@pytest.fixture
 def sent() -> list[Mail]:
     """The mails that were sent."""
-    return []
+    SENT.clear()
+    return SENT
 
 
 @pytest.fixture
 async def database(
-    engine: AsyncEngine, settings: Settings, sent: list[Mail]
+    engine: AsyncEngine, settings: Settings, queue: InlineQueue
 ) -> AsyncGenerator[Database]:
     """Every session of the test, on one connection that is rolled back at the end."""
     async with engine.connect() as connection:
@@ -100,7 +112,7 @@ async def database(
             connection,
             expire_on_commit=False,
             join_transaction_mode="create_savepoint",
-            info=session_info(settings, sent.append),
+            info=session_info(settings, queue),
         )
         yield replace(from_engine(engine, settings), writer=sessions, reader=sessions)
         await transaction.rollback()
@@ -126,16 +138,15 @@ async def owner(settings: Settings) -> AsyncGenerator[AsyncEngine]:
 
 @pytest.fixture
 async def committed_db(
-    engine: AsyncEngine, settings: Settings, owner: AsyncEngine, sent: list[Mail]
+    engine: AsyncEngine, settings: Settings, owner: AsyncEngine, queue: InlineQueue
 ) -> AsyncGenerator[Database]:
     """The production's sessions, with real commits; the tables are emptied afterwards."""
-    yield from_engine(engine, settings, session_info(settings, sent.append))
+    yield from_engine(engine, settings, session_info(settings, queue))
     async with owner.connect() as connection:
         for table in reversed(Base.metadata.sorted_tables):
             if not table.info.get(APPEND_ONLY):
                 await connection.execute(table.delete())
-        for statement in dialect_of(owner.url).purging(settings.database_role):
-            await connection.exec_driver_sql(statement)
+        await connection.run_sync(dialect_of(owner.url).begin_purge, settings.database_role)
         for table in Base.metadata.sorted_tables:
             if table.info.get(APPEND_ONLY):
                 await connection.execute(table.delete())
@@ -150,14 +161,17 @@ def app(settings: Settings) -> FastAPI:
 
 def client_of(app: FastAPI, database: Database, settings: Settings) -> AsyncClient:
     """A client that speaks to `app` in this process, over `database`."""
+    queue: InlineQueue = database.writer.kw["info"].get(QUEUE) or InlineQueue(settings, JOBS)
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         state = {
             "database": database,
             "settings": settings,
+            "queue": queue,
             "authenticate": authenticator(),
         }
         await app({**scope, "state": state}, receive, send)
+        await queue.run(database)
 
     transport = ASGITransport(with_state, raise_app_exceptions=False)
     return AsyncClient(transport=transport, base_url="http://test")

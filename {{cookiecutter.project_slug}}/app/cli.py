@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -78,6 +79,8 @@ def serve(
     workers: Annotated[int, typer.Option(help="How many processes.", min=1)] = 1,
 ) -> None:
     """Run the service; migrations are a step of their own: `app db upgrade`."""
+    if workers > 1:  # each counts for itself, and whichever is asked adds up
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="metrics-"))
     with ready_settings() as settings:
         uvicorn.run(
             FACTORY,

@@ -4,10 +4,14 @@ To remove one, delete its folder and its two lines here.
 """
 
 from app.core.feature import Feature
+from app.core.jobs import Jobs
+from app.core.mail.outbox import deliver
 from app.features import (
     audit,
     auth,
     health,
+    jobs,
+    metrics,
     # {% if cookiecutter.include_example %}
     products,
     # {% endif %}
@@ -19,7 +23,13 @@ FEATURES: list[Feature] = [
     users.feature,
     auth.feature,
     audit.feature,
+    jobs.feature,
+    metrics.feature,
     # {% if cookiecutter.include_example %}
     products.feature,
     # {% endif %}
 ]
+
+JOBS: Jobs = {
+    job.name: job for job in [deliver, *(job for feature in FEATURES for job in feature.jobs)]
+}

@@ -1,6 +1,6 @@
 """The web service: `app serve`, or `uvicorn --factory app.main:create_app`."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from importlib.metadata import metadata
 from typing import TypedDict
@@ -11,14 +11,14 @@ from fastapi.telemetry import TelemetryConfig
 from app.core import errors, events, logging, middleware, openapi
 from app.core.db.embedded import ensure_database
 from app.core.db.session import Database, connect
-from app.core.mail import Mail, Postman
-from app.core.mail.outbox import POST
+from app.core.jobs import Queue
+from app.core.jobs.outbox import QUEUE
 from app.core.pagination import KEYS
 from app.core.routing import API_PREFIX
 from app.core.security.access import Authenticate
 from app.core.security.keys import signing_keys
 from app.core.settings import Settings, get_settings
-from app.installed import FEATURES
+from app.installed import FEATURES, JOBS
 
 # OpenTelemetry without a receiver costs a third of a small request.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -29,12 +29,13 @@ class State(TypedDict):
 
     database: Database
     settings: Settings
+    queue: Queue
     authenticate: Authenticate
 
 
-def session_info(settings: Settings, post: Callable[[Mail], None]) -> dict[str, object]:
+def session_info(settings: Settings, queue: Queue) -> dict[str, object]:
     """What every session carries, for those who have nothing but a session."""
-    return {KEYS: signing_keys(settings), POST: post}
+    return {KEYS: signing_keys(settings), QUEUE: queue}
 
 
 def authenticator() -> Authenticate:
@@ -51,14 +52,17 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
         logging.configure(settings)
         with ensure_database(settings) as complete:
-            postman = Postman(complete.mailer(complete))
-            async with connect(complete, session_info(complete, postman.post)) as database:
+            queue = complete.job_queue(complete, JOBS)
+            async with (
+                connect(complete, session_info(complete, queue)) as database,
+                queue.working(database),
+            ):
                 yield {
                     "database": database,
                     "settings": complete,
+                    "queue": queue,
                     "authenticate": authenticator(),
                 }
-                await postman.finish(complete.shutdown_timeout)
 
     about = metadata("app")
     app = FastAPI(

@@ -76,10 +76,13 @@ async def test_with_an_id_of_somebody_else_nothing_is_shown_or_changed(
     admin = await sign_in("victim@example.com", "admin")
     sessions = (await admin.client.get("/api/v1/auth/sessions")).json()
     roles = (await admin.client.get("/api/v1/roles")).json()["items"]
+    await admin.client.post("/api/v1/auth/forgot-password", json={"email": admin.email})
+    jobs = (await admin.client.get("/api/v1/jobs")).json()["items"]
     known = {
         "user_id": str(admin.id),
         "role_id": roles[0]["id"],
         "session_id": sessions[0]["id"],
+        "job_id": jobs[0]["id"],
     }
     tried = 0
     for method, path, operation in operations(app):

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from email import message_from_bytes
 from email.message import Message
 
@@ -13,17 +13,23 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from httpx2 import AsyncClient
 from pydantic import SecretStr
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.db.session import from_engine, unit_of_work
+from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.errors import Conflict
-from app.core.mail import Mail, Postman
+from app.core.jobs import GiveUp
+from app.core.jobs.models import JobRun
+from app.core.jobs.runner import run_due
+from app.core.mail import Mail
 from app.core.mail.console import ConsoleMailer
 from app.core.mail.outbox import send
 from app.core.mail.smtp import SMTPMailer
 from app.core.settings import Settings
+from app.installed import JOBS
 from app.main import create_app, session_info
 from conftest import PASSWORD, client_of
+from tests.inline import InlineQueue, make_due
 
 LETTER = Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n")
 
@@ -33,6 +39,15 @@ class Postbox:
 
     def __init__(self) -> None:
         self.mails: list[Message] = []
+        self.refuses = ""
+
+    async def handle_RCPT(  # noqa: N802
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.refuses:
+            return self.refuses
+        envelope.rcpt_tos.append(address)
+        return "250 known"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         assert isinstance(envelope.content, bytes)
@@ -59,6 +74,11 @@ async def mailer(postbox: Postbox, settings: Settings) -> AsyncGenerator[SMTPMai
     controller.stop()
 
 
+def always(mailer: SMTPMailer) -> Callable[[Settings], SMTPMailer]:
+    """For settings in which this mailer is the one."""
+    return lambda settings: mailer
+
+
 async def test_from_registration_to_login_through_a_real_server(
     mailer: SMTPMailer,
     postbox: Postbox,
@@ -66,12 +86,11 @@ async def test_from_registration_to_login_through_a_real_server(
     engine: AsyncEngine,
     settings: Settings,
 ) -> None:
-    postman = Postman(mailer)
-    database = from_engine(engine, settings, session_info(settings, postman.post))
+    through = settings.model_copy(update={"mailer": always(mailer)})
+    database = from_engine(engine, through, session_info(through, InlineQueue(through, JOBS)))
     new = {"email": "ada@example.com", "password": PASSWORD}
-    async with client_of(create_app(settings), database, settings) as client:
+    async with client_of(create_app(through), database, through) as client:
         await client.post("/api/v1/auth/register", json=new)
-        await postman.finish(10)
         mail = postbox.mails[0]
         assert mail["To"] == "ada@example.com"
         assert mail["From"] == settings.mail_from
@@ -88,34 +107,64 @@ async def test_from_registration_to_login_through_a_real_server(
 
 
 async def test_a_letter_of_a_failed_request_is_not_sent(
-    engine: AsyncEngine, settings: Settings
+    committed_db: Database, queue: InlineQueue, sent: list[Mail]
 ) -> None:
-    sent: list[Mail] = []
-    database = from_engine(engine, settings, session_info(settings, sent.append))
-
     with pytest.raises(Conflict):
-        async with unit_of_work(database) as session:
-            send(session, LETTER)
+        async with unit_of_work(committed_db) as session:
+            await send(session, LETTER)
             raise Conflict("no")
+    await queue.run(committed_db)
     assert sent == []
-    async with unit_of_work(database) as session:
-        send(session, LETTER)
-        assert sent == []
+    async with unit_of_work(committed_db) as session:
+        await send(session, LETTER)
+    await queue.run(committed_db)
     assert sent == [LETTER]
 
 
-async def test_a_server_that_is_away_is_in_the_log_and_the_letter_is_not(
-    settings: Settings, caplog: pytest.LogCaptureFixture
+async def test_a_letter_waits_for_a_server_that_is_away_and_nobody_can_read_it(
+    committed_db: Database,
+    settings: Settings,
+    sent: list[Mail],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    away = settings.model_copy(update={"smtp_url": SecretStr("smtp://127.0.0.1:9")})
-    postman = Postman(SMTPMailer(away))
+    letter = Mail("ada@example.com", "Reset", "the secret link", "the secret link")
+    away = settings.model_copy(
+        update={"smtp_url": SecretStr("smtp://127.0.0.1:9"), "mailer": SMTPMailer}
+    )
+    async with unit_of_work(committed_db) as session:
+        await send(session, letter)
 
-    postman.post(Mail("ada@example.com", "Reset", "the secret link", "the secret link"))
-    await postman.finish(10)
+    await run_due(committed_db, away, JOBS)
 
-    assert "mail_not_sent" in caplog.text
-    assert "secret link" not in caplog.text
-    assert "ada@example.com" not in caplog.text
+    async with reading(committed_db) as session:
+        run = (await session.scalars(select(JobRun))).one()
+    assert (run.state, run.attempts, run.error) == ("queued", 1, "SMTPConnectError")
+    seen = caplog.text + str([getattr(run, column.key) for column in JobRun.__table__.columns])
+    assert "job_failed" in seen
+    assert "secret link" not in seen
+    assert "ada@example.com" not in seen
+
+    await make_due(committed_db)
+    await run_due(committed_db, settings, JOBS)
+    assert sent == [letter]
+    async with reading(committed_db) as session:
+        run = (await session.scalars(select(JobRun))).one()
+    assert (run.state, run.arguments) == ("done", {})
+
+
+async def test_a_letter_that_is_refused_for_good_is_not_sent_again(
+    committed_db: Database, mailer: SMTPMailer, postbox: Postbox, settings: Settings
+) -> None:
+    postbox.refuses = "550 no such user"
+    through = settings.model_copy(update={"mailer": always(mailer)})
+    async with unit_of_work(committed_db) as session:
+        await send(session, LETTER)
+
+    await run_due(committed_db, through, JOBS)
+
+    async with reading(committed_db) as session:
+        run = (await session.scalars(select(JobRun))).one()
+    assert (run.state, run.attempts, run.error) == ("dead", 1, GiveUp.__name__)
 
 
 async def test_the_console_shows_the_whole_letter(

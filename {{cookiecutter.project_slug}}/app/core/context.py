@@ -4,6 +4,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
+from pydantic import TypeAdapter
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -21,3 +23,5 @@ def clipped(address: str | None) -> str | None:
 
 NOBODY = Actor()
 actor: ContextVar[Actor] = ContextVar("actor", default=NOBODY)
+ACTOR = TypeAdapter(Actor)
+"""How an actor is written down for later."""

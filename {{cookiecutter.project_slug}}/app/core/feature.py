@@ -11,6 +11,7 @@ from typer import Typer
 
 from app.core.db.base import Base
 from app.core.events import Listener
+from app.core.jobs import Job
 from app.core.security.access import Authenticate
 
 # Makes rows that the service needs, where they are missing; told what everybody may do.
@@ -27,6 +28,7 @@ class Feature:
     router: APIRouter | None = None
     models: tuple[type[Base], ...] = ()
     listeners: tuple[Listener, ...] = ()
+    jobs: tuple[Job[...], ...] = ()
     permissions: tuple[type[StrEnum], ...] = ()
     member_permissions: tuple[StrEnum, ...] = ()
     authenticate: Authenticate | None = None

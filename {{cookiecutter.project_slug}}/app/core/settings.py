@@ -20,6 +20,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import URL
 
 from app.core.db.dialects import parse_url
+from app.core.jobs import Queue
 from app.core.mail import Mailer
 
 
@@ -83,6 +84,12 @@ class Settings(BaseSettings):
     )
     mail_from: str = "{{ cookiecutter.author_email }}"
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:25")
+
+    job_queue: ImportString[Callable[..., Queue]] = Field(
+        default="app.core.jobs.local.LocalQueue", validate_default=True
+    )
+    job_concurrency: int = Field(default=4, ge=1, le=1000)
+    job_poll_seconds: float = Field(default=1.0, gt=0, le=3600)
 
     cors_origins: CommaSeparated = []
     max_body_size: int = Field(default=1_048_576, ge=1)

@@ -42,6 +42,31 @@ def upgrade() -> None:
         ["object_type", "object_id", "created_at"],
         unique=False,
     )
+    op.create_table(
+        "jobs",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("name", sa.String(length=128), nullable=False),
+        sa.Column("queue", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("arguments", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("due_at", UTCDateTime(), nullable=True),
+        sa.Column("claim", sa.Uuid(), nullable=True),
+        sa.Column("nudged_at", UTCDateTime(), nullable=True),
+        sa.Column("finished_at", UTCDateTime(), nullable=True),
+        sa.Column("error", sa.String(length=1000), nullable=True),
+        sa.Column("unique_key", sa.String(length=64), nullable=True),
+        sa.Column("unique_until", UTCDateTime(), nullable=True),
+        sa.Column("actor", sa.JSON(none_as_null=True), nullable=True),
+        sa.Column("correlation_id", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+        sa.UniqueConstraint("unique_key", name="uq_jobs_unique_key"),
+    )
+    op.create_index("ix_jobs_created_at", "jobs", ["created_at", "id"], unique=False)
+    op.create_index("ix_jobs_due_at", "jobs", ["due_at"], unique=False)
+    op.create_index("ix_jobs_state", "jobs", ["state", "finished_at"], unique=False)
     # {% if cookiecutter.include_example %}
     op.create_table(
         "products",
@@ -173,4 +198,5 @@ def downgrade() -> None:
     # {% if cookiecutter.include_example %}
     op.drop_table("products")
     # {% endif %}
+    op.drop_table("jobs")
     op.drop_table("audit_events")

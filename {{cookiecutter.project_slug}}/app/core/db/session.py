@@ -34,7 +34,8 @@ class Database:
         The pool itself is not fair: under load it lets some wait a second while others fly past.
         """
         try:
-            await asyncio.wait_for(self.slots.acquire(), self.timeout)
+            async with asyncio.timeout(self.timeout):  # `wait_for` may swallow a cancellation
+                await self.slots.acquire()
         except TimeoutError:
             raise DatabaseUnavailable from None
         try:
@@ -50,11 +51,13 @@ async def connect(settings: Settings, info: Mapping[str, Any]) -> AsyncGenerator
     A database that is away does not keep the service from starting; a login that is too mighty does.
     """
     engine = create_engine(settings)
-    with suppress(DatabaseUnavailable):
-        async with engine.connect():
-            pass
-    yield from_engine(engine, settings, info)
-    await engine.dispose()
+    try:
+        with suppress(DatabaseUnavailable):
+            async with engine.connect():
+                pass
+        yield from_engine(engine, settings, info)
+    finally:
+        await engine.dispose()
 
 
 def from_engine(

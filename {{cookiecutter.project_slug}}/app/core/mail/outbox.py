@@ -1,14 +1,27 @@
 """Mail from within a transaction."""
 
+from datetime import timedelta
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db.session import after_commit
-from app.core.mail import Mail
+from app.core.jobs import GiveUp, job
+from app.core.jobs.outbox import enqueue
+from app.core.jobs.work import Work
+from app.core.mail import Mail, Undeliverable
 
-POST = "post"
+
+async def send(session: AsyncSession, mail: Mail) -> None:
+    """Send soon after the work of `session` is committed; a rollback takes the letter back."""
+    await enqueue(
+        session, deliver, to=mail.to, subject=mail.subject, text=mail.text, html=mail.html
+    )
 
 
-def send(session: AsyncSession, mail: Mail) -> None:
-    """Send once the work of `session` is committed; a rollback takes the letter back."""
-    post = session.info[POST]
-    after_commit(session, lambda: post(mail))
+@job("mail.deliver", queue="mail", retries=8, backoff=timedelta(seconds=10), secret=True)
+async def deliver(work: Work, *, to: str, subject: str, text: str, html: str) -> None:
+    """Hand one letter over; a process that dies in that moment may do it twice."""
+    mailer = work.settings.mailer(work.settings)
+    try:
+        await mailer.send(Mail(to, subject, text, html))
+    except Undeliverable as refused:
+        raise GiveUp(str(refused)) from refused

@@ -4,12 +4,13 @@ from email.message import EmailMessage
 from typing import ClassVar
 from urllib.parse import unquote, urlsplit
 
-from aiosmtplib import send
+from aiosmtplib import SMTPRecipientsRefused, send
 
-from app.core.mail import Mail
+from app.core.mail import Mail, Undeliverable
 from app.core.settings import Settings
 
 TIMEOUT = 30.0  # seconds
+PERMANENT = 500  # and above: RFC 5321 §4.2.1
 
 
 class SMTPMailer:
@@ -29,13 +30,18 @@ class SMTPMailer:
         message["Subject"] = mail.subject
         message.set_content(mail.text)
         message.add_alternative(mail.html, subtype="html")
-        await send(
-            message,
-            hostname=self.url.hostname,
-            port=self.url.port,
-            username=unquote(self.url.username) if self.url.username else None,
-            password=unquote(self.url.password) if self.url.password else None,
-            use_tls=self.url.scheme == "smtps",
-            start_tls=self.url.scheme == "smtp+starttls",
-            timeout=TIMEOUT,
-        )
+        try:
+            await send(
+                message,
+                hostname=self.url.hostname,
+                port=self.url.port,
+                username=unquote(self.url.username) if self.url.username else None,
+                password=unquote(self.url.password) if self.url.password else None,
+                use_tls=self.url.scheme == "smtps",
+                start_tls=self.url.scheme == "smtp+starttls",
+                timeout=TIMEOUT,
+            )
+        except SMTPRecipientsRefused as refused:
+            if all(each.code >= PERMANENT for each in refused.recipients):
+                raise Undeliverable(f"refused with {refused.recipients[0].code}") from None
+            raise

@@ -1,8 +1,16 @@
 """Who did what, when and from where; written in the transaction of the change."""
 
 from app.core.feature import Feature
+from app.features.audit.jobs import purge_events
 from app.features.audit.models import AuditEvent
 from app.features.audit.permissions import AuditPermission
 from app.features.audit.router import router
+from app.features.audit.settings import AuditSettings
 
-feature = Feature(router=router, models=(AuditEvent,), permissions=(AuditPermission,))
+feature = Feature(
+    router=router,
+    models=(AuditEvent,),
+    jobs=(purge_events,),
+    permissions=(AuditPermission,),
+    settings=(AuditSettings,),
+)

@@ -2,6 +2,7 @@
 
 from app.core.feature import Feature
 from app.features.auth.authentication import authenticate
+from app.features.auth.jobs import forgot_password, purge_sessions, register
 from app.features.auth.listeners import listeners
 from app.features.auth.models import AuthSession, MailedToken, RefreshToken
 from app.features.auth.router import router
@@ -11,6 +12,7 @@ feature = Feature(
     router=router,
     models=(AuthSession, RefreshToken, MailedToken),
     listeners=listeners,
+    jobs=(register, forgot_password, purge_sessions),
     authenticate=authenticate,
     settings=(AuthSettings,),
 )

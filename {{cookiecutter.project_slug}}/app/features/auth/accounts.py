@@ -1,7 +1,6 @@
 """Rules about accounts as far as passwords and mailed tokens go."""
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
-from app.core.db.session import Database, unit_of_work
 from app.core.mail.outbox import send
 from app.core.mail.templates import Letters
 from app.core.security import passwords
@@ -19,12 +17,12 @@ from app.features.audit.service import record
 from app.features.auth import repository, sessions
 from app.features.auth.failures import InvalidMailedToken, WrongCredentials
 from app.features.auth.models import MailedToken
-from app.features.auth.schemas import EmailChange, PasswordChange, PasswordReset, Registration
+from app.features.auth.schemas import EmailChange, PasswordChange, PasswordReset
 from app.features.auth.settings import get_auth_settings
 from app.features.users.models import User
 from app.features.users.repository import by_email, lock
 from app.features.users.roles import MEMBER
-from app.features.users.service import EmailTaken, add
+from app.features.users.service import add
 
 VERIFY, RESET, CHANGE_FROM, CHANGE_TO = "verify", "reset", "change_from", "change_to"
 PAGES = {
@@ -37,24 +35,23 @@ PAGES = {
 letters = Letters(Path(__file__).with_name("templates"))
 
 
-async def register(database: Database, settings: Settings, new: Registration) -> None:
-    """Make an account, or remind its owner that there is one; the caller has been answered already.
+async def register(
+    session: AsyncSession, settings: Settings, email: str, password_hash: str, full_name: str
+) -> None:
+    """Make an account, or remind its owner that there is one.
 
     Whoever registers an address that nobody has verified yet replaces the attempt before: it may
     have been a stranger's.
     """
-    password_hash = await passwords.hash_password(new.password)
     lifetime = timedelta(hours=get_auth_settings().verification_hours)
-    with suppress(EmailTaken):  # two at once: the other one was first
-        async with unit_of_work(database) as session:
-            user = await owner(session, new.email)
-            if user is not None and user.email_verified_at is not None:
-                remind(session, settings, new.email)
-                return
-            if user is None:
-                user = await add(session, new.email, password_hash, new.full_name, MEMBER)
-            user.password_hash, user.full_name = password_hash, new.full_name
-            await mail_token(session, settings, user, VERIFY, lifetime)
+    user = await owner(session, email)
+    if user is not None and user.email_verified_at is not None:
+        await remind(session, settings, email)
+        return
+    if user is None:
+        user = await add(session, email, password_hash, full_name, MEMBER)
+    user.password_hash, user.full_name = password_hash, full_name
+    await mail_token(session, settings, user, VERIFY, lifetime)
 
 
 async def owner(session: AsyncSession, email: str) -> User | None:
@@ -63,9 +60,9 @@ async def owner(session: AsyncSession, email: str) -> User | None:
     return await lock(session, found.id) if found else None
 
 
-def remind(session: AsyncSession, settings: Settings, email: str) -> None:
+async def remind(session: AsyncSession, settings: Settings, email: str) -> None:
     """Tell the owner of an address that it has an account."""
-    send(session, letters.write("already_registered", email, url=settings.public_url))
+    await send(session, letters.write("already_registered", email, url=settings.public_url))
 
 
 async def mail_token(
@@ -76,7 +73,7 @@ async def mail_token(
     lifetime: timedelta,
     *,
     new_email: str | None = None,
-    instead: Callable[[AsyncSession, Settings, str], None] | None = None,
+    instead: Callable[[AsyncSession, Settings, str], Awaitable[None]] | None = None,
 ) -> None:
     """Mail a new token; older ones for the same purpose are worthless from now on.
 
@@ -97,11 +94,13 @@ async def mail_token(
     await session.flush()
     to = new_email if purpose == CHANGE_TO and new_email else user.email
     if instead is not None:
-        instead(session, settings, to)
+        await instead(session, settings, to)
         return
     link = f"{settings.public_url.rstrip('/')}/{PAGES[purpose]}#token={token}"
     hours = f"{lifetime / timedelta(hours=1):g}"
-    send(session, letters.write(purpose, to, link=link, token=token, hours=hours, new=new_email))
+    await send(
+        session, letters.write(purpose, to, link=link, token=token, hours=hours, new=new_email)
+    )
 
 
 async def redeem(session: AsyncSession, token: str, *purposes: str) -> tuple[MailedToken, User]:
@@ -130,14 +129,13 @@ async def verify_email(session: AsyncSession, token: str, password: str) -> None
     record(session, "auth.email_verified", "user", user.id)
 
 
-async def forgot_password(database: Database, settings: Settings, email: str) -> None:
-    """Mail a token to set a new password, if there is such an account; after the answer."""
+async def forgot_password(session: AsyncSession, settings: Settings, email: str) -> None:
+    """Mail a token to set a new password, if there is such an account."""
     lifetime = timedelta(minutes=get_auth_settings().reset_minutes)
-    async with unit_of_work(database) as session:
-        user = await owner(session, email)
-        if user is not None and user.is_active:
-            await mail_token(session, settings, user, RESET, lifetime)
-            record(session, "auth.password_reset_requested", "user", user.id)
+    user = await owner(session, email)
+    if user is not None and user.is_active:
+        await mail_token(session, settings, user, RESET, lifetime)
+        record(session, "auth.password_reset_requested", "user", user.id)
 
 
 async def reset_password(session: AsyncSession, wanted: PasswordReset) -> None:
@@ -173,7 +171,7 @@ async def set_password(session: AsyncSession, user: User, password: str) -> None
     await repository.kill_mailed_tokens(session, user.id, utc_now())
     await sessions.end_all(session, user.id)
     record(session, "auth.password_changed", "user", user.id)
-    send(session, letters.write("password_changed", user.email))
+    await send(session, letters.write("password_changed", user.email))
 
 
 async def change_email(

@@ -1,13 +1,14 @@
 """All SQL about sessions and tokens."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import CursorResult, Row, Select, Update, select, update
+from sqlalchemy import ColumnElement, CursorResult, Row, Select, Update, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db.base import Base, utc_now
 from app.features.auth.models import AuthSession, MailedToken, RefreshToken
 from app.features.users.models import Role, User, UserRole
 
@@ -108,6 +109,15 @@ async def kill_mailed_tokens(
     if purposes:
         statement = statement.where(MailedToken.purpose.in_(purposes))
     await session.execute(statement.values(used_at=now, updated_at=now))
+
+
+def outlived(days: int) -> list[tuple[type[Base], ColumnElement[bool]]]:
+    """Which sessions and mailed tokens expired longer ago than that."""
+    before = utc_now() - timedelta(days=days)
+    return [
+        (AuthSession, AuthSession.expires_at < before),
+        (MailedToken, MailedToken.expires_at < before),
+    ]
 
 
 async def pending_email_change(session: AsyncSession, user_id: UUID, new_email: str) -> int:

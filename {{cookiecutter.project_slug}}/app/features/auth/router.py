@@ -3,15 +3,13 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from fastapi import BackgroundTasks
-
 from app.core.db.session import DatabaseDep, ReadSessionDep, SessionDep
+from app.core.jobs.outbox import enqueue
 from app.core.openapi import problems
 from app.core.routing import router as new_router
-from app.core.security import passwords
 from app.core.security.access import CurrentPrincipal, public
 from app.core.settings import SettingsDep
-from app.features.auth import accounts, sessions
+from app.features.auth import accounts, jobs, sessions
 from app.features.auth.deps import Arrived, LoginForm, UserAgent
 from app.features.auth.models import AuthSession
 from app.features.auth.schemas import (
@@ -35,12 +33,9 @@ REFUSED = problems({401: "Wrong credentials, or a token that is not valid"})
 
 
 @router.post("/register", status_code=202, dependencies=[public])
-async def register(
-    background: BackgroundTasks, database: DatabaseDep, settings: SettingsDep, new: Registration
-) -> Accepted:
+async def register(database: DatabaseDep, new: Registration) -> Accepted:
     """Make an account. The answer is the same, and as fast, whether the address was free or not."""
-    passwords.check(new.password, new.email)
-    background.add_task(accounts.register, database, settings, new)
+    await jobs.ask_to_register(database, new)
     return Accepted()
 
 
@@ -95,14 +90,9 @@ async def end_session(principal: CurrentPrincipal, session: SessionDep, session_
 
 
 @router.post("/forgot-password", status_code=202, dependencies=[public])
-async def forgot_password(
-    background: BackgroundTasks,
-    database: DatabaseDep,
-    settings: SettingsDep,
-    wanted: PasswordForgotten,
-) -> Accepted:
+async def forgot_password(session: SessionDep, wanted: PasswordForgotten) -> Accepted:
     """Ask for a mail to set a new password. The answer is the same for every address."""
-    background.add_task(accounts.forgot_password, database, settings, wanted.email)
+    await enqueue(session, jobs.forgot_password, email=wanted.email)
     return Accepted()
 
 

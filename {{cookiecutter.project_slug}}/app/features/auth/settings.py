@@ -17,6 +17,7 @@ class AuthSettings(BaseSettings):
     refresh_grace_seconds: int = Field(default=10, ge=0, le=60)
     verification_hours: int = Field(default=48, ge=1, le=168)
     reset_minutes: int = Field(default=15, ge=5, le=60)
+    expired_days: int = Field(default=30, ge=0, le=3650)
 
     @property
     def access_token_lifetime(self) -> timedelta:

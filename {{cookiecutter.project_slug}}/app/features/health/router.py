@@ -24,4 +24,4 @@ async def live() -> Alive:
 )
 async def ready(request: Request) -> Ready:
     """Whether the service can do its work; if not, send requests elsewhere."""
-    return await service.readiness(request.state.database)
+    return await service.readiness(request.state.database, request.state.queue)

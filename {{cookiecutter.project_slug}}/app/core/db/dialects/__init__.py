@@ -1,6 +1,6 @@
 """What differs from one database to another, one module for each."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -63,8 +63,12 @@ class Dialect(Protocol):
         """After a migration: give the service what it needs, and no more."""
         ...
 
-    def purging(self, role: str) -> Sequence[str]:
-        """Statements after which a connection may delete rows of append-only tables."""
+    def begin_purge(self, connection: Connection, role: str) -> None:
+        """From here on, rows of append-only tables may be deleted on this connection."""
+        ...
+
+    def end_purge(self, connection: Connection, role: str) -> None:
+        """Be the service again."""
         ...
 
     def embedded(self, directory: Path) -> AbstractContextManager[URL]:

@@ -15,3 +15,8 @@ class Access:
     tables: Sequence[str]
     append_only: Sequence[str]
     """Those of the tables whose rows are added, and never changed."""
+
+
+def purge_role(role: str) -> str:
+    """The role that may delete what is otherwise only added."""
+    return f"{role or 'app'}_purge"

@@ -1,7 +1,7 @@
 """MySQL and MariaDB, through asyncmy."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
-from app.core.db.dialects.access import Access
+from app.core.db.dialects.access import Access, purge_role
 from app.core.db.dialects.sqlite import embedded as sqlite_file
 
 logger = logging.getLogger(__name__)
@@ -91,19 +91,35 @@ def grant(connection: Connection, access: Access) -> None:
 
 def grants(connection: Connection, access: Access) -> Iterator[str]:
     """What the service's login needs, from wherever it may sign in."""
-    quote = connection.dialect.identifier_preparer.quote_identifier
+    purger = quote(connection, purge_role(access.role))
+    yield f"CREATE ROLE IF NOT EXISTS {purger}"
+    for table in access.append_only:
+        yield f"GRANT SELECT, DELETE ON {quote(connection, table)} TO {purger}"
     hosts = text("SELECT host FROM mysql.user WHERE user = :login")
     for host in connection.scalars(hosts, {"login": access.login}).all():
-        who = f"{quote(access.login or '')}@{quote(host)}"
+        who = f"{quote(connection, access.login or '')}@{quote(connection, host)}"
         for table in access.tables:
             rights = "SELECT, INSERT" if table in access.append_only else ROW_RIGHTS
-            yield f"GRANT {rights} ON {quote(table)} TO {who}"
+            yield f"GRANT {rights} ON {quote(connection, table)} TO {who}"
         yield f"GRANT SELECT ON alembic_version TO {who}"
+        yield f"GRANT {purger} TO {who}"
 
 
-def purging(role: str) -> Sequence[str]:
-    """The owner may; the service's login has no right to."""
-    return ()
+def quote(connection: Connection, name: str) -> str:
+    """`name` as an identifier."""
+    return connection.dialect.identifier_preparer.quote_identifier(name)
+
+
+def begin_purge(connection: Connection, role: str) -> None:
+    """Take on the role that may, unless this is the owner, who may anyway."""
+    granted = text("SELECT 1 FROM information_schema.applicable_roles WHERE role_name = :role")
+    if connection.scalar(granted, {"role": purge_role(role)}):
+        connection.exec_driver_sql(f"SET ROLE {quote(connection, purge_role(role))}")
+
+
+def end_purge(connection: Connection, role: str) -> None:
+    """Lay it down."""
+    connection.exec_driver_sql("SET ROLE NONE")
 
 
 def embedded(directory: Path) -> AbstractContextManager[URL]:

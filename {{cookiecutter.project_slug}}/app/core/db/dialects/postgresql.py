@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from sqlalchemy import URL, Connection, DateTime, Engine, String, event, make_ur
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
-from app.core.db.dialects.access import Access
+from app.core.db.dialects.access import Access, purge_role
 
 driver = "postgresql+asyncpg"
 schemes = ("postgresql", "postgres")
@@ -116,14 +116,14 @@ def make_append_only(connection: Connection, access: Access) -> None:
             connection.exec_driver_sql(statement)
 
 
-def purge_role(role: str) -> str:
-    """The role that may delete what is otherwise only added."""
-    return f"{role or 'app'}_purge"
-
-
-def purging(role: str) -> Sequence[str]:
+def begin_purge(connection: Connection, role: str) -> None:
     """Become the role that may."""
-    return (f'SET ROLE "{purge_role(role)}"',)
+    connection.exec_driver_sql(f"SET ROLE {quote(connection, purge_role(role))}")
+
+
+def end_purge(connection: Connection, role: str) -> None:
+    """A rollback does the same."""
+    connection.exec_driver_sql(f"SET ROLE {quote(connection, role) if role else 'NONE'}")
 
 
 def create_role(connection: Connection, role: str, login: str | None) -> None:

@@ -1,7 +1,7 @@
 """SQLite, for development and tests."""
 
 import logging
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -54,9 +54,12 @@ def grant(connection: Connection, access: Access) -> None:
     """A file has no roles."""
 
 
-def purging(role: str) -> Sequence[str]:
+def begin_purge(connection: Connection, role: str) -> None:
     """Nothing stands in the way."""
-    return ()
+
+
+def end_purge(connection: Connection, role: str) -> None:
+    """Nothing has changed."""
 
 
 @contextmanager

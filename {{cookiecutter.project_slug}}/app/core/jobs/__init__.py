@@ -1,0 +1,119 @@
+"""Work that outlives its request: `@job` declares it, `enqueue` asks for it, a `Queue` runs it."""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from inspect import Parameter, signature
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, create_model
+
+from app.core.jobs.schedule import Schedule
+
+P = ParamSpec("P")
+
+
+class GiveUp(Exception):
+    """Raised by a job that no retry can help."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Job(Generic[P]):
+    """What is to be done, and how patiently. It stays the same whichever queue runs it."""
+
+    name: str
+    """Stable and unique, such as `mail.deliver`: rows in the database carry it."""
+    function: Callable[..., Awaitable[None]]
+    arguments: type[BaseModel]
+    queue: str
+    retries: int
+    """How many more times it is tried after it failed."""
+    backoff: timedelta
+    """Before the first retry, at most; it doubles each time, up to `max_backoff`."""
+    max_backoff: timedelta
+    time_limit: timedelta
+    schedule: Schedule | None
+    unique_for: timedelta | None
+    """For so long the same job with the same arguments is enqueued once only."""
+    secret: bool
+    """Whether its arguments are encrypted in the database, and shown to nobody."""
+
+    def delay(self, attempt: int) -> timedelta:
+        """How long to wait after failed attempt number `attempt`: exponential, with full jitter."""
+        doubled = self.backoff.total_seconds() * 2.0 ** min(attempt - 1, 60)
+        ceiling = min(self.max_backoff.total_seconds(), doubled)
+        return timedelta(seconds=random.uniform(0, ceiling))  # noqa: S311, it guards nothing
+
+
+Jobs = Mapping[str, Job[...]]
+
+
+def job(  # noqa: PLR0913, each has a default
+    name: str,
+    *,
+    queue: str = "default",
+    retries: int = 5,
+    backoff: timedelta = timedelta(seconds=5),
+    max_backoff: timedelta = timedelta(hours=1),
+    time_limit: timedelta = timedelta(minutes=1),
+    schedule: Schedule | None = None,
+    unique_for: timedelta | None = None,
+    secret: bool = False,
+) -> Callable[[Callable[Concatenate[Any, P], Awaitable[None]]], Job[P]]:
+    """Declare a job: an `async` function of a `Work` and of keyword arguments with types.
+
+    It may run twice when a process dies, so what it does outside of its session must bear that;
+    what it writes in its session is kept exactly once.
+    """
+
+    def declare(function: Callable[Concatenate[Any, P], Awaitable[None]]) -> Job[P]:
+        arguments = arguments_of(name, function)
+        if schedule is not None and arguments.model_fields:
+            raise TypeError(f"{name}: a scheduled job takes no arguments")
+        return Job(
+            name=name,
+            function=function,
+            arguments=arguments,
+            queue=queue,
+            retries=retries,
+            backoff=backoff,
+            max_backoff=max_backoff,
+            time_limit=time_limit,
+            schedule=schedule,
+            unique_for=unique_for,
+            secret=secret,
+        )
+
+    return declare
+
+
+def arguments_of(name: str, function: Callable[..., object]) -> type[BaseModel]:
+    """A model of the keyword arguments: what goes into the database is checked, and comes back typed."""
+    fields: dict[str, Any] = {}
+    for parameter in list(signature(function, eval_str=True).parameters.values())[1:]:
+        if parameter.kind is not Parameter.KEYWORD_ONLY:
+            raise TypeError(f"{name}: {parameter.name} must be a keyword-only argument")
+        default = ... if parameter.default is Parameter.empty else parameter.default
+        fields[parameter.name] = (parameter.annotation, default)
+    return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
+
+
+class Queue(Protocol):
+    """An adapter: it sees to it that the rows of the job table are worked off."""
+
+    def __init__(self, settings: Any, jobs: Jobs) -> None: ...  # noqa: ANN401, they import this module
+
+    def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
+        """Rows (id and name) have just been committed; never blocks, and may be lost."""
+        ...
+
+    def working(self, database: Any) -> AbstractAsyncContextManager[None]:  # noqa: ANN401, likewise
+        """What the web service does for jobs while it runs."""
+        ...
+
+    async def check(self) -> dict[str, str]:
+        """What the queue depends on, beside the database, each with `ok` or what is wrong."""
+        ...

@@ -1,0 +1,133 @@
+"""Jobs in the web service's own process: nothing else has to run, and no job is lost."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+
+from app.core.db.base import utc_now
+from app.core.db.session import Database, unit_of_work
+from app.core.errors import Unavailable
+from app.core.jobs import Jobs, store
+from app.core.jobs.models import JobRun
+from app.core.jobs.outbox import MISFIRE_GRACE, enqueue_tick
+from app.core.jobs.runner import execute
+from app.core.settings import Settings
+
+log = structlog.stdlib.get_logger(__name__)
+
+PATIENCE = 5.0  # seconds between one cancellation and the next
+LONGEST_SLEEP = 60.0  # seconds; a clock that is set is noticed by then
+
+
+class LocalQueue:
+    """Claims due rows, as many at once as `job_concurrency` says; other processes do the same."""
+
+    def __init__(self, settings: Settings, jobs: Jobs) -> None:
+        self.settings = settings
+        self.jobs = jobs
+        self.due = asyncio.Event()
+        self.under_way: set[asyncio.Task[None]] = set()
+        self.ticks: dict[str, datetime] = {}
+
+    def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
+        """Look at the table now rather than soon."""
+        self.due.set()
+
+    async def check(self) -> dict[str, str]:
+        """It depends on nothing."""
+        return {}
+
+    @asynccontextmanager
+    async def working(self, database: Database) -> AsyncGenerator[None]:
+        """Work until the end, then let what is under way finish, within the shutdown's time."""
+        loops = [
+            asyncio.create_task(self.work(database)),
+            asyncio.create_task(self.keep_schedule(database)),
+        ]
+        try:
+            yield
+        finally:
+            await cancel(loops)
+            if self.under_way:
+                await asyncio.wait(self.under_way, timeout=self.settings.shutdown_timeout)
+            await cancel(self.under_way)
+
+    async def work(self, database: Database) -> None:
+        """Claim and begin, for ever."""
+        while True:
+            self.due.clear()
+            free = self.settings.job_concurrency - len(self.under_way)
+            claimed = await self.claim(database, free) if free else []
+            for run in claimed:
+                self.begin(database, run)
+            if len(claimed) < free or not free:
+                await self.rest()
+
+    async def rest(self) -> None:
+        """Until somebody nudges, a job ends, or it is time to look for the rows of others."""
+        try:
+            async with asyncio.timeout(self.settings.job_poll_seconds):
+                await self.due.wait()
+        except TimeoutError:
+            pass
+
+    async def claim(self, database: Database, limit: int) -> list[JobRun]:
+        """Due rows; none while the database is away."""
+        try:
+            async with unit_of_work(database) as session:
+                return await store.claim(session, self.jobs, limit=limit)
+        except Unavailable:
+            log.warning("jobs_wait_for_the_database")
+        except Exception:
+            log.exception("jobs_cannot_be_claimed")
+        return []
+
+    def begin(self, database: Database, run: JobRun) -> None:
+        """Run it beside the others."""
+        job = self.jobs[run.name]
+        task = asyncio.create_task(execute(database, self.settings, job, run))
+        self.under_way.add(task)
+        task.add_done_callback(self.end)
+
+    def end(self, task: asyncio.Task[None]) -> None:
+        """Make room for the next."""
+        self.under_way.discard(task)
+        self.due.set()
+
+    async def keep_schedule(self, database: Database) -> None:
+        """Enqueue each scheduled job once per tick, whichever process is first."""
+        schedules = [job.schedule for job in self.jobs.values() if job.schedule]
+        while schedules:
+            now = utc_now()
+            await self.fire(database, now)
+            coming = min(schedule.following(now) for schedule in schedules)
+            wait = (coming - utc_now()).total_seconds()
+            await asyncio.sleep(min(max(wait, 0.0), LONGEST_SLEEP))
+
+    async def fire(self, database: Database, now: datetime) -> None:
+        """Enqueue what is due and has not been enqueued from here."""
+        for job in self.jobs.values():
+            if job.schedule is None:
+                continue
+            tick = job.schedule.latest(now)
+            if self.ticks.get(job.name) == tick or tick < now - MISFIRE_GRACE:
+                continue
+            try:
+                async with unit_of_work(database) as session:
+                    await enqueue_tick(session, job, tick)
+                self.ticks[job.name] = tick
+            except Exception:
+                log.exception("tick_not_enqueued", job=job.name)
+
+
+async def cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """End these, however deaf they are; a job that is cancelled gives its row back."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=PATIENCE)

@@ -1,0 +1,47 @@
+"""What is measured about jobs, for Prometheus."""
+
+from prometheus_client import Counter, Gauge, Histogram
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db.base import utc_now
+from app.core.jobs import store
+
+SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800)
+
+RUNS = Counter("job_runs", "Attempts to run a job, by how they ended", ["job", "outcome"])
+DURATION = Histogram("job_duration_seconds", "How long an attempt took", ["job"], buckets=SECONDS)
+WAITING = Gauge(
+    "jobs_waiting", "Jobs that are due and not done", ["queue"], multiprocess_mode="mostrecent"
+)
+AGE = Gauge(
+    "jobs_oldest_waiting_seconds",
+    "For how long the oldest of them has been due",
+    ["queue"],
+    multiprocess_mode="mostrecent",
+)
+DEAD = Gauge(
+    "jobs_dead", "Jobs that failed for the last time", ["queue"], multiprocess_mode="mostrecent"
+)
+
+
+# Queues that were not empty once: that they are now must be told too.
+seen: set[str] = set()
+
+
+def observe(job: str, outcome: str, seconds: float) -> None:
+    """Count an attempt."""
+    RUNS.labels(job, outcome).inc()
+    DURATION.labels(job).observe(seconds)
+
+
+async def measure_queues(session: AsyncSession) -> None:
+    """Count what is waiting, and what is dead, in each queue."""
+    now = utc_now()
+    waiting = {queue: (count, since) for queue, count, since in await store.waiting(session)}
+    dead = {row[0]: row[1] for row in await store.dead(session)}
+    seen.update(waiting, dead)
+    for queue in seen:
+        count, since = waiting.get(queue, (0, now))
+        WAITING.labels(queue).set(count)
+        AGE.labels(queue).set(max(0.0, (now - (since or now)).total_seconds()))
+        DEAD.labels(queue).set(dead.get(queue, 0))

@@ -1,0 +1,51 @@
+"""The job table: outbox, record of what ran, and dead letters at once."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db.base import Base
+
+
+class JobState(StrEnum):
+    """Where a job stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    DEAD = "dead"
+
+
+class JobRun(Base):
+    """One job that somebody asked for."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        UniqueConstraint("unique_key", name="uq_jobs_unique_key"),
+        Index("ix_jobs_due_at", "due_at"),
+        Index("ix_jobs_state", "state", "finished_at"),
+        Index("ix_jobs_created_at", "created_at", "id"),
+    )
+
+    name: Mapped[str] = mapped_column(String(128))
+    queue: Mapped[str] = mapped_column(String(64))
+    state: Mapped[str] = mapped_column(String(16), default=JobState.QUEUED)
+    arguments: Mapped[dict[str, Any]]
+    attempts: Mapped[int] = mapped_column(default=0)
+    due_at: Mapped[datetime | None]
+    """When to run it; while it runs, when to believe that its process has died; then nothing."""
+    claim: Mapped[UUID | None]
+    """Whose turn it is: the work of anybody else is not kept."""
+    nudged_at: Mapped[datetime | None]
+    """When a queue was last told of it."""
+    finished_at: Mapped[datetime | None]
+    error: Mapped[str | None] = mapped_column(String(1000))
+    """Why the last attempt failed."""
+    unique_key: Mapped[str | None] = mapped_column(String(64))
+    unique_until: Mapped[datetime | None]
+    actor: Mapped[dict[str, Any] | None]
+    correlation_id: Mapped[str | None] = mapped_column(String(64))

@@ -1,0 +1,124 @@
+"""Asking for jobs from within a transaction."""
+
+import hashlib
+import json
+from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from asgi_correlation_id import correlation_id
+from sqlalchemy import inspect, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.context import ACTOR, NOBODY, actor
+from app.core.db.base import utc_now
+from app.core.db.errors import refusing
+from app.core.db.session import after_commit
+from app.core.jobs import Job, P
+from app.core.jobs.models import JobRun
+from app.core.jobs.sealing import seal
+from app.core.pagination import KEYS
+
+QUEUE = "queue"
+"""In a session's `info`: the queue to nudge after the commit."""
+NEW = "new_jobs"
+MISFIRE_GRACE = timedelta(hours=1)
+"""So late a scheduled job still runs, if nothing ran when it was due."""
+
+
+class AlreadyEnqueued(Exception):
+    """The same job with the same arguments is there already."""
+
+
+async def enqueue(
+    session: AsyncSession, job: Job[P], *args: P.args, **kwargs: P.kwargs
+) -> UUID | None:
+    """Have `job` run soon after the work of `session` is committed; a rollback takes it back.
+
+    Its id, or that of the same job where `unique_for` forbids a second.
+    """
+    return await enqueue_at(session, utc_now(), job, *args, **kwargs)
+
+
+async def enqueue_at(
+    session: AsyncSession, when: datetime, job: Job[P], *args: P.args, **kwargs: P.kwargs
+) -> UUID | None:
+    """Have `job` run at `when`, or soon after the commit if that is later."""
+    if args:
+        raise TypeError(f"{job.name} takes keyword arguments")
+    arguments = job.arguments.model_validate(kwargs).model_dump(mode="json")
+    run = new_run(session, job, arguments, when)
+    if job.unique_for is None:
+        session.add(run)
+        remember(session, run)
+        await session.flush()
+    else:
+        run.unique_key = key_of(job.name, arguments)
+        run.unique_until = utc_now() + job.unique_for
+        try:
+            await insert_unique(session, run)
+        except AlreadyEnqueued:
+            return await session.scalar(select(JobRun.id).filter_by(unique_key=run.unique_key))
+    return run.id
+
+
+async def enqueue_tick(session: AsyncSession, job: Job[...], tick: datetime) -> None:
+    """Have a scheduled job run for `tick`, unless another process has seen to that."""
+    run = new_run(session, job, {}, tick)
+    run.unique_key = key_of(job.name, tick.isoformat())
+    run.unique_until = tick + 2 * MISFIRE_GRACE
+    with suppress(AlreadyEnqueued):
+        await insert_unique(session, run)
+
+
+def new_run(
+    session: AsyncSession, job: Job[...], arguments: dict[str, Any], when: datetime
+) -> JobRun:
+    """A row for the table; on whose behalf, and for which request, goes with it."""
+    who = actor.get()
+    return JobRun(
+        name=job.name,
+        queue=job.queue,
+        arguments=seal(session.info[KEYS], arguments) if job.secret else arguments,
+        due_at=when,
+        actor=None if who == NOBODY else ACTOR.dump_python(who, mode="json"),
+        correlation_id=correlation_id.get(),
+    )
+
+
+def key_of(name: str, value: object) -> str:
+    """What two runs that may not both exist share."""
+    return hashlib.sha256(json.dumps([name, value], sort_keys=True).encode()).hexdigest()
+
+
+async def insert_unique(session: AsyncSession, run: JobRun) -> None:
+    """Insert a row that holds a key; fail while another row holds it that is not done, or is recent."""
+    holder = await session.scalar(
+        select(JobRun).filter_by(unique_key=run.unique_key).with_for_update()
+    )
+    if holder is not None:
+        if holder.finished_at is None or (holder.unique_until or utc_now()) >= utc_now():
+            raise AlreadyEnqueued
+        holder.unique_key = None
+        await session.flush()
+    with refusing("uq_jobs_unique_key", AlreadyEnqueued()):
+        async with session.begin_nested():
+            session.add(run)
+    remember(session, run)
+
+
+def remember(session: AsyncSession, run: JobRun) -> None:
+    """Nudge the queue after the commit, if the job is due by then."""
+    if QUEUE not in session.info or run.due_at is None or run.due_at > utc_now():
+        return
+    run.nudged_at = utc_now()
+    if NEW not in session.info:
+        after_commit(session, lambda: nudge(session))
+    session.info.setdefault(NEW, []).append(run)
+
+
+def nudge(session: AsyncSession) -> None:
+    """Tell the queue of the rows that are really there; a savepoint may have taken some back."""
+    runs: list[JobRun] = session.info.pop(NEW)
+    session.info[QUEUE].nudge([(run.id, run.name) for run in runs if inspect(run).persistent])

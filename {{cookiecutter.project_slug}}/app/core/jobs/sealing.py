@@ -1,0 +1,36 @@
+"""Arguments that nobody may read in the database, such as letters that hold tokens."""
+
+import base64
+import hashlib
+import hmac
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+
+from app.core.jobs import GiveUp
+
+SEALED = "sealed"
+
+
+def cipher(keys: Sequence[str]) -> MultiFernet:
+    """Encrypts under the first key, and reads what any of them has encrypted."""
+    derived = (hmac.digest(key.encode(), b"job arguments", hashlib.sha256) for key in keys)
+    return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])
+
+
+def seal(keys: Sequence[str], arguments: dict[str, Any]) -> dict[str, Any]:
+    """The arguments as they are stored."""
+    return {SEALED: cipher(keys).encrypt(json.dumps(arguments).encode()).decode()}
+
+
+def unseal(keys: Sequence[str], stored: dict[str, Any]) -> dict[str, Any]:
+    """The arguments again."""
+    try:
+        return json.loads(cipher(keys).decrypt(stored[SEALED]))
+    except InvalidToken:
+        raise GiveUp(
+            "the arguments were encrypted under another SECRET_KEY: set it as PREVIOUS_SECRET_KEY,"
+            " then retry the job"
+        ) from None

@@ -1,0 +1,16 @@
+"""What a job is given."""
+
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The session of one attempt: what is written in it is committed together with "done"."""
+
+    session: AsyncSession
+    settings: Settings
+    attempt: int

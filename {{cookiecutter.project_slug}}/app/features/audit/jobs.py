@@ -1,0 +1,25 @@
+"""What happens by itself."""
+
+from datetime import timedelta
+
+from app.core.db.base import utc_now
+from app.core.db.purge import purge, purging
+from app.core.jobs import job
+from app.core.jobs.outbox import enqueue
+from app.core.jobs.schedule import cron
+from app.core.jobs.work import Work
+from app.features.audit.models import AuditEvent
+from app.features.audit.settings import get_audit_settings
+
+
+@job("audit.purge", schedule=cron("27 3 * * *"))
+async def purge_events(work: Work) -> None:
+    """Forget events that have been kept long enough, a batch at a time."""
+    days = get_audit_settings().days
+    if days == 0:
+        return
+    old = AuditEvent.created_at < utc_now() - timedelta(days=days)
+    async with purging(work.session, work.settings.database_role):
+        more = await purge(work.session, AuditEvent, old)
+    if more:
+        await enqueue(work.session, purge_events)

@@ -1,0 +1,20 @@
+"""Settings of this feature, `AUDIT_...`."""
+
+from functools import cache
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class AuditSettings(BaseSettings):
+    """Each field is the environment variable `AUDIT_` and its name in capitals."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_prefix="AUDIT_", extra="ignore")
+
+    days: int = Field(default=365, ge=0, le=36500)
+
+
+@cache
+def get_audit_settings() -> AuditSettings:
+    """The settings of this process."""
+    return AuditSettings()

@@ -1,0 +1,50 @@
+"""What happens after the response, and by itself."""
+
+from app.core.db.purge import purge
+from app.core.db.session import Database, unit_of_work
+from app.core.jobs import job
+from app.core.jobs.outbox import enqueue
+from app.core.jobs.schedule import cron
+from app.core.jobs.work import Work
+from app.core.security import passwords
+from app.features.auth import accounts, repository
+from app.features.auth.schemas import Registration
+from app.features.auth.settings import get_auth_settings
+
+
+async def ask_to_register(database: Database, new: Registration) -> None:
+    """Check and hash the password, and leave the rest to a job, which sees whether the address is free.
+
+    What takes time is the same for every address, and no connection is held meanwhile.
+    """
+    passwords.check(new.password, new.email)
+    password_hash = await passwords.hash_password(new.password)
+    async with unit_of_work(database) as session:
+        await enqueue(
+            session,
+            register,
+            email=new.email,
+            password_hash=password_hash,
+            full_name=new.full_name,
+        )
+
+
+@job("auth.register", secret=True)
+async def register(work: Work, *, email: str, password_hash: str, full_name: str) -> None:
+    """Make an account, or remind its owner that there is one."""
+    await accounts.register(work.session, work.settings, email, password_hash, full_name)
+
+
+@job("auth.forgot_password", secret=True)
+async def forgot_password(work: Work, *, email: str) -> None:
+    """Mail a token to set a new password, if there is such an account."""
+    await accounts.forgot_password(work.session, work.settings, email)
+
+
+@job("auth.purge", schedule=cron("17 3 * * *"))
+async def purge_sessions(work: Work) -> None:
+    """Forget sessions and mailed tokens that expired long ago, a batch at a time."""
+    for model, condition in repository.outlived(get_auth_settings().expired_days):
+        if await purge(work.session, model, condition):
+            await enqueue(work.session, purge_sessions)
+            return

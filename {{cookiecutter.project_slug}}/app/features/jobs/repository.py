@@ -1,0 +1,48 @@
+"""All SQL about jobs, but for what runs them."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db.base import utc_now
+from app.core.jobs.models import JobRun, JobState
+from app.core.pagination import Found, paginate
+from app.features.jobs.schemas import JobQuery
+
+SORTABLE = {"created_at": JobRun.created_at, "id": JobRun.id, "due_at": JobRun.due_at}
+
+
+async def get(session: AsyncSession, job_id: UUID, *, for_update: bool = False) -> JobRun | None:
+    """The job with this id; on demand locked."""
+    statement = select(JobRun).where(JobRun.id == job_id)
+    return await session.scalar(statement.with_for_update() if for_update else statement)
+
+
+async def page(session: AsyncSession, query: JobQuery) -> Found[JobRun]:
+    """Jobs that match, newest first unless asked otherwise."""
+    wanted = query.model_dump(include={"state", "name", "queue"}, exclude_none=True)
+    statement = select(JobRun).filter_by(**wanted)
+    return await paginate(session, statement, query, sortable=SORTABLE, default="-created_at")
+
+
+async def dead(session: AsyncSession, limit: int) -> Sequence[JobRun]:
+    """The jobs that died last, newest first."""
+    statement = select(JobRun).where(JobRun.state == JobState.DEAD)
+    newest = statement.order_by(JobRun.finished_at.desc(), JobRun.id.desc()).limit(limit)
+    return (await session.scalars(newest)).all()
+
+
+def outlived(done_days: int, dead_days: int) -> tuple[type[JobRun], ColumnElement[bool]]:
+    """Which jobs ended longer ago than that, and keep no other from being enqueued."""
+    now = utc_now()
+    long_done = and_(
+        JobRun.state == JobState.DONE, JobRun.finished_at < now - timedelta(days=done_days)
+    )
+    long_dead = and_(
+        JobRun.state == JobState.DEAD, JobRun.finished_at < now - timedelta(days=dead_days)
+    )
+    free = or_(JobRun.unique_until.is_(None), JobRun.unique_until < now)
+    return JobRun, and_(or_(long_done, long_dead), free)

@@ -1,0 +1,48 @@
+"""Endpoints."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import Query
+
+from app.core.db.session import ReadSessionDep, SessionDep
+from app.core.jobs.models import JobRun
+from app.core.openapi import problems
+from app.core.pagination import Found, Page
+from app.core.routing import router as new_router
+from app.core.security.access import Can
+from app.features.jobs import service
+from app.features.jobs.deps import JobOr404
+from app.features.jobs.permissions import JobPermission
+from app.features.jobs.schemas import JobQuery, JobRead
+
+router = new_router("/jobs", tag="jobs")
+
+
+@router.get("", response_model=Page[JobRead], dependencies=[Can(JobPermission.READ)])
+async def list_jobs(session: ReadSessionDep, query: Annotated[JobQuery, Query()]) -> Found[JobRun]:
+    """Jobs, newest first unless asked otherwise."""
+    return await service.page(session, query)
+
+
+@router.get(
+    "/{job_id}",
+    response_model=JobRead,
+    dependencies=[Can(JobPermission.READ)],
+    responses=problems({404: "No such id"}),
+)
+async def get_job(run: JobOr404) -> JobRun:
+    """One job."""
+    return run
+
+
+@router.post(
+    "/{job_id}/retry",
+    status_code=202,
+    response_model=JobRead,
+    dependencies=[Can(JobPermission.RETRY)],
+    responses=problems({404: "No such id", 409: "The job is not dead"}),
+)
+async def retry_job(session: SessionDep, job_id: UUID) -> JobRun:
+    """Try a dead job again."""
+    return await service.retry(session, job_id)

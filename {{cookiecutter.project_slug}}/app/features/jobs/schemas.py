@@ -1,0 +1,36 @@
+"""Requests and responses."""
+
+from typing import Any
+from uuid import UUID
+
+from pydantic import AwareDatetime, Field
+
+from app.core.jobs.models import JobState
+from app.core.pagination import ListQuery
+from app.core.schemas import Line, Output
+
+
+class JobQuery(ListQuery):
+    """Which jobs to list."""
+
+    state: JobState | None = None
+    name: Line | None = Field(None, max_length=128, examples=["mail.deliver"])
+    queue: Line | None = Field(None, max_length=64, examples=["default"])
+
+
+class JobRead(Output):
+    """One job, and how its last attempt ended."""
+
+    id: UUID
+    created_at: AwareDatetime
+    name: str
+    queue: str
+    state: JobState
+    arguments: dict[str, Any] = Field(description="Those of a secret job are encrypted")
+    attempts: int
+    due_at: AwareDatetime | None = Field(
+        description="When it runs, or when its process is believed dead"
+    )
+    finished_at: AwareDatetime | None
+    error: str | None
+    correlation_id: str | None

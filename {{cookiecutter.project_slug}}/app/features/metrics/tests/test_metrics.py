@@ -1,0 +1,66 @@
+from collections.abc import Callable
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+
+from app.core.db.session import Database
+from app.core.settings import Environment, Settings
+from app.features.metrics import service
+from app.features.metrics.settings import MetricsSettings
+from conftest import client_of
+
+SetToken = Callable[[str | None], None]
+
+
+@pytest.fixture
+def set_token(monkeypatch: pytest.MonkeyPatch) -> SetToken:
+    """Configure `METRICS_TOKEN`."""
+
+    def configure(token: str | None) -> None:
+        settings = MetricsSettings(token=SecretStr(token) if token else None)
+        monkeypatch.setattr(service, "get_metrics_settings", lambda: settings)
+
+    return configure
+
+
+def figures(text: str) -> dict[tuple[str, ...], float]:
+    """Each sample by its name and the values of its labels."""
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+async def test_jobs_are_counted(client: AsyncClient) -> None:
+    before = figures((await client.get("/metrics")).text)
+    await client.post("/api/v1/auth/forgot-password", json={"email": "ada@example.com"})
+    after = figures((await client.get("/metrics")).text)
+
+    done = ("job_runs_total", "auth.forgot_password", "done")
+    assert after[done] == before.get(done, 0) + 1
+    took = ("job_duration_seconds_count", "auth.forgot_password")
+    assert after[took] == before.get(took, 0) + 1
+
+
+async def test_a_token_keeps_strangers_out(client: AsyncClient, set_token: SetToken) -> None:
+    set_token("prometheus")
+
+    assert (await client.get("/metrics")).status_code == 401
+    for presented in ("wrong", "", "prometheu\u00df"):
+        headers = [(b"Authorization", f"Bearer {presented}".encode())]
+        assert (await client.get("/metrics", headers=headers)).status_code == 401
+    headers = [(b"Authorization", b"Bearer prometheus")]
+    assert (await client.get("/metrics", headers=headers)).status_code == 200
+
+
+async def test_a_deployed_service_without_a_token_shows_nothing(
+    app: FastAPI, database: Database, settings: Settings, set_token: SetToken
+) -> None:
+    set_token(None)
+    deployed = settings.model_copy(update={"environment": Environment.PRODUCTION})
+    async with client_of(app, database, deployed) as client:
+        assert (await client.get("/metrics")).status_code == 404

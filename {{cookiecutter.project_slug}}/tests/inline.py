@@ -1,0 +1,62 @@
+"""Jobs and mail as tests see them: at once, and in a list."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
+from typing import ClassVar
+from uuid import UUID
+
+from sqlalchemy import update
+
+from app.core.db.base import utc_now
+from app.core.db.session import Database, unit_of_work
+from app.core.jobs import Jobs
+from app.core.jobs.models import JobRun
+from app.core.jobs.runner import run_due
+from app.core.mail import Mail
+from app.core.settings import Settings
+
+SENT: list[Mail] = []
+
+
+async def make_due(database: Database) -> None:
+    """Let time pass, until what is to be tried again is due."""
+    async with unit_of_work(database) as session:
+        waiting = update(JobRun).where(JobRun.due_at.is_not(None))
+        await session.execute(waiting.values(due_at=utc_now()))
+
+
+class RecordingMailer:
+    """Keeps each letter instead of sending it."""
+
+    for_development: ClassVar[bool] = True
+
+    def __init__(self, settings: object) -> None:
+        pass
+
+    async def send(self, mail: Mail) -> None:
+        SENT.append(mail)
+
+
+class InlineQueue:
+    """Runs what was asked for when `run` is called, in the same process."""
+
+    def __init__(self, settings: Settings, jobs: Jobs) -> None:
+        self.settings = settings
+        self.jobs = jobs
+        self.nudges: list[tuple[UUID, str]] = []
+
+    def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
+        self.nudges += runs
+
+    @asynccontextmanager
+    async def working(self, database: object) -> AsyncGenerator[None]:
+        yield
+
+    async def check(self) -> dict[str, str]:
+        return {}
+
+    async def run(self, database: Database) -> None:
+        """Everything that is due, and what comes of it."""
+        while self.nudges:
+            self.nudges.clear()
+            await run_due(database, self.settings, self.jobs)

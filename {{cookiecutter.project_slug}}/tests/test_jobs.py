@@ -1,0 +1,549 @@
+"""Jobs: what was asked for happens once, or is tried again, or is kept for somebody to look at."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TypedDict
+from uuid import UUID, uuid4
+
+import pytest
+from asgi_correlation_id import correlation_id
+from pydantic import SecretStr, ValidationError
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from app.core.context import NOBODY, Actor, actor
+from app.core.db.base import utc_now
+from app.core.db.session import Database, from_engine, reading, unit_of_work
+from app.core.jobs import GiveUp, Job, job, store
+from app.core.jobs.local import LocalQueue
+from app.core.jobs.models import JobRun, JobState
+from app.core.jobs.outbox import enqueue, enqueue_at, enqueue_tick
+from app.core.jobs.runner import execute, run_due
+from app.core.jobs.schedule import cron, every
+from app.core.jobs.work import Work
+from app.core.settings import Settings
+from app.features.audit.models import AuditEvent
+from app.features.audit.service import record
+from app.main import session_info
+from tests.inline import InlineQueue, make_due
+
+HOUR = timedelta(hours=1)
+
+
+class Seen(TypedDict):
+    """What a job was called with."""
+
+    number: int
+    day: datetime
+    id: UUID
+
+
+seen: list[object] = []
+behaviour: dict[str, Callable[[], Awaitable[None]]] = {}
+
+
+async def behave(name: str) -> None:
+    """Whatever the test wants of this job."""
+    await behaviour.get(name, nothing)()
+
+
+async def nothing() -> None:
+    """It just works."""
+
+
+@job("test.note", retries=3, backoff=timedelta(seconds=8), max_backoff=timedelta(seconds=20))
+async def note(work: Work, *, text: str) -> None:
+    record(work.session, text, "test", None)
+    await work.session.flush()
+    await behave("note")
+    seen.append(text)
+
+
+@job("test.typed")
+async def typed(work: Work, *, number: int, day: datetime, id: UUID) -> None:  # noqa: A002
+    seen.append({"number": number, "day": day, "id": id})
+
+
+@job("test.hasty", time_limit=timedelta(seconds=0.05), retries=0)
+async def hasty(work: Work) -> None:
+    await asyncio.sleep(30)
+
+
+@job("test.unique", unique_for=HOUR)
+async def unique(work: Work, *, text: str) -> None:
+    seen.append(text)
+
+
+@job("test.secret", secret=True, retries=0)
+async def secret(work: Work, *, text: str) -> None:
+    await behave("secret")
+    seen.append(text)
+
+
+@job("test.scheduled", schedule=every(minutes=1))
+async def scheduled(work: Work) -> None:
+    seen.append(utc_now())
+
+
+@job("test.context")
+async def in_context(work: Work) -> None:
+    seen.append((correlation_id.get(), actor.get()))
+
+
+JOBS = {each.name: each for each in [note, typed, hasty, unique, secret, scheduled, in_context]}
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    """No test sees what another has left."""
+    seen.clear()
+    behaviour.clear()
+
+
+@dataclass
+class Table:
+    """The job table, as tests look at it."""
+
+    database: Database
+    settings: Settings
+
+    async def rows(self) -> Sequence[JobRun]:
+        async with reading(self.database) as session:
+            return (await session.scalars(select(JobRun).order_by(JobRun.id))).all()
+
+    async def only(self) -> JobRun:
+        (row,) = await self.rows()
+        return row
+
+    async def add(self, wanted: Job[...], **arguments: object) -> UUID | None:
+        async with unit_of_work(self.database) as session:
+            return await enqueue(session, wanted, **arguments)
+
+    async def run(self, settings: Settings | None = None) -> int:
+        return await run_due(self.database, settings or self.settings, JOBS)
+
+    async def claim(self) -> JobRun:
+        async with unit_of_work(self.database) as session:
+            (claimed,) = await store.claim(session, JOBS, limit=1)
+            return claimed
+
+    async def effects(self) -> list[str]:
+        """What the jobs have written in their sessions."""
+        async with reading(self.database) as session:
+            events = select(AuditEvent.action).where(AuditEvent.object_type == "test")
+            return sorted(await session.scalars(events))
+
+
+@pytest.fixture
+def table(committed_db: Database, settings: Settings) -> Table:
+    """The job table, with real commits."""
+    return Table(committed_db, settings)
+
+
+async def test_a_job_runs_once(table: Table) -> None:
+    await table.add(note, text="a")
+
+    assert await table.run() == 1
+    assert await table.run() == 0
+    assert await table.effects() == ["a"]
+    row = await table.only()
+    assert (row.state, row.attempts, row.due_at, row.claim) == (JobState.DONE, 1, None, None)
+
+
+async def test_arguments_are_checked_and_come_back_as_what_they_were(table: Table) -> None:
+    given: Seen = {"number": 7, "day": datetime(2026, 1, 2, tzinfo=UTC), "id": uuid4()}
+    with pytest.raises(ValidationError):
+        await table.add(typed, **{**given, "number": "many"})
+    with pytest.raises(ValidationError):
+        await table.add(typed, **given, more=1)
+    assert await table.rows() == []
+
+    await table.add(typed, **given)
+    await table.run()
+
+    assert seen == [given]
+
+
+async def test_arguments_must_have_names() -> None:
+    async def positional(work: Work, text: str) -> None: ...
+
+    async def scheduled_with_arguments(work: Work, *, text: str) -> None: ...
+
+    with pytest.raises(TypeError, match="keyword-only"):
+        job("test.positional")(positional)
+    with pytest.raises(TypeError, match="no arguments"):
+        job("test.scheduled", schedule=every(hours=1))(scheduled_with_arguments)
+
+
+async def test_what_is_rolled_back_was_never_asked_for(table: Table, queue: InlineQueue) -> None:
+    class Stop(Exception):
+        pass
+
+    with pytest.raises(Stop):
+        async with unit_of_work(table.database) as session:
+            await enqueue(session, note, text="request")
+            raise Stop
+    assert (await table.rows(), queue.nudges) == ([], [])
+
+    async with unit_of_work(table.database) as session:
+        await enqueue(session, note, text="kept")
+        with pytest.raises(Stop):
+            async with session.begin_nested():
+                await enqueue(session, note, text="savepoint")
+                raise Stop
+        async with session.begin_nested():
+            await enqueue(session, note, text="released")
+        assert queue.nudges == []
+
+    kept = await table.rows()
+    assert [row.arguments["text"] for row in kept] == ["kept", "released"]
+    assert queue.nudges == [(row.id, "test.note") for row in kept]
+
+
+async def test_what_a_failed_attempt_wrote_is_not_kept(table: Table) -> None:
+    behaviour["note"] = failing
+    await table.add(note, text="a")
+
+    await table.run()
+
+    assert await table.effects() == []
+    row = await table.only()
+    assert (row.state, row.error) == (JobState.QUEUED, "RuntimeError: no luck")
+
+
+async def failing() -> None:
+    raise RuntimeError("no luck")
+
+
+async def test_a_job_that_always_fails_is_tried_on_its_schedule_and_then_kept(
+    table: Table,
+) -> None:
+    behaviour["note"] = failing
+    await table.add(note, text="a")
+
+    for ceiling in (8, 16, 20):  # seconds: doubled, up to the limit
+        before = utc_now()
+        assert await table.run() == 1
+        row = await table.only()
+        assert row.due_at is not None
+        assert before <= row.due_at <= utc_now() + timedelta(seconds=ceiling)
+        await make_due(table.database)
+    await table.run()
+
+    row = await table.only()
+    assert (row.state, row.attempts, row.due_at) == (JobState.DEAD, 4, None)
+    await make_due(table.database)
+    assert await table.run() == 0
+
+
+def test_delays_are_spread_evenly() -> None:
+    delays = sorted(note.delay(2).total_seconds() for _ in range(1000))
+
+    assert 0 <= delays[0] < 1
+    assert 7 < delays[500] < 9
+    assert 15 < delays[-1] <= 16
+    assert note.delay(1_000_000) <= note.max_backoff
+
+
+async def test_a_job_that_gives_up_is_not_tried_again(table: Table) -> None:
+    async def hopeless() -> None:
+        raise GiveUp("there is nothing to do")
+
+    behaviour["note"] = hopeless
+    await table.add(note, text="a")
+
+    await table.run()
+
+    row = await table.only()
+    assert (row.state, row.attempts) == (JobState.DEAD, 1)
+
+
+async def test_a_job_that_takes_too_long_is_ended(table: Table) -> None:
+    await table.add(hasty)
+
+    await table.run()
+
+    row = await table.only()
+    assert (row.state, row.error) == (JobState.DEAD, "TimeoutError: not done within 0:00:00.050000")
+
+
+async def test_the_job_of_a_process_that_died_runs_again(table: Table) -> None:
+    await table.add(note, text="a")
+    await table.claim()
+    assert await table.run() == 0
+    await make_due(table.database)  # the lease has ended
+
+    assert await table.run() == 1
+    assert await table.effects() == ["a"]
+    assert (await table.only()).attempts == 2
+
+
+async def test_a_job_that_kills_its_process_each_time_is_dead_in_the_end(table: Table) -> None:
+    await table.add(note, text="a")
+    for _ in range(4):
+        await table.claim()
+        await make_due(table.database)
+
+    assert await table.run() == 0
+    row = await table.only()
+    assert (row.state, row.error) == (JobState.DEAD, store.LOST)
+
+
+async def test_who_was_believed_dead_and_was_only_slow_leaves_nothing(table: Table) -> None:
+    await table.add(note, text="a")
+    slow = await table.claim()
+    await make_due(table.database)
+    await table.run()
+
+    await execute(table.database, table.settings, note, slow)
+
+    assert seen == ["a", "a"]
+    assert await table.effects() == ["a"]
+    assert (await table.only()).state == JobState.DONE
+
+
+async def test_many_workers_share_the_work(table: Table) -> None:
+    wanted = [f"{number:03}" for number in range(60)]
+    async with unit_of_work(table.database) as session:
+        for text in wanted:
+            await enqueue(session, note, text=text)
+
+    counts = await asyncio.gather(*(table.run() for _ in range(4)))
+
+    assert sum(counts) == 60
+    assert await table.effects() == wanted
+
+
+async def test_jobs_of_another_version_of_the_service_are_left_alone(table: Table) -> None:
+    await table.add(note, text="a")
+
+    assert await run_due(table.database, table.settings, {"test.typed": typed}) == 0
+    assert (await table.only()).state == JobState.QUEUED
+
+
+async def test_a_job_for_later_waits(table: Table, queue: InlineQueue) -> None:
+    async with unit_of_work(table.database) as session:
+        await enqueue_at(session, utc_now() + HOUR, note, text="a")
+
+    assert queue.nudges == []
+    assert await table.run() == 0
+    await make_due(table.database)
+    assert await table.run() == 1
+
+
+async def test_a_unique_job_is_there_once(table: Table) -> None:
+    ids = await asyncio.gather(*(table.add(unique, text="a") for _ in range(5)))
+    other = await table.add(unique, text="b")
+    assert len({*ids}) == 1
+    assert other not in ids
+
+    await table.run()
+    assert await table.add(unique, text="a") == ids[0]  # done, and the hour is not over
+    async with unit_of_work(table.database) as session:
+        await session.execute(update(JobRun).values(unique_until=utc_now() - HOUR))
+    assert await table.add(unique, text="a") not in ids
+    assert sorted(map(str, seen)) == ["a", "b"]
+
+
+async def test_a_tick_is_enqueued_once_however_many_see_it(table: Table) -> None:
+    assert scheduled.schedule
+    tick = scheduled.schedule.latest(utc_now())
+
+    async def see(at: datetime) -> None:
+        async with unit_of_work(table.database) as session:
+            await enqueue_tick(session, scheduled, at)
+
+    await asyncio.gather(*(see(tick) for _ in range(8)))
+    await table.run()
+    await see(tick)
+    await see(tick + timedelta(minutes=1))
+
+    assert len(await table.rows()) == 2
+
+
+def test_schedules_say_when() -> None:
+    now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
+
+    assert cron("30 3 * * *").latest(now) == datetime(2026, 3, 4, 3, 30, tzinfo=UTC)
+    assert cron("30 3 * * *").following(now) == datetime(2026, 3, 5, 3, 30, tzinfo=UTC)
+    exact = datetime(2026, 3, 4, 3, 30, tzinfo=UTC)
+    assert cron("30 3 * * *").latest(exact) == exact
+    assert cron("30 3 * * *").following(exact) == exact + timedelta(days=1)
+    assert every(minutes=5).latest(now) == datetime(2026, 3, 4, 5, 5, tzinfo=UTC)
+    assert every(minutes=5).following(now) == datetime(2026, 3, 4, 5, 10, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("expression", ["* * * *", "61 * * * *", "0 0 1 * 1", "@daily"])
+def test_a_schedule_that_is_wrong_is_refused_where_it_stands(expression: str) -> None:
+    with pytest.raises(Exception, match=r"give five fields|Bad|Wrong"):
+        cron(expression)
+
+
+async def test_a_job_acts_for_whoever_asked(table: Table) -> None:
+    who = Actor(user_id=uuid4(), session_id=uuid4(), address="192.0.2.1")
+    tokens = actor.set(who), correlation_id.set("abc")
+    await table.add(in_context)
+    actor.reset(tokens[0])
+    correlation_id.reset(tokens[1])
+    await table.add(in_context)
+
+    await table.run()
+
+    assert seen == [("abc", who), (None, NOBODY)]
+
+
+async def test_secret_arguments_can_be_read_after_the_key_was_rotated(table: Table) -> None:
+    old = SecretStr("an old key, that was in force when the job was enqueued")
+    new = SecretStr("a new key, that nobody knew when the job was enqueued")
+
+    def holding(**keys: SecretStr) -> tuple[Table, Settings]:
+        settings = table.settings.model_copy(update=keys)
+        engine: AsyncEngine = table.database.writer.kw["bind"]
+        info = session_info(settings, InlineQueue(settings, JOBS))
+        return Table(from_engine(engine, settings, info), settings), settings
+
+    before, _ = holding(secret_key=old)
+    await before.add(secret, text="hidden")
+    assert "hidden" not in str((await table.only()).arguments)
+
+    stranger, settings = holding(secret_key=new)
+    await stranger.run(settings)
+    row = await table.only()
+    assert (row.state, seen) == (JobState.DEAD, [])
+
+    async with unit_of_work(table.database) as session:
+        values = {"state": JobState.QUEUED, "due_at": utc_now(), "attempts": 0}
+        await session.execute(update(JobRun).values(values))
+    rotated, settings = holding(secret_key=new, previous_secret_key=old)
+    await rotated.run(settings)
+    assert seen == ["hidden"]
+    assert (await table.only()).arguments == {}
+
+
+async def test_what_goes_wrong_in_a_secret_job_is_not_written_down(
+    table: Table, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def tell() -> None:
+        raise RuntimeError("ada@example.com")
+
+    behaviour["secret"] = tell
+    await table.add(secret, text="hidden")
+
+    await table.run()
+
+    assert (await table.only()).error == "RuntimeError"
+    assert "job_failed" in caplog.text
+    assert "ada@" not in caplog.text
+
+
+@dataclass
+class Local:
+    """The service's own queue, over the table."""
+
+    queue: LocalQueue
+    database: Database
+
+    async def add(self, wanted: Job[...], **arguments: object) -> None:
+        async with unit_of_work(self.database) as session:
+            await enqueue(session, wanted, **arguments)
+
+
+@pytest.fixture
+def local(table: Table, engine: AsyncEngine) -> Local:
+    """Made as the service makes it; it never looks by itself within a test."""
+    settings = table.settings.model_copy(
+        update={"job_poll_seconds": 60, "shutdown_timeout": 5, "job_concurrency": 2}
+    )
+    queue = LocalQueue(settings, {name: JOBS[name] for name in ("test.note", "test.secret")})
+    return Local(queue, from_engine(engine, settings, session_info(settings, queue)))
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(10):
+        while not await condition():  # noqa: ASYNC110, another process may have changed the table
+            await asyncio.sleep(0.01)
+
+
+async def test_the_service_runs_jobs_as_soon_as_they_are_committed(
+    table: Table, local: Local
+) -> None:
+    async def both_done() -> bool:
+        return [row.state for row in await table.rows()] == [JobState.DONE] * 2
+
+    async with local.queue.working(local.database):
+        await local.add(note, text="a")
+        await local.add(note, text="b")
+        await until(both_done)
+
+    assert await table.effects() == ["a", "b"]
+
+
+async def test_at_most_so_many_run_at_once(table: Table, local: Local) -> None:
+    running, most = 0, 0
+
+    async def count() -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.02)
+        running -= 1
+
+    behaviour["secret"] = count
+    for number in range(6):
+        await local.add(secret, text=str(number))
+
+    async def all_done() -> bool:
+        return len(seen) == 6
+
+    async with local.queue.working(local.database):
+        await until(all_done)
+
+    assert most == 2
+
+
+async def test_a_job_under_way_is_finished_before_the_end(table: Table, local: Local) -> None:
+    begun = asyncio.Event()
+
+    async def slow() -> None:
+        begun.set()
+        await asyncio.sleep(0.2)
+
+    behaviour["secret"] = slow
+    async with local.queue.working(local.database):
+        await local.add(secret, text="a")
+        await begun.wait()
+
+    assert (await table.only()).state == JobState.DONE
+
+
+async def test_a_job_that_does_not_end_in_time_is_given_back(table: Table, local: Local) -> None:
+    begun = asyncio.Event()
+
+    async def endless() -> None:
+        begun.set()
+        await asyncio.sleep(30)
+
+    behaviour["secret"] = endless
+    local.queue.settings.shutdown_timeout = 0
+    async with local.queue.working(local.database):
+        await local.add(secret, text="a")
+        await begun.wait()
+
+    row = await table.only()
+    assert (row.state, row.attempts) == (JobState.QUEUED, 0)
+    behaviour.clear()
+    assert await table.run() == 1
+    assert seen == ["a"]
+
+
+async def test_the_session_of_a_request_that_asks_for_jobs_needs_no_queue(
+    session: AsyncSession,
+) -> None:
+    """As in commands: whoever runs jobs finds the row."""
+    session.info.pop("queue")
+
+    await enqueue(session, note, text="a")
+
+    assert (await session.scalars(select(JobRun.nudged_at))).all() == [None]
