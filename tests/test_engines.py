@@ -42,6 +42,7 @@ def test_no_trace_of_the_generator_is_left(template: Path, tmp_path: Path) -> No
 MARKS = {
     ("database", "postgresql"): ["postgres", "asyncpg", "pgserver"],
     ("database", "mysql"): ["mysql", "mariadb", "asyncmy"],
+    ("use_celery", True): ["celery", "redbeat", "flower", "kombu", "rabbitmq", "amqp", "broker"],
     ("include_example", True): ["product", "sku"],
 }
 

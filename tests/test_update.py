@@ -102,6 +102,8 @@ def test_an_edited_project_follows_the_template(
     [
         ({"include_example": False}, {"include_example": True}),
         ({"include_example": True}, {"include_example": False}),
+        ({"use_celery": False}, {"use_celery": True}),
+        ({"use_celery": True}, {"use_celery": False}),
         ({"database": "postgresql"}, {"database": "mysql"}),
     ],
     ids=str,

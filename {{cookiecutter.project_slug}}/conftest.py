@@ -31,6 +31,7 @@ from app.core.db.base import APPEND_ONLY, Base, utc_now
 from app.core.db.dialects import dialect_of
 from app.core.db.engine import create_engine
 from app.core.db.session import Database, from_engine, unit_of_work
+from app.core.jobs import Queue
 from app.core.jobs.outbox import QUEUE
 from app.core.mail import Mail
 from app.core.security import passwords
@@ -161,7 +162,7 @@ def app(settings: Settings) -> FastAPI:
 
 def client_of(app: FastAPI, database: Database, settings: Settings) -> AsyncClient:
     """A client that speaks to `app` in this process, over `database`."""
-    queue: InlineQueue = database.writer.kw["info"].get(QUEUE) or InlineQueue(settings, JOBS)
+    queue: Queue = database.writer.kw["info"].get(QUEUE) or InlineQueue(settings, JOBS)
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         state = {
@@ -171,7 +172,8 @@ def client_of(app: FastAPI, database: Database, settings: Settings) -> AsyncClie
             "authenticate": authenticator(),
         }
         await app({**scope, "state": state}, receive, send)
-        await queue.run(database)
+        if isinstance(queue, InlineQueue):
+            await queue.run(database)
 
     transport = ASGITransport(with_state, raise_app_exceptions=False)
     return AsyncClient(transport=transport, base_url="http://test")

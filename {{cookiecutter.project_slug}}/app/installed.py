@@ -3,9 +3,17 @@
 To remove one, delete its folder and its two lines here.
 """
 
+from pydantic_settings import BaseSettings
+
 from app.core.feature import Feature
-from app.core.jobs import Jobs
+from app.core.jobs import (
+    Jobs,
+    # {% if cookiecutter.use_celery %}
+    celery,
+    # {% endif %}
+)
 from app.core.mail.outbox import deliver
+from app.core.settings import Settings
 from app.features import (
     audit,
     auth,
@@ -28,6 +36,14 @@ FEATURES: list[Feature] = [
     # {% if cookiecutter.include_example %}
     products.feature,
     # {% endif %}
+]
+
+SETTINGS: list[type[BaseSettings]] = [
+    Settings,
+    # {% if cookiecutter.use_celery %}
+    celery.CelerySettings,
+    # {% endif %}
+    *(kind for feature in FEATURES for kind in feature.settings),
 ]
 
 JOBS: Jobs = {

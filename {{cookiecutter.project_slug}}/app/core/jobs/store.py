@@ -79,7 +79,7 @@ async def neglected(
             JobRun.name.in_(jobs),
             or_(JobRun.nudged_at.is_(None), JobRun.nudged_at < now - patience),
         )
-        .order_by(JobRun.due_at)
+        .order_by(JobRun.nudged_at.is_not(None), JobRun.due_at)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )

@@ -1,0 +1,100 @@
+"""Jobs on Celery. A message only says that a row of the job table is due; all else is in the row."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from time import monotonic
+from typing import Any
+from uuid import UUID
+
+import structlog
+from kombu.exceptions import KombuError
+
+from app.core.jobs import Jobs
+from app.core.jobs.celery.application import make_celery, queue_name
+from app.core.jobs.celery.settings import CelerySettings
+from app.core.settings import Settings
+
+__all__ = ["CeleryQueue", "CelerySettings"]
+
+log = structlog.stdlib.get_logger(__name__)
+
+UNSENT = 1000
+"""So many messages wait at most; the relay sees to the rest."""
+BREAK = 5.0
+"""Seconds for which a broker that does not answer is left alone."""
+UNREACHABLE = (OSError, KombuError)
+
+
+class CeleryQueue:
+    """Tells the workers of committed rows. Whatever it cannot tell them, the relay does."""
+
+    def __init__(self, settings: Settings, jobs: Jobs) -> None:
+        self.jobs = jobs
+        self.celery = make_celery(settings, jobs)
+        self.thread = ThreadPoolExecutor(1, thread_name_prefix="nudge")
+        self.waiting = 0
+        self.resume_at = 0.0
+
+    def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
+        """Send in a thread of its own, because publishing blocks."""
+        if runs and self.waiting < UNSENT and monotonic() >= self.resume_at:
+            self.waiting += len(runs)
+            self.thread.submit(self.publish, runs)
+
+    def publish(self, runs: Sequence[tuple[UUID, str]]) -> None:
+        """Send; when the broker is away, leave it alone for a while."""
+        try:
+            if monotonic() >= self.resume_at:
+                self.send(runs)
+        except UNREACHABLE as error:
+            self.resume_at = monotonic() + BREAK
+            log.warning("jobs_not_sent", error=type(error).__name__, count=len(runs))
+        finally:
+            self.waiting -= len(runs)
+
+    def send(self, runs: Sequence[tuple[UUID, str]]) -> None:
+        """One message for each row; raises when the broker is away."""
+        with self.celery.connection_for_write() as connection:
+            producer = self.celery.amqp.Producer(connection, auto_declare=False)
+            for run_id, name in runs:
+                self.celery.send_task(
+                    name,
+                    args=[str(run_id)],
+                    queue=queue_name(self.jobs[name].queue),
+                    producer=producer,
+                    retry=False,
+                )
+
+    @asynccontextmanager
+    async def working(self, database: object) -> AsyncGenerator[None]:
+        """The web service runs no jobs; at the end it sends what is still to be sent."""
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(self.thread.shutdown)
+
+    async def check(self) -> dict[str, str]:
+        """Whether the broker can be reached."""
+        try:
+            await asyncio.to_thread(self.reach)
+        except UNREACHABLE as error:
+            log.warning("not_ready", error=type(error).__name__)
+            return {"broker": "unreachable"}
+        return {"broker": "ok"}
+
+    def reach(self) -> None:
+        """Raise when the broker cannot be reached."""
+        with self.celery.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, timeout=2)
+
+    def empty(self, queue: str) -> bool:
+        """Whether no message waits in a queue, so that one that was sent has arrived or is lost."""
+        with self.celery.connection_for_read() as connection:
+            channel: Any = connection.default_channel
+            try:
+                declared = channel.queue_declare(queue_name(queue), passive=True)
+            except connection.channel_errors:
+                return True
+            return declared.message_count == 0

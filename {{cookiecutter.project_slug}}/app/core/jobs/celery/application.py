@@ -1,0 +1,94 @@
+"""The Celery application, as the web service, the workers and beat need it."""
+
+from datetime import timedelta
+from typing import Any
+
+from celery import Celery
+from kombu import Exchange, Queue
+
+from app.core.jobs import Jobs
+from app.core.jobs.celery.schedule import entries
+from app.core.jobs.celery.settings import get_celery_settings
+from app.core.settings import Settings
+
+CONNECT_SECONDS = 2
+SOFT = timedelta(seconds=2)
+HARD = timedelta(seconds=5)
+"""Beyond a job's own limit: code that does not give way is interrupted, then its process is killed."""
+REDIS = ("redis", "rediss", "sentinel")
+
+
+def queue_name(queue: str) -> str:
+    """Several services may share a broker."""
+    return f"{get_celery_settings().prefix}.{queue}"
+
+
+def make_celery(settings: Settings, jobs: Jobs) -> Celery:
+    """At least once, in JSON, one message at a time for each process; results are in the table."""
+    ours = get_celery_settings()
+    names = sorted({"relay", *(job.queue for job in jobs.values())})
+    celery = Celery(ours.prefix, broker=ours.broker_url.get_secret_value())
+    celery.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        task_ignore_result=True,
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        task_queues=[make_queue(name) for name in names],
+        task_default_queue=queue_name("relay"),
+        task_create_missing_queues=False,
+        task_routes={job.name: {"queue": queue_name(job.queue)} for job in jobs.values()},
+        control_exchange=f"{ours.prefix}.control",
+        event_exchange=f"{ours.prefix}.events",
+        event_queue_prefix=f"{ours.prefix}.events",
+        broker_connection_retry_on_startup=True,
+        broker_connection_timeout=CONNECT_SECONDS,
+        broker_transport_options=transport_options(ours.prefix, jobs),
+        worker_hijack_root_logger=False,
+        worker_send_task_events=True,
+        task_send_sent_event=True,
+        timezone="UTC",
+        result_expires=None,
+        beat_schedule=entries(jobs),
+        beat_max_loop_interval=1,
+        **beat_options(settings),
+    )
+    return celery
+
+
+def make_queue(queue: str) -> Queue:
+    """A queue with an exchange of its own, or it would get the messages of the others too."""
+    name = queue_name(queue)
+    return Queue(name, Exchange(name), routing_key=name)
+
+
+def transport_options(prefix: str, jobs: Jobs) -> dict[str, Any]:
+    """On Redis a message comes back when nobody has acknowledged it for longer than any job takes."""
+    if not is_redis():
+        return {"confirm_publish": True}
+    longest = max(job.time_limit for job in jobs.values()) + HARD
+    return {
+        "visibility_timeout": longest.total_seconds() + 60,
+        "global_keyprefix": f"{prefix}:",
+        "socket_connect_timeout": CONNECT_SECONDS,
+    }
+
+
+def beat_options(settings: Settings) -> dict[str, Any]:
+    """Where beat keeps its schedule: in Redis, where a second beat waits for the first, or in a file."""
+    ours = get_celery_settings()
+    if not is_redis():
+        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        return {"beat_schedule_filename": str(settings.data_dir / "beat")}
+    return {
+        "beat_scheduler": "redbeat.RedBeatScheduler",
+        "redbeat_redis_url": ours.broker_url.get_secret_value(),
+        "redbeat_key_prefix": f"{ours.prefix}:beat:",
+        "redbeat_lock_timeout": 30,
+    }
+
+
+def is_redis() -> bool:
+    """Whether Redis is the broker."""
+    return get_celery_settings().broker_url.get_secret_value().startswith(REDIS)

@@ -1,0 +1,108 @@
+"""One worker process: one event loop, one engine."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from typing import Any, TypeVar
+from uuid import UUID
+
+import structlog
+
+from app.core.db.base import utc_now
+from app.core.db.embedded import ensure_database
+from app.core.db.session import Database, connect, unit_of_work
+from app.core.errors import Unavailable
+from app.core.jobs import Jobs, store
+from app.core.jobs.celery import CeleryQueue
+from app.core.jobs.outbox import MISFIRE_GRACE, enqueue_tick
+from app.core.jobs.runner import execute
+from app.core.settings import Settings
+
+log = structlog.stdlib.get_logger(__name__)
+Result = TypeVar("Result")
+Info = Callable[[Settings, CeleryQueue], dict[str, object]]
+
+PATIENCE = timedelta(seconds=10)
+"""A message that has not begun to run after this long may be lost, if its queue is empty."""
+BATCH = 500
+
+
+class Process:
+    """Opened in the first task or when the worker forks, whichever comes first."""
+
+    def __init__(self, settings: Settings, jobs: Jobs, info: Info) -> None:
+        self.settings = settings
+        self.jobs = jobs
+        self.info = info
+        self.stack = AsyncExitStack()
+        self.runner: asyncio.Runner | None = None
+        self.opened: tuple[Database, CeleryQueue] | None = None
+
+    def run(self, act: Callable[[Database, CeleryQueue], Coroutine[Any, Any, None]]) -> None:
+        """Do it in the event loop. Without a database nothing is lost: the relay asks again."""
+        self.runner = self.runner or asyncio.Runner()
+        try:
+            self.runner.run(self.open_and(act))
+        except Unavailable:
+            log.warning("jobs_wait_for_the_database")
+
+    async def open_and(
+        self, act: Callable[[Database, CeleryQueue], Coroutine[Any, Any, None]]
+    ) -> None:
+        """Connect, if that has not been done."""
+        if self.opened is None:
+            settings = self.stack.enter_context(ensure_database(self.settings))
+            queue = CeleryQueue(settings, self.jobs)
+            database = await self.stack.enter_async_context(
+                connect(settings, self.info(settings, queue))
+            )
+            await self.stack.enter_async_context(queue.working(database))
+            self.opened = database, queue
+        await act(*self.opened)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        if self.runner is not None:
+            self.runner.run(self.stack.aclose())
+            self.runner.close()
+            self.runner = self.opened = None
+
+    def perform(self, run_id: str) -> None:
+        """Run the job of one row, if it is still to be run."""
+
+        async def claim_and_execute(database: Database, queue: CeleryQueue) -> None:
+            async with unit_of_work(database) as session:
+                claimed = await store.claim(session, self.jobs, limit=1, only=UUID(run_id))
+            for run in claimed:
+                await execute(database, self.settings, self.jobs[run.name], run)
+
+        self.run(claim_and_execute)
+
+    def tick(self, name: str) -> None:
+        """Enqueue a scheduled job, unless another beat has seen to this tick."""
+        job = self.jobs[name]
+
+        async def enqueue(database: Database, queue: CeleryQueue) -> None:
+            now = utc_now()
+            tick = job.schedule.latest(now) if job.schedule else now
+            if tick >= now - MISFIRE_GRACE:
+                async with unit_of_work(database) as session:
+                    await enqueue_tick(session, job, tick)
+
+        self.run(enqueue)
+
+    def relay(self) -> None:
+        """Send again what is due and was never sent, or has been lost on its way."""
+
+        async def resend(database: Database, queue: CeleryQueue) -> None:
+            async with unit_of_work(database) as session:
+                due = await store.neglected(session, self.jobs, PATIENCE, BATCH)
+                empty = {run.queue: queue.empty(run.queue) for run in due}
+                lost = [run for run in due if run.nudged_at is None or empty[run.queue]]
+                for run in lost:
+                    run.nudged_at = utc_now()
+            # After the commit: a worker passes over rows that somebody holds.
+            queue.send([(run.id, run.name) for run in lost])
+
+        self.run(resend)

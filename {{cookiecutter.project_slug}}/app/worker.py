@@ -1,0 +1,83 @@
+"""The worker: `celery -A app.worker worker`; what sends scheduled jobs: `celery -A app.worker beat`."""
+
+import logging
+import os
+from math import ceil
+
+from celery import signals
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from app.core import events
+from app.core import logging as app_logging
+from app.core.jobs import Job
+from app.core.jobs.celery.application import HARD, SOFT, make_celery
+from app.core.jobs.celery.process import Process
+from app.core.jobs.celery.schedule import RELAY, TICK
+from app.core.jobs.celery.settings import get_celery_settings
+from app.core.settings import get_settings
+from app.installed import FEATURES, JOBS
+from app.main import session_info
+
+settings = get_settings()
+celery = make_celery(settings, JOBS)
+process = Process(settings, JOBS, session_info)
+events.install(listener for feature in FEATURES for listener in feature.listeners)
+
+
+def add_task(job: Job[...]) -> None:
+    """A job as an ordinary Celery task, which takes the id of its row."""
+    limit = job.time_limit
+
+    @celery.task(
+        name=job.name,
+        soft_time_limit=ceil((limit + SOFT).total_seconds()),
+        time_limit=ceil((limit + HARD).total_seconds()),
+    )
+    def perform(run_id: str) -> None:
+        process.perform(run_id)
+
+
+for each in JOBS.values():
+    add_task(each)
+
+
+@celery.task(name=TICK)
+def tick(name: str) -> None:
+    """A scheduled job is due."""
+    process.tick(name)
+
+
+@celery.task(name=RELAY)
+def relay() -> None:
+    """Look for rows that no message tells of."""
+    process.relay()
+
+
+def configure_log(**_: object) -> None:
+    """The same lines as the web service's; ours about each job says more than Celery's own."""
+    app_logging.configure(settings)
+    for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def serve_metrics(**_: object) -> None:
+    """What this worker's processes have counted, for Prometheus, when a port is set."""
+    port = get_celery_settings().metrics_port
+    if not port:
+        return
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        raise RuntimeError("CELERY_METRICS_PORT needs PROMETHEUS_MULTIPROC_DIR, an empty folder")
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)
+    start_http_server(port, registry=registry)
+
+
+def close(**_: object) -> None:
+    """The process ends."""
+    process.close()
+
+
+signals.setup_logging.connect(configure_log)
+signals.worker_ready.connect(serve_metrics)
+signals.worker_process_shutdown.connect(close)

@@ -1,0 +1,324 @@
+"""Jobs on Celery: a real worker, a real broker, and neither of them when it matters."""
+
+import asyncio
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from dataclasses import dataclass
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import SMTP, Envelope, Session
+from celery import Celery
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from pydantic import SecretStr
+from redis import Redis
+from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core.db import migrations
+from app.core.db.base import utc_now
+from app.core.db.session import Database, from_engine, reading, unit_of_work
+from app.core.jobs.celery import CeleryQueue, CelerySettings, application
+from app.core.jobs.celery.process import PATIENCE
+from app.core.jobs.celery.schedule import RELAY, TICK, entries
+from app.core.jobs.models import JobRun, JobState
+from app.core.jobs.outbox import QUEUE
+from app.core.mail import Mail
+from app.core.mail.outbox import send
+from app.core.security.keys import signing_keys
+from app.core.settings import Settings
+from app.installed import JOBS
+from app.main import session_info
+from conftest import PASSWORD, client_of
+from tests.inline import make_due
+
+BROKERS = {"redis": "TEST_REDIS_URL", "rabbitmq": "TEST_AMQP_URL"}
+URLS = {name: os.environ.get(name) for name in BROKERS.values()}
+
+
+@pytest.fixture
+def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The broker is away."""
+    settings = CelerySettings(broker_url=SecretStr("redis://127.0.0.1:9/0"))
+    monkeypatch.setattr(application, "get_celery_settings", lambda: settings)
+
+
+class Postbox:
+    """Keeps what the mail server takes in."""
+
+    def __init__(self) -> None:
+        self.letters: list[str] = []
+
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
+        assert isinstance(envelope.content, bytes)
+        letter = message_from_bytes(envelope.content, policy=default)
+        assert isinstance(letter, EmailMessage)
+        body = letter.get_body(("plain",))
+        assert body
+        self.letters.append(body.get_content())
+        return "250 taken"
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@dataclass
+class Post:
+    """A mail server that can be switched on and off."""
+
+    box: Postbox
+    port: int
+    controller: Controller | None = None
+
+    def open(self) -> None:
+        self.controller = Controller(self.box, hostname="127.0.0.1", port=self.port)
+        self.controller.start()
+
+    def close(self) -> None:
+        if self.controller:
+            self.controller.stop()
+            self.controller = None
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker process, with beat in it."""
+
+    log: Path
+    smtp_port: int
+
+
+@pytest.fixture(scope="module", params=BROKERS)
+def worker(
+    request: pytest.FixtureRequest,
+    settings: Settings,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Generator[Worker]:
+    """One on each broker that is named, in names of its own."""
+    variable = BROKERS[request.param]
+    url = URLS[variable]
+    if not url:
+        pytest.skip(f"{variable} names no broker")
+    ours = CelerySettings(broker_url=SecretStr(url), prefix=f"test-{uuid4().hex[:8]}")
+    folder = tmp_path_factory.mktemp("worker")
+    worker = Worker(folder / "log", free_port())
+    with worker.log.open("w") as output, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(application, "get_celery_settings", lambda: ours)
+        process = subprocess.Popen(  # noqa: S603
+            [
+                *(sys.executable, "-m", "celery", "-A", "app.worker", "worker", "--beat"),
+                *("--concurrency", "2", "--hostname", f"{ours.prefix}@%h"),
+            ],
+            cwd=migrations.ROOT,
+            env=os.environ | environment(settings, ours, folder, worker.smtp_port),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            yield worker
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+            clean(CeleryQueue(settings, JOBS).celery, url, ours.prefix)
+
+
+def environment(
+    settings: Settings, ours: CelerySettings, folder: Path, smtp_port: int
+) -> dict[str, str]:
+    """What the worker is configured with."""
+    assert settings.database_url
+    return {
+        "CELERY_BROKER_URL": ours.broker_url.get_secret_value(),
+        "CELERY_PREFIX": ours.prefix,
+        "DATABASE_URL": settings.database_url.render_as_string(hide_password=False),
+        "DATA_DIR": str(folder),
+        "ENVIRONMENT": "test",
+        "LOG_FORMAT": "json",
+        "MAILER": "app.core.mail.smtp.SMTPMailer",
+        "MAIL_FROM": settings.mail_from,
+        "SECRET_KEY": signing_keys(settings)[0],
+        "SMTP_URL": f"smtp://127.0.0.1:{smtp_port}",
+    }
+
+
+@dataclass
+class Working:
+    """A service whose jobs a worker runs."""
+
+    database: Database
+    client: AsyncClient
+    log: Path
+    seen: int
+
+    def lines(self) -> list[dict[str, object]]:
+        """What the worker has logged in this test."""
+        found = self.log.read_text(encoding="utf-8")[self.seen :].splitlines()
+        return [json.loads(line) for line in found if line.startswith("{")]
+
+    async def states(self) -> list[str]:
+        async with reading(self.database) as session:
+            rows = await session.scalars(select(JobRun.state).order_by(JobRun.id))
+            return list(rows)
+
+
+@pytest.fixture
+def post(worker: Worker) -> Generator[Post]:
+    """Where the worker sends mail, switched on."""
+    post = Post(Postbox(), worker.smtp_port)
+    post.open()
+    yield post
+    post.close()
+
+
+@pytest.fixture
+async def working(
+    worker: Worker,
+    post: Post,
+    app: FastAPI,
+    engine: AsyncEngine,
+    committed_db: Database,
+    settings: Settings,
+) -> AsyncGenerator[Working]:
+    """The service, with real commits and the worker's queue."""
+    queue = CeleryQueue(settings, JOBS)
+    database = from_engine(engine, settings, session_info(settings, queue))
+    seen = len(worker.log.read_text(encoding="utf-8"))
+    async with client_of(app, database, settings) as client, queue.working(database):
+        yield Working(database, client, worker.log, seen)
+
+
+def clean(celery: Celery, url: str, prefix: str) -> None:
+    """Leave nothing behind on the broker."""
+    names = [queue.name for queue in celery.conf.task_queues]
+    with celery.connection_for_write() as connection:
+        channel: Any = connection.default_channel
+        for name in names:
+            channel.queue_delete(name)
+        if application.is_redis():
+            redis: Any = Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]
+            for key in redis.keys(f"{prefix}:*"):
+                redis.delete(key)
+            redis.close()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+    async with asyncio.timeout(seconds):
+        while not await condition():  # noqa: ASYNC110, other processes change it
+            await asyncio.sleep(0.05)
+
+
+async def test_from_registration_to_login_through_a_worker(working: Working, post: Post) -> None:
+    async def written() -> bool:
+        return bool(post.box.letters)
+
+    new = {"email": "ada@example.com", "password": PASSWORD}
+    answer = await working.client.post("/api/v1/auth/register", json=new)
+    assert answer.status_code == 202
+    await until(written)
+
+    found = re.search(r"#token=([\w-]+)", post.box.letters[0])
+    assert found
+    proof = {"token": found[1], "password": PASSWORD}
+    verified = await working.client.post("/api/v1/auth/verify-email", json=proof)
+    assert verified.status_code == 204
+    form = {"username": new["email"], "password": PASSWORD}
+    assert (await working.client.post("/api/v1/auth/login", data=form)).status_code == 200
+
+    async def logged() -> bool:
+        return len([line for line in working.lines() if line["event"] == "job"]) == 2
+
+    await until(logged)
+    lines = [line for line in working.lines() if line["event"] == "job"]
+    assert [line["job"] for line in lines] == ["auth.register", "mail.deliver"]
+    request = answer.headers["X-Correlation-ID"]
+    assert {line["correlation_id"] for line in lines} == {request}
+
+
+async def test_a_message_that_was_lost_is_sent_again(working: Working, post: Post) -> None:
+    async def delivered() -> bool:
+        return await working.states() == [JobState.DONE] * 2
+
+    for nudged_at in (None, utc_now() - PATIENCE):
+        async with unit_of_work(working.database) as session:
+            del session.info[QUEUE]  # as if the process had died after the commit
+            await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
+            await session.execute(
+                update(JobRun).where(JobRun.nudged_at.is_(None)).values(nudged_at=nudged_at)
+            )
+
+    await until(delivered)
+    assert len(post.box.letters) == 2
+
+
+async def test_a_job_that_failed_is_tried_again(working: Working, post: Post) -> None:
+    async def failed() -> bool:
+        async with reading(working.database) as session:
+            run = (await session.scalars(select(JobRun))).one()
+            return (run.state, run.attempts) == (JobState.QUEUED, 1)
+
+    async def delivered() -> bool:
+        return await working.states() == [JobState.DONE]
+
+    post.close()
+    async with unit_of_work(working.database) as session:
+        await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
+    await until(failed)
+    post.open()
+    await make_due(working.database)
+
+    await until(delivered)
+    assert len(post.box.letters) == 1
+
+
+async def test_a_broker_that_is_away_delays_nobody(
+    app: FastAPI,
+    engine: AsyncEngine,
+    committed_db: Database,
+    settings: Settings,
+    nowhere: None,
+) -> None:
+    queue = CeleryQueue(settings, JOBS)
+    database = from_engine(engine, settings, session_info(settings, queue))
+    async with queue.working(database), client_of(app, database, settings) as client:
+        for _ in range(3):
+            wanted = {"email": "ada@example.com"}
+            answer = await client.post("/api/v1/auth/forgot-password", json=wanted)
+            assert answer.status_code == 202
+
+        ready = await client.get("/health/ready")
+
+    assert ready.status_code == 503
+    assert ready.json()["checks"] == {"database": "ok", "broker": "unreachable"}
+    async with reading(database) as session:
+        states = (await session.scalars(select(JobRun.state))).all()
+    assert states == [JobState.QUEUED] * 3
+
+
+def test_jobs_are_ordinary_tasks(nowhere: None) -> None:
+    from app.worker import celery  # noqa: PLC0415, it reads the settings of the process
+
+    ours = {name for name in celery.tasks if not name.startswith("celery.")}
+    assert ours == {*JOBS, TICK, RELAY}
+    assert all(celery.tasks[name].soft_time_limit for name in JOBS)
+    scheduled = {job.name for job in JOBS.values() if job.schedule}
+    assert set(entries(JOBS)) == {RELAY, *scheduled}
