@@ -47,6 +47,8 @@ def test_its_tests_pass_on_sqlite(installed: Installed, answers: Answers) -> Non
 
 @each_combination
 def test_its_tests_pass_on_a_real_server(installed: Installed, answers: Answers) -> None:
-    url = server(SERVERS[answers["database"]])
+    named = {"TEST_DATABASE_URL": server(SERVERS[answers["database"]])}
+    if answers["use_celery"]:
+        named |= {name: server(name) for name in ("TEST_REDIS_URL", "TEST_AMQP_URL")}
 
-    run("uv", "run", "pytest", "-q", "-n", "2", cwd=installed(answers), TEST_DATABASE_URL=url)
+    run("uv", "run", "pytest", "-q", "-n", "2", cwd=installed(answers), **named)

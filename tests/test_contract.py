@@ -9,7 +9,8 @@ import httpx2
 import pytest
 
 from tests.template import Answers, run
-from tests.test_service import free_port, make_admin, running, sign_in, wait_for
+from tests.processes import free_port, running, wait_for
+from tests.test_service import make_admin, sign_in
 
 Installed = Callable[[Answers], Path]
 

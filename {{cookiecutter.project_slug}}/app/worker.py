@@ -1,4 +1,4 @@
-"""The worker: `celery -A app.worker worker`; what sends scheduled jobs: `celery -A app.worker beat`."""
+"""The worker: `celery -A app.worker worker`; its pulse: `celery -A app.worker beat`."""
 
 import logging
 import os
@@ -11,16 +11,15 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app.core import events
 from app.core import logging as app_logging
 from app.core.jobs import Job
-from app.core.jobs.celery.application import HARD, SOFT, make_celery
+from app.core.jobs.celery.application import HARD, RELAY, SOFT, make_celery
 from app.core.jobs.celery.process import Process
-from app.core.jobs.celery.schedule import RELAY, TICK
 from app.core.jobs.celery.settings import get_celery_settings
 from app.core.settings import get_settings
 from app.installed import FEATURES, JOBS
 from app.main import session_info
 
 settings = get_settings()
-celery = make_celery(settings, JOBS)
+celery = make_celery(JOBS)
 process = Process(settings, JOBS, session_info)
 events.install(listener for feature in FEATURES for listener in feature.listeners)
 
@@ -42,15 +41,9 @@ for each in JOBS.values():
     add_task(each)
 
 
-@celery.task(name=TICK)
-def tick(name: str) -> None:
-    """A scheduled job is due."""
-    process.tick(name)
-
-
 @celery.task(name=RELAY)
 def relay() -> None:
-    """Look for rows that no message tells of."""
+    """Look at the clock, and for rows that no message tells of."""
     process.relay()
 
 

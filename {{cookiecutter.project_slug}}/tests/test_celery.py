@@ -32,8 +32,8 @@ from app.core.db import migrations
 from app.core.db.base import utc_now
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.jobs.celery import CeleryQueue, CelerySettings, application
+from app.core.jobs.celery.application import RELAY
 from app.core.jobs.celery.process import PATIENCE
-from app.core.jobs.celery.schedule import RELAY, TICK, entries
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import QUEUE
 from app.core.mail import Mail
@@ -318,7 +318,5 @@ def test_jobs_are_ordinary_tasks(nowhere: None) -> None:
     from app.worker import celery  # noqa: PLC0415, it reads the settings of the process
 
     ours = {name for name in celery.tasks if not name.startswith("celery.")}
-    assert ours == {*JOBS, TICK, RELAY}
+    assert ours == {*JOBS, RELAY}
     assert all(celery.tasks[name].soft_time_limit for name in JOBS)
-    scheduled = {job.name for job in JOBS.values() if job.schedule}
-    assert set(entries(JOBS)) == {RELAY, *scheduled}

@@ -22,6 +22,7 @@ from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue, enqueue_at, enqueue_tick
 from app.core.jobs.runner import execute, run_due
 from app.core.jobs.schedule import cron, every
+from app.core.jobs.ticker import recent
 from app.core.jobs.work import Work
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
@@ -363,6 +364,17 @@ async def test_a_tick_is_enqueued_once_however_many_see_it(table: Table) -> None
     assert len(await table.rows()) == 2
 
 
+def test_no_tick_is_missed_by_who_looks_late() -> None:
+    now = datetime(2026, 3, 4, 5, 6, 7, 500_000, tzinfo=UTC)
+
+    seconds = [tick.second for tick in recent(every(seconds=1), now)]
+    assert seconds == [3, 4, 5, 6, 7]
+    assert recent(cron("* * * * *"), now) == [datetime(2026, 3, 4, 5, 6, tzinfo=UTC)]
+    just_after = datetime(2026, 3, 4, 5, 6, 2, tzinfo=UTC)
+    assert [tick.minute for tick in recent(cron("* * * * *"), just_after)] == [6]
+    assert [tick.minute for tick in recent(every(minutes=1), just_after)] == [6]
+
+
 def test_schedules_say_when() -> None:
     now = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
@@ -371,6 +383,8 @@ def test_schedules_say_when() -> None:
     exact = datetime(2026, 3, 4, 3, 30, tzinfo=UTC)
     assert cron("30 3 * * *").latest(exact) == exact
     assert cron("30 3 * * *").following(exact) == exact + timedelta(days=1)
+    assert cron("* * * * *").latest(now) == now.replace(second=0)
+    assert cron("* * * * *").following(now) == datetime(2026, 3, 4, 5, 7, tzinfo=UTC)
     assert every(minutes=5).latest(now) == datetime(2026, 3, 4, 5, 5, tzinfo=UTC)
     assert every(minutes=5).following(now) == datetime(2026, 3, 4, 5, 10, tzinfo=UTC)
 

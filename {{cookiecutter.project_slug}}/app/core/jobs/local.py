@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -13,8 +12,8 @@ from app.core.db.session import Database, unit_of_work
 from app.core.errors import Unavailable
 from app.core.jobs import Jobs, store
 from app.core.jobs.models import JobRun
-from app.core.jobs.outbox import MISFIRE_GRACE, enqueue_tick
 from app.core.jobs.runner import execute
+from app.core.jobs.ticker import Ticker
 from app.core.settings import Settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -31,7 +30,6 @@ class LocalQueue:
         self.jobs = jobs
         self.due = asyncio.Event()
         self.under_way: set[asyncio.Task[None]] = set()
-        self.ticks: dict[str, datetime] = {}
 
     def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
         """Look at the table now rather than soon."""
@@ -99,29 +97,14 @@ class LocalQueue:
         self.due.set()
 
     async def keep_schedule(self, database: Database) -> None:
-        """Enqueue each scheduled job once per tick, whichever process is first."""
-        schedules = [job.schedule for job in self.jobs.values() if job.schedule]
-        while schedules:
+        """Enqueue scheduled jobs when they are due."""
+        ticker = Ticker(self.jobs)
+        while True:
             now = utc_now()
-            await self.fire(database, now)
-            coming = min(schedule.following(now) for schedule in schedules)
-            wait = (coming - utc_now()).total_seconds()
+            await ticker.fire(database, now)
+            coming = ticker.following(now)
+            wait = (coming - utc_now()).total_seconds() if coming else LONGEST_SLEEP
             await asyncio.sleep(min(max(wait, 0.0), LONGEST_SLEEP))
-
-    async def fire(self, database: Database, now: datetime) -> None:
-        """Enqueue what is due and has not been enqueued from here."""
-        for job in self.jobs.values():
-            if job.schedule is None:
-                continue
-            tick = job.schedule.latest(now)
-            if self.ticks.get(job.name) == tick or tick < now - MISFIRE_GRACE:
-                continue
-            try:
-                async with unit_of_work(database) as session:
-                    await enqueue_tick(session, job, tick)
-                self.ticks[job.name] = tick
-            except Exception:
-                log.exception("tick_not_enqueued", job=job.name)
 
 
 async def cancel(tasks: Iterable[asyncio.Task[None]]) -> None:

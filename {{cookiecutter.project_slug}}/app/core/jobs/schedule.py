@@ -30,7 +30,8 @@ class Cron:
 
     def latest(self, now: datetime) -> datetime:
         """The last tick that is not after `now`."""
-        return next(CronSim(self.expression, now + timedelta(minutes=1), reverse=True))
+        minute = now.replace(second=0, microsecond=0)
+        return next(CronSim(self.expression, minute + timedelta(minutes=1), reverse=True))
 
     def following(self, now: datetime) -> datetime:
         """The first tick after `now`."""

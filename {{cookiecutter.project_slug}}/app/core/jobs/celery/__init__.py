@@ -32,7 +32,7 @@ class CeleryQueue:
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.jobs = jobs
-        self.celery = make_celery(settings, jobs)
+        self.celery = make_celery(jobs)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="nudge")
         self.waiting = 0
         self.resume_at = 0.0

@@ -7,15 +7,15 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from app.core.jobs import Jobs
-from app.core.jobs.celery.schedule import entries
 from app.core.jobs.celery.settings import get_celery_settings
-from app.core.settings import Settings
 
 CONNECT_SECONDS = 2
 SOFT = timedelta(seconds=2)
 HARD = timedelta(seconds=5)
 """Beyond a job's own limit: code that does not give way is interrupted, then its process is killed."""
 REDIS = ("redis", "rediss", "sentinel")
+RELAY = "jobs.relay"
+RELAY_SECONDS = 1.0
 
 
 def queue_name(queue: str) -> str:
@@ -23,7 +23,7 @@ def queue_name(queue: str) -> str:
     return f"{get_celery_settings().prefix}.{queue}"
 
 
-def make_celery(settings: Settings, jobs: Jobs) -> Celery:
+def make_celery(jobs: Jobs) -> Celery:
     """At least once, in JSON, one message at a time for each process; results are in the table."""
     ours = get_celery_settings()
     names = sorted({"relay", *(job.queue for job in jobs.values())})
@@ -50,9 +50,12 @@ def make_celery(settings: Settings, jobs: Jobs) -> Celery:
         task_send_sent_event=True,
         timezone="UTC",
         result_expires=None,
-        beat_schedule=entries(jobs),
-        beat_max_loop_interval=1,
-        **beat_options(settings),
+        # Beat is a pulse and remembers nothing: what is due, and what has been sent, is in the table.
+        beat_scheduler="celery.beat:Scheduler",
+        beat_schedule={
+            RELAY: {"task": RELAY, "schedule": RELAY_SECONDS, "options": {"expires": 5}}
+        },
+        beat_max_loop_interval=RELAY_SECONDS,
     )
     return celery
 
@@ -72,20 +75,6 @@ def transport_options(prefix: str, jobs: Jobs) -> dict[str, Any]:
         "visibility_timeout": longest.total_seconds() + 60,
         "global_keyprefix": f"{prefix}:",
         "socket_connect_timeout": CONNECT_SECONDS,
-    }
-
-
-def beat_options(settings: Settings) -> dict[str, Any]:
-    """Where beat keeps its schedule: in Redis, where a second beat waits for the first, or in a file."""
-    ours = get_celery_settings()
-    if not is_redis():
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
-        return {"beat_schedule_filename": str(settings.data_dir / "beat")}
-    return {
-        "beat_scheduler": "redbeat.RedBeatScheduler",
-        "redbeat_redis_url": ours.broker_url.get_secret_value(),
-        "redbeat_key_prefix": f"{ours.prefix}:beat:",
-        "redbeat_lock_timeout": 30,
     }
 
 

@@ -15,8 +15,8 @@ from app.core.db.session import Database, connect, unit_of_work
 from app.core.errors import Unavailable
 from app.core.jobs import Jobs, store
 from app.core.jobs.celery import CeleryQueue
-from app.core.jobs.outbox import MISFIRE_GRACE, enqueue_tick
 from app.core.jobs.runner import execute
+from app.core.jobs.ticker import Ticker
 from app.core.settings import Settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -37,6 +37,7 @@ class Process:
         self.info = info
         self.stack = AsyncExitStack()
         self.runner: asyncio.Runner | None = None
+        self.ticker = Ticker(jobs)
         self.opened: tuple[Database, CeleryQueue] | None = None
 
     def run(self, act: Callable[[Database, CeleryQueue], Coroutine[Any, Any, None]]) -> None:
@@ -79,23 +80,11 @@ class Process:
 
         self.run(claim_and_execute)
 
-    def tick(self, name: str) -> None:
-        """Enqueue a scheduled job, unless another beat has seen to this tick."""
-        job = self.jobs[name]
-
-        async def enqueue(database: Database, queue: CeleryQueue) -> None:
-            now = utc_now()
-            tick = job.schedule.latest(now) if job.schedule else now
-            if tick >= now - MISFIRE_GRACE:
-                async with unit_of_work(database) as session:
-                    await enqueue_tick(session, job, tick)
-
-        self.run(enqueue)
-
     def relay(self) -> None:
-        """Send again what is due and was never sent, or has been lost on its way."""
+        """Enqueue scheduled jobs; send what is due and was never sent, or was lost on its way."""
 
-        async def resend(database: Database, queue: CeleryQueue) -> None:
+        async def look(database: Database, queue: CeleryQueue) -> None:
+            await self.ticker.fire(database, utc_now())
             async with unit_of_work(database) as session:
                 due = await store.neglected(session, self.jobs, PATIENCE, BATCH)
                 empty = {run.queue: queue.empty(run.queue) for run in due}
@@ -105,4 +94,4 @@ class Process:
             # After the commit: a worker passes over rows that somebody holds.
             queue.send([(run.id, run.name) for run in lost])
 
-        self.run(resend)
+        self.run(look)

