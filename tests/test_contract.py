@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.template import Answers, run
 from tests.processes import free_port, running, wait_for
+from tests.template import Answers, run
 from tests.test_service import make_admin, sign_in
 
 Installed = Callable[[Answers], Path]
