@@ -55,7 +55,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             queue = complete.job_queue(complete, JOBS)
             async with (
                 connect(complete, session_info(complete, queue)) as database,
-                queue.working(database),
+                queue.working(session_info(complete, queue)),
             ):
                 yield {
                     "database": database,

@@ -1,7 +1,6 @@
 """The worker: `celery -A app.worker worker`; its pulse: `celery -A app.worker beat`."""
 
 import logging
-import os
 from math import ceil
 
 from celery import signals
@@ -11,7 +10,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app.core import events
 from app.core import logging as app_logging
 from app.core.jobs import Job
-from app.core.jobs.celery.application import HARD, RELAY, SOFT, make_celery
+from app.core.jobs.celery.application import HARD, RELAY, make_celery
 from app.core.jobs.celery.process import Process
 from app.core.jobs.celery.settings import get_celery_settings
 from app.core.settings import get_settings
@@ -30,7 +29,6 @@ def add_task(job: Job[...]) -> None:
 
     @celery.task(
         name=job.name,
-        soft_time_limit=ceil((limit + SOFT).total_seconds()),
         time_limit=ceil((limit + HARD).total_seconds()),
     )
     def perform(run_id: str) -> None:
@@ -41,7 +39,7 @@ for each in JOBS.values():
     add_task(each)
 
 
-@celery.task(name=RELAY)
+@celery.task(name=RELAY, time_limit=60)
 def relay() -> None:
     """Look at the clock, and for rows that no message tells of."""
     process.relay()
@@ -56,14 +54,12 @@ def configure_log(**_: object) -> None:
 
 def serve_metrics(**_: object) -> None:
     """What this worker's processes have counted, for Prometheus, when a port is set."""
-    port = get_celery_settings().metrics_port
-    if not port:
+    ours = get_celery_settings()
+    if not ours.metrics_port:
         return
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
-        raise RuntimeError("CELERY_METRICS_PORT needs PROMETHEUS_MULTIPROC_DIR, an empty folder")
     registry = CollectorRegistry()
     MultiProcessCollector(registry)
-    start_http_server(port, registry=registry)
+    start_http_server(ours.metrics_port, ours.metrics_host, registry)
 
 
 def close(**_: object) -> None:

@@ -49,7 +49,7 @@ class InlineQueue:
         self.nudges += runs
 
     @asynccontextmanager
-    async def working(self, database: object) -> AsyncGenerator[None]:
+    async def working(self, info: object) -> AsyncGenerator[None]:
         yield
 
     async def check(self) -> dict[str, str]:

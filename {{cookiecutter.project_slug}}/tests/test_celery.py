@@ -203,7 +203,7 @@ async def working(
     queue = CeleryQueue(settings, JOBS)
     database = from_engine(engine, settings, session_info(settings, queue))
     seen = len(worker.log.read_text(encoding="utf-8"))
-    async with client_of(app, database, settings) as client, queue.working(database):
+    async with client_of(app, database, settings) as client, queue.working({}):
         yield Working(database, client, worker.log, seen)
 
 
@@ -299,7 +299,7 @@ async def test_a_broker_that_is_away_delays_nobody(
 ) -> None:
     queue = CeleryQueue(settings, JOBS)
     database = from_engine(engine, settings, session_info(settings, queue))
-    async with queue.working(database), client_of(app, database, settings) as client:
+    async with queue.working({}), client_of(app, database, settings) as client:
         for _ in range(3):
             wanted = {"email": "ada@example.com"}
             answer = await client.post("/api/v1/auth/forgot-password", json=wanted)
@@ -319,4 +319,4 @@ def test_jobs_are_ordinary_tasks(nowhere: None) -> None:
 
     ours = {name for name in celery.tasks if not name.startswith("celery.")}
     assert ours == {*JOBS, RELAY}
-    assert all(celery.tasks[name].soft_time_limit for name in JOBS)
+    assert all(celery.tasks[name].time_limit for name in JOBS)

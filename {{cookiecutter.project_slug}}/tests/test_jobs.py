@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import TypedDict
+from typing import Literal, TypedDict
 from uuid import UUID, uuid4
 
 import pytest
@@ -22,7 +23,7 @@ from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue, enqueue_at, enqueue_tick
 from app.core.jobs.runner import execute, run_due
 from app.core.jobs.schedule import cron, every
-from app.core.jobs.ticker import recent
+from app.core.jobs.ticker import Ticker, recent
 from app.core.jobs.work import Work
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
@@ -83,8 +84,14 @@ async def secret(work: Work, *, text: str) -> None:
     seen.append(text)
 
 
+@job("test.patient_secret", secret=True)
+async def patient_secret(work: Work, *, text: str) -> None:
+    seen.append(text)
+
+
 @job("test.scheduled", schedule=every(minutes=1))
 async def scheduled(work: Work) -> None:
+    await behave("scheduled")
     seen.append(utc_now())
 
 
@@ -93,7 +100,8 @@ async def in_context(work: Work) -> None:
     seen.append((correlation_id.get(), actor.get()))
 
 
-JOBS = {each.name: each for each in [note, typed, hasty, unique, secret, scheduled, in_context]}
+DECLARED = [note, typed, hasty, unique, secret, patient_secret, scheduled, in_context]
+JOBS = {each.name: each for each in DECLARED}
 
 
 @pytest.fixture(autouse=True)
@@ -172,8 +180,12 @@ async def test_arguments_must_have_names() -> None:
 
     async def scheduled_with_arguments(work: Work, *, text: str) -> None: ...
 
+    async def starred(work: Work, *, text: SecretStr) -> None: ...
+
     with pytest.raises(TypeError, match="keyword-only"):
         job("test.positional")(positional)
+    with pytest.raises(TypeError, match="stars"):
+        job("test.starred", secret=True)(starred)
     with pytest.raises(TypeError, match="no arguments"):
         job("test.scheduled", schedule=every(hours=1))(scheduled_with_arguments)
 
@@ -426,6 +438,8 @@ async def test_secret_arguments_can_be_read_after_the_key_was_rotated(table: Tab
     await stranger.run(settings)
     row = await table.only()
     assert (row.state, seen) == (JobState.DEAD, [])
+    assert row.error
+    assert "PREVIOUS_SECRET_KEY" in row.error
 
     async with unit_of_work(table.database) as session:
         values = {"state": JobState.QUEUED, "due_at": utc_now(), "attempts": 0}
@@ -434,6 +448,127 @@ async def test_secret_arguments_can_be_read_after_the_key_was_rotated(table: Tab
     await rotated.run(settings)
     assert seen == ["hidden"]
     assert (await table.only()).arguments == {}
+
+
+async def test_a_secret_job_of_a_process_with_another_key_may_run_there(table: Table) -> None:
+    """While a new key is rolled out, some processes have it and others do not."""
+    settings = table.settings.model_copy(update={"secret_key": SecretStr("another" * 9)})
+    info = session_info(settings, InlineQueue(settings, JOBS))
+    other = Table(from_engine(table.database.writer.kw["bind"], settings, info), settings)
+    async with unit_of_work(other.database) as session:
+        await enqueue(session, patient_secret, text="hidden")
+
+    await table.run()
+    assert (await table.only()).state == JobState.QUEUED
+    await make_due(table.database)
+    await other.run(settings)
+    assert seen == ["hidden"]
+
+
+async def test_arguments_that_a_newer_version_has_added_are_left_out(table: Table) -> None:
+    await table.add(note, text="a")
+    async with unit_of_work(table.database) as session:
+        await session.execute(update(JobRun).values(arguments={"text": "a", "more": 1}))
+    await table.run()
+    assert seen == ["a"]
+
+    await table.add(note, text="b")
+    async with unit_of_work(table.database) as session:
+        waiting = update(JobRun).where(JobRun.state == JobState.QUEUED)
+        await session.execute(waiting.values(arguments={}))
+    await table.run()
+    assert [row.state for row in await table.rows()] == [JobState.DONE, JobState.QUEUED]
+
+
+async def test_nothing_of_a_secret_job_is_logged_when_its_ending_cannot_be_written(
+    table: Table, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def tell() -> None:
+        raise RuntimeError("ada@example.com")
+
+    async def broken(*_: object, **__: object) -> bool:
+        raise OSError("the disk is full")
+
+    behaviour["secret"] = tell
+    await table.add(secret, text="hidden")
+    monkeypatch.setattr(store, "settle", broken)
+
+    await table.run()
+
+    assert "job_ending_not_written" in caplog.text
+    assert "ada@" not in caplog.text
+
+
+async def test_whatever_an_error_says_can_be_stored(table: Table) -> None:
+    async def odd() -> None:
+        raise ValueError("bad \0 byte, bad \ud800 letter" + "x" * 2000)
+
+    behaviour["note"] = odd
+    await table.add(note, text="a")
+
+    await table.run()
+
+    error = (await table.only()).error
+    assert error
+    assert error.startswith("ValueError: bad \\0 byte, bad \\ud800 letter")
+
+
+async def test_a_job_that_finds_no_connection_has_not_been_tried(
+    table: Table, settings: Settings
+) -> None:
+    await table.add(note, text="a")
+    run = await table.claim()
+    starved = replace(table.database, slots=asyncio.Semaphore(0), timeout=0.01)
+
+    await execute(starved, settings, note, run)
+    assert (await table.only()).state == JobState.RUNNING  # until the lease ends
+
+    class OneTurn(asyncio.Semaphore):
+        async def acquire(self) -> Literal[True]:
+            if self.refused:
+                return await super().acquire()
+            self.refused = True
+            raise TimeoutError
+
+        refused = False
+
+    await make_due(table.database)
+    run = await table.claim()
+    await execute(replace(table.database, slots=OneTurn(5)), settings, note, run)
+    row = await table.only()
+    assert (row.state, row.attempts) == (JobState.QUEUED, 1)
+
+
+async def test_clocks_that_differ_a_little_delay_no_message(table: Table) -> None:
+    async def told_of(run_id: UUID | None) -> bool:
+        assert run_id
+        async with unit_of_work(table.database) as session:
+            return await store.claim_one(session, JOBS, run_id) is not None
+
+    run_id = await table.add(note, text="a")
+    async with unit_of_work(table.database) as session:
+        await session.execute(update(JobRun).values(due_at=utc_now() + timedelta(seconds=5)))
+    assert await told_of(run_id)
+    assert not await told_of(run_id)  # its lease has not ended
+
+    async with unit_of_work(table.database) as session:
+        later = await enqueue_at(session, utc_now() + HOUR, note, text="b")
+    assert not await told_of(later)
+    assert not await told_of(uuid4())
+
+
+async def test_a_tick_whose_job_died_is_over(table: Table) -> None:
+    async def hopeless() -> None:
+        raise GiveUp("there is nothing to do")
+
+    behaviour["scheduled"] = hopeless
+    for _ in range(3):
+        await Ticker({"test.scheduled": scheduled}).fire(table.database, utc_now())
+        await table.run()
+
+    states = [row.state for row in await table.rows()]
+    assert len(states) <= 2  # a minute may have begun meanwhile
+    assert set(states) == {JobState.DEAD}
 
 
 async def test_what_goes_wrong_in_a_secret_job_is_not_written_down(
@@ -458,6 +593,9 @@ class Local:
 
     queue: LocalQueue
     database: Database
+
+    def working(self) -> AbstractAsyncContextManager[None]:
+        return self.queue.working(self.database.writer.kw["info"])
 
     async def add(self, wanted: Job[...], **arguments: object) -> None:
         async with unit_of_work(self.database) as session:
@@ -486,7 +624,7 @@ async def test_the_service_runs_jobs_as_soon_as_they_are_committed(
     async def both_done() -> bool:
         return [row.state for row in await table.rows()] == [JobState.DONE] * 2
 
-    async with local.queue.working(local.database):
+    async with local.working():
         await local.add(note, text="a")
         await local.add(note, text="b")
         await until(both_done)
@@ -511,7 +649,7 @@ async def test_at_most_so_many_run_at_once(table: Table, local: Local) -> None:
     async def all_done() -> bool:
         return len(seen) == 6
 
-    async with local.queue.working(local.database):
+    async with local.working():
         await until(all_done)
 
     assert most == 2
@@ -525,7 +663,7 @@ async def test_a_job_under_way_is_finished_before_the_end(table: Table, local: L
         await asyncio.sleep(0.2)
 
     behaviour["secret"] = slow
-    async with local.queue.working(local.database):
+    async with local.working():
         await local.add(secret, text="a")
         await begun.wait()
 
@@ -541,7 +679,7 @@ async def test_a_job_that_does_not_end_in_time_is_given_back(table: Table, local
 
     behaviour["secret"] = endless
     local.queue.settings.shutdown_timeout = 0
-    async with local.queue.working(local.database):
+    async with local.working():
         await local.add(secret, text="a")
         await begun.wait()
 

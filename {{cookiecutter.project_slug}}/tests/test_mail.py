@@ -18,7 +18,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.errors import Conflict
-from app.core.jobs import GiveUp
 from app.core.jobs.models import JobRun
 from app.core.jobs.runner import run_due
 from app.core.mail import Mail
@@ -164,7 +163,7 @@ async def test_a_letter_that_is_refused_for_good_is_not_sent_again(
 
     async with reading(committed_db) as session:
         run = (await session.scalars(select(JobRun))).one()
-    assert (run.state, run.attempts, run.error) == ("dead", 1, GiveUp.__name__)
+    assert (run.state, run.attempts, run.error) == ("dead", 1, "GiveUp: refused with 550")
 
 
 async def test_the_console_shows_the_whole_letter(

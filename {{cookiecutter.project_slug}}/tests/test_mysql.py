@@ -12,8 +12,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db import migrations
 from app.core.db.engine import create_engine
-from app.core.db.session import Database, reading
+from app.core.db.purge import purging
+from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.settings import Settings
+from app.features.audit.models import AuditEvent
 from app.seed import seed
 from tests.outages import Kill, assert_replaced_unnoticed, assert_told_and_replaced
 
@@ -72,6 +74,28 @@ async def test_the_service_may_read_and_write_rows_and_nothing_else(
         ):
             with pytest.raises(DBAPIError, match="denied"):
                 await connection.execute(text(statement))
+    await engine.dispose()
+
+
+async def test_one_role_deletes_from_the_audit_log_and_is_laid_down_again(
+    service_login: Settings,
+) -> None:
+    role = service_login.database_role
+    engine = create_engine(service_login)
+    database = from_engine(engine, service_login)
+    async with unit_of_work(database) as session:
+        session.add(AuditEvent(action="x", object_type="x"))
+        await session.flush()
+        async with purging(session, role):
+            await session.execute(text("DELETE FROM audit_events"))
+    with pytest.raises(ZeroDivisionError):
+        async with unit_of_work(database) as session, purging(session, role):
+            raise ZeroDivisionError
+
+    for _ in range(2):
+        with pytest.raises(DBAPIError, match="denied"):
+            async with unit_of_work(database) as session:
+                await session.execute(text("DELETE FROM audit_events"))
     await engine.dispose()
 
 

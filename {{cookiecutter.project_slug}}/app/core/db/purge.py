@@ -1,9 +1,10 @@
 """Deleting what has been kept long enough, in batches that no one waits for."""
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import ColumnElement, delete, select
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import Base
@@ -27,5 +28,10 @@ async def purging(session: AsyncSession, role: str) -> AsyncGenerator[None]:
     connection = await session.connection()
     dialect = dialect_of(connection.engine.url)
     await connection.run_sync(dialect.begin_purge, role)
-    yield
+    try:
+        yield
+    except BaseException:
+        with suppress(DBAPIError):  # where a transaction that failed takes no more statements,
+            await connection.run_sync(dialect.end_purge, role)  # its rollback does the same
+        raise
     await connection.run_sync(dialect.end_purge, role)

@@ -9,15 +9,23 @@ from inspect import Parameter, signature
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, create_model
+from pydantic import BaseModel, ConfigDict, SecretBytes, SecretStr, create_model
 
 from app.core.jobs.schedule import Schedule
 
 P = ParamSpec("P")
 
 
-class GiveUp(Exception):
-    """Raised by a job that no retry can help."""
+class JobError(Exception):
+    """A failure in words of our own: they are stored and shown, those of a secret job too."""
+
+
+class GiveUp(JobError):
+    """Raised by a job that no retry can help; it says why, without repeating what is secret."""
+
+
+class UnreadableArguments(JobError):
+    """Another version of the service, or one with another key, enqueued this; it may run there."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -96,6 +104,8 @@ def arguments_of(name: str, function: Callable[..., object]) -> type[BaseModel]:
     for parameter in list(signature(function, eval_str=True).parameters.values())[1:]:
         if parameter.kind is not Parameter.KEYWORD_ONLY:
             raise TypeError(f"{name}: {parameter.name} must be a keyword-only argument")
+        if parameter.annotation in {SecretStr, SecretBytes}:
+            raise TypeError(f"{name}: {parameter.name} is stored as stars; use str and secret=True")
         default = ... if parameter.default is Parameter.empty else parameter.default
         fields[parameter.name] = (parameter.annotation, default)
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
@@ -110,8 +120,8 @@ class Queue(Protocol):
         """Rows (id and name) have just been committed; never blocks, and may be lost."""
         ...
 
-    def working(self, database: Any) -> AbstractAsyncContextManager[None]:  # noqa: ANN401, likewise
-        """What the web service does for jobs while it runs."""
+    def working(self, info: Mapping[str, Any]) -> AbstractAsyncContextManager[None]:
+        """What the web service does for jobs while it runs; their sessions carry `info`."""
         ...
 
     async def check(self) -> dict[str, str]:

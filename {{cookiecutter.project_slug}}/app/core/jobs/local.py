@@ -1,14 +1,15 @@
 """Jobs in the web service's own process: nothing else has to run, and no job is lost."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.core.db.base import utc_now
-from app.core.db.session import Database, unit_of_work
+from app.core.db.session import Database, connect, unit_of_work
 from app.core.errors import Unavailable
 from app.core.jobs import Jobs, store
 from app.core.jobs.models import JobRun
@@ -19,6 +20,7 @@ from app.core.settings import Settings
 log = structlog.stdlib.get_logger(__name__)
 
 PATIENCE = 5.0  # seconds between one cancellation and the next
+SPARE_CONNECTIONS = 2  # to claim, and to enqueue what is scheduled, while all jobs are under way
 LONGEST_SLEEP = 60.0  # seconds; a clock that is set is noticed by then
 
 
@@ -29,6 +31,7 @@ class LocalQueue:
         self.settings = settings
         self.jobs = jobs
         self.due = asyncio.Event()
+        self.stopping = False
         self.under_way: set[asyncio.Task[None]] = set()
 
     def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
@@ -40,29 +43,40 @@ class LocalQueue:
         return {}
 
     @asynccontextmanager
-    async def working(self, database: Database) -> AsyncGenerator[None]:
-        """Work until the end, then let what is under way finish, within the shutdown's time."""
-        loops = [
-            asyncio.create_task(self.work(database)),
-            asyncio.create_task(self.keep_schedule(database)),
-        ]
-        try:
-            yield
-        finally:
-            await cancel(loops)
-            if self.under_way:
-                await asyncio.wait(self.under_way, timeout=self.settings.shutdown_timeout)
-            await cancel(self.under_way)
+    async def working(self, info: Mapping[str, Any]) -> AsyncGenerator[None]:
+        """Work until the end, then let what is under way finish, within the shutdown's time.
+
+        Jobs have connections of their own: however many wait for something, no request waits for
+        them.
+        """
+        pool = {"database_pool_size": self.settings.job_concurrency + SPARE_CONNECTIONS}
+        async with connect(self.settings.model_copy(update=pool), info) as database:
+            claiming = asyncio.create_task(self.work(database))
+            watching = asyncio.create_task(self.keep_schedule(database))
+            try:
+                yield
+            finally:
+                await self.stop(claiming, watching)
+
+    async def stop(self, claiming: asyncio.Task[None], watching: asyncio.Task[None]) -> None:
+        """Claim nothing more, and begin what is claimed already; then wait."""
+        self.stopping = True
+        self.due.set()
+        await asyncio.wait([claiming], timeout=self.settings.database_timeout)
+        await cancel([claiming, watching])
+        if self.under_way:
+            await asyncio.wait(self.under_way, timeout=self.settings.shutdown_timeout)
+        await cancel(self.under_way)
 
     async def work(self, database: Database) -> None:
-        """Claim and begin, for ever."""
-        while True:
+        """Claim and begin, until the end."""
+        while not self.stopping:
             self.due.clear()
             free = self.settings.job_concurrency - len(self.under_way)
             claimed = await self.claim(database, free) if free else []
             for run in claimed:
                 self.begin(database, run)
-            if len(claimed) < free or not free:
+            if (len(claimed) < free or not free) and not self.stopping:
                 await self.rest()
 
     async def rest(self) -> None:

@@ -1,6 +1,7 @@
 """Asking for jobs from within a transaction."""
 
 import hashlib
+import hmac
 import json
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -54,7 +55,7 @@ async def enqueue_at(
         remember(session, run)
         await session.flush()
     else:
-        run.unique_key = key_of(job.name, arguments)
+        run.unique_key = key_of(job.name, arguments, session.info[KEYS][0] if job.secret else "")
         run.unique_until = utc_now() + job.unique_for
         try:
             await insert_unique(session, run)
@@ -87,9 +88,10 @@ def new_run(
     )
 
 
-def key_of(name: str, value: object) -> str:
-    """What two runs that may not both exist share."""
-    return hashlib.sha256(json.dumps([name, value], sort_keys=True).encode()).hexdigest()
+def key_of(name: str, value: object, key: str = "") -> str:
+    """What two runs that may not both exist share; with a key nobody can guess from it."""
+    message = json.dumps([name, value], sort_keys=True).encode()
+    return hmac.digest(key.encode(), message, hashlib.sha256).hex()
 
 
 async def insert_unique(session: AsyncSession, run: JobRun) -> None:

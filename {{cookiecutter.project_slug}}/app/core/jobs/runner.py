@@ -13,7 +13,7 @@ from app.core.context import ACTOR, NOBODY, actor
 from app.core.db.base import utc_now
 from app.core.db.session import Database, unit_of_work
 from app.core.errors import Unavailable
-from app.core.jobs import GiveUp, Job, Jobs, store
+from app.core.jobs import GiveUp, Job, JobError, Jobs, UnreadableArguments, store
 from app.core.jobs.metrics import observe
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.sealing import unseal
@@ -32,6 +32,10 @@ class ClaimLostError(Exception):
 
 class AttemptFailedError(Exception):
     """The job raised; nothing that it wrote is kept."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 async def execute(database: Database, settings: Settings, job: Job[...], run: JobRun) -> None:
@@ -53,31 +57,40 @@ async def execute(database: Database, settings: Settings, job: Job[...], run: Jo
 
 async def attempt(database: Database, settings: Settings, job: Job[...], run: JobRun) -> str:
     """How it went."""
+    begun = asyncio.Event()
     try:
         async with asyncio.timeout(job.time_limit.total_seconds()):
-            await work(database, settings, job, run)
+            await work(database, settings, job, run, begun)
     except ClaimLostError:
         return LOST
     except asyncio.CancelledError:
         await release(database, run)
         raise
     except TimeoutError:
-        return await fail(database, job, run, TimeoutError(f"not done within {job.time_limit}"))
+        error: Exception = TimeoutError(f"not done within {job.time_limit}")
     except AttemptFailedError as failed:
-        return await fail(database, job, run, failed.__cause__ or failed)
-    except Exception as error:  # noqa: BLE001, whatever it is, it is written down
-        return await fail(database, job, run, error)
-    return DONE
+        error = failed.error
+    except Exception as other:  # noqa: BLE001, whatever it is, it is written down
+        error = other
+    else:
+        return DONE
+    # Not within `except`: what fails now would carry the error, and its secrets, into the log.
+    if isinstance(error, Unavailable) and not begun.is_set():
+        return await release(database, run)
+    return await fail(database, job, run, error)
 
 
-async def work(database: Database, settings: Settings, job: Job[...], run: JobRun) -> None:
+async def work(
+    database: Database, settings: Settings, job: Job[...], run: JobRun, begun: asyncio.Event
+) -> None:
     """What the job does and that it is done are committed together, or not at all."""
     async with unit_of_work(database) as session:
+        begun.set()
         try:
             arguments = arguments_for(job, run, session.info)
             await job.function(Work(session, settings, run.attempts), **arguments)
-        except Exception as error:
-            raise AttemptFailedError from error
+        except Exception as error:  # noqa: BLE001
+            raise AttemptFailedError(error) from None
         done = await store.settle(
             session,
             run,
@@ -92,49 +105,60 @@ async def work(database: Database, settings: Settings, job: Job[...], run: JobRu
 
 
 def arguments_for(job: Job[...], run: JobRun, info: dict[Any, Any]) -> dict[str, Any]:
-    """The arguments as the function wants them."""
+    """The arguments as the function wants them; those that a newer version has added are left out."""
     stored = unseal(info[KEYS], run.arguments) if job.secret else run.arguments
+    known = {name: stored[name] for name in job.arguments.model_fields if name in stored}
     try:
-        model = job.arguments.model_validate(stored)
-    except ValueError as error:
-        raise GiveUp("the arguments do not fit the job any more") from error
-    return {name: getattr(model, name) for name in type(model).model_fields}
+        model = job.arguments.model_validate(known)
+    except ValueError:
+        raise UnreadableArguments("the arguments do not fit this version of the job") from None
+    return {name: getattr(model, name) for name in job.arguments.model_fields}
 
 
-async def fail(database: Database, job: Job[...], run: JobRun, error: BaseException) -> str:
+async def fail(database: Database, job: Job[...], run: JobRun, error: Exception) -> str:
     """Try again later, or never."""
     last = isinstance(error, GiveUp) or run.attempts > job.retries
+    told = describe(job, error)
     log.warning(
         "job_failed",
         job=job.name,
         job_id=str(run.id),
         attempt=run.attempts,
         last=last,
-        error=type(error).__name__,
+        error=told,
         exc_info=None if job.secret else error,
     )
-    told = type(error).__name__ if job.secret else f"{type(error).__name__}: {error}"
-    ending: dict[str, object] = {"error": told[:1000], "state": JobState.QUEUED}
+    ending: dict[str, object] = {"error": told, "state": JobState.QUEUED}
     if last:
-        dead = {"state": JobState.DEAD, "due_at": None, "finished_at": utc_now()}
-        ending |= dead | {"unique_key": None, "unique_until": None}
+        ending |= {"state": JobState.DEAD, "due_at": None, "finished_at": utc_now()}
+        if job.schedule is None:
+            ending |= {"unique_key": None, "unique_until": None}
     else:
         ending["due_at"] = utc_now() + job.delay(run.attempts)
     return await ended(database, run, DEAD if last else RETRIED, ending)
 
 
-async def release(database: Database, run: JobRun) -> None:
-    """This process must end before the job did: give it back, as if it had not begun."""
+def describe(job: Job[...], error: Exception) -> str:
+    """What went wrong, as every database can store it; of a secret job only our own words."""
+    told = type(error).__name__
+    if isinstance(error, JobError) or not job.secret:
+        told += f": {error}"
+    return told.encode("utf-8", "backslashreplace").decode().replace("\0", "\\0")[:1000]
+
+
+async def release(database: Database, run: JobRun) -> str:
+    """It has not begun, or this process must end before it did: give it back as it was."""
     values = {"state": JobState.QUEUED, "due_at": utc_now(), "attempts": run.attempts - 1}
-    await ended(database, run, RELEASED, values)
+    return await ended(database, run, RELEASED, values)
 
 
 async def ended(database: Database, run: JobRun, outcome: str, values: Mapping[str, object]) -> str:
-    """Write an ending; without a database the lease ends by itself."""
+    """Write an ending; when that is not possible, the lease ends by itself."""
     try:
         async with unit_of_work(database) as session:
             return outcome if await store.settle(session, run, **values) else LOST
-    except Unavailable:
+    except Exception as error:  # noqa: BLE001
+        log.warning("job_ending_not_written", job_id=str(run.id), error=type(error).__name__)
         return LOST
 
 

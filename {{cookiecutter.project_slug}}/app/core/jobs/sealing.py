@@ -9,7 +9,7 @@ from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-from app.core.jobs import GiveUp
+from app.core.jobs import UnreadableArguments
 
 SEALED = "sealed"
 
@@ -30,7 +30,6 @@ def unseal(keys: Sequence[str], stored: dict[str, Any]) -> dict[str, Any]:
     try:
         return json.loads(cipher(keys).decrypt(stored[SEALED]))
     except InvalidToken:
-        raise GiveUp(
-            "the arguments were encrypted under another SECRET_KEY: set it as PREVIOUS_SECRET_KEY,"
-            " then retry the job"
+        raise UnreadableArguments(
+            "the arguments were encrypted under another SECRET_KEY: set it as PREVIOUS_SECRET_KEY"
         ) from None

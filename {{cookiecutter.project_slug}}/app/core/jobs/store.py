@@ -1,11 +1,11 @@
 """All SQL about the job table, but for what enqueues."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import CursorResult, Row, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Row, and_, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
@@ -14,6 +14,7 @@ from app.core.jobs.models import JobRun, JobState
 
 GRACE = timedelta(seconds=10)
 """What a process may take beyond a job's time limit before others believe that it has died."""
+CLOCKS_DIFFER = timedelta(minutes=1)
 LOST = "the process that ran it died, or took too long"
 
 
@@ -22,21 +23,37 @@ async def claim(
     jobs: Jobs,
     *,
     limit: int,
-    only: UUID | None = None,
-    queues: Collection[str] = (),
 ) -> list[JobRun]:
     """Take due rows, each for the time that its job may last; nobody else has them meanwhile.
 
     Rows whose process died come back here; after the last attempt they are dead.
     """
     now = utc_now()
-    statement = select(JobRun).where(JobRun.due_at <= now, JobRun.name.in_(jobs))
-    if only is not None:
-        statement = statement.where(JobRun.id == only)
-    if queues:
-        statement = statement.where(JobRun.queue.in_(queues))
-    due = statement.order_by(JobRun.due_at).limit(limit).with_for_update(skip_locked=True)
+    due = (
+        select(JobRun)
+        .where(JobRun.due_at <= now, JobRun.name.in_(jobs))
+        .order_by(JobRun.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
     return [run for run in await session.scalars(due) if take(run, jobs[run.name], now)]
+
+
+async def claim_one(session: AsyncSession, jobs: Jobs, run_id: UUID) -> JobRun | None:
+    """Take this row, of which a queue was told; nobody is told of one that is not due yet.
+
+    So it is not left lying because the clock of whoever enqueued it is ahead of ours, or because
+    somebody holds it for a moment.
+    """
+    now = utc_now()
+    told = and_(JobRun.state == JobState.QUEUED, JobRun.due_at <= now + CLOCKS_DIFFER)
+    statement = (
+        select(JobRun)
+        .where(JobRun.id == run_id, JobRun.name.in_(jobs), or_(told, JobRun.due_at <= now))
+        .with_for_update()
+    )
+    run = await session.scalar(statement)
+    return run if run is not None and take(run, jobs[run.name], now) else None
 
 
 def take(run: JobRun, job: Job[...], now: datetime) -> bool:
@@ -44,7 +61,9 @@ def take(run: JobRun, job: Job[...], now: datetime) -> bool:
     if run.state == JobState.RUNNING:
         run.error = LOST
         if run.attempts > job.retries:
-            bury(run, now)
+            run.state, run.finished_at = JobState.DEAD, now
+            run.due_at = run.claim = None
+            forget_key(run, job)
             return False
     run.state, run.claim, run.nudged_at = JobState.RUNNING, uuid4(), None
     run.attempts += 1
@@ -52,10 +71,10 @@ def take(run: JobRun, job: Job[...], now: datetime) -> bool:
     return True
 
 
-def bury(run: JobRun, now: datetime) -> None:
-    """Nobody tries it again, unless somebody asks for that."""
-    run.state, run.finished_at = JobState.DEAD, now
-    run.due_at = run.claim = run.unique_key = run.unique_until = None
+def forget_key(run: JobRun, job: Job[...]) -> None:
+    """A dead job makes room for the same job; a tick has had its turn."""
+    if job.schedule is None:
+        run.unique_key = run.unique_until = None
 
 
 async def settle(session: AsyncSession, run: JobRun, **values: object) -> bool:
@@ -67,23 +86,34 @@ async def settle(session: AsyncSession, run: JobRun, **values: object) -> bool:
     return cast("CursorResult[Any]", done).rowcount == 1
 
 
-async def neglected(
-    session: AsyncSession, jobs: Iterable[str], patience: timedelta, limit: int
-) -> Sequence[JobRun]:
-    """Due rows that no queue was told of, or so long ago that the message may be lost."""
+def neglected(jobs: Iterable[str], patience: timedelta) -> ColumnElement[bool]:
+    """Due rows that no queue was told of, or longer ago than that."""
     now = utc_now()
-    statement = (
-        select(JobRun)
-        .where(
-            JobRun.due_at <= now,
-            JobRun.name.in_(jobs),
-            or_(JobRun.nudged_at.is_(None), JobRun.nudged_at < now - patience),
-        )
-        .order_by(JobRun.nudged_at.is_not(None), JobRun.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    return and_(
+        JobRun.due_at <= now,
+        JobRun.name.in_(jobs),
+        or_(JobRun.nudged_at.is_(None), JobRun.nudged_at < now - patience),
     )
+
+
+async def neglected_queues(
+    session: AsyncSession, jobs: Iterable[str], patience: timedelta
+) -> Sequence[str]:
+    """The queues of such rows."""
+    statement = select(JobRun.queue).where(neglected(jobs, patience)).distinct()
     return (await session.scalars(statement)).all()
+
+
+async def mark_nudged(
+    session: AsyncSession, jobs: Iterable[str], queue: str, patience: timedelta, limit: int
+) -> list[tuple[UUID, str]]:
+    """Note for such rows of one queue that it is told of them now: their ids and names."""
+    due = select(JobRun.id, JobRun.name).where(neglected(jobs, patience), JobRun.queue == queue)
+    found = (await session.execute(due.order_by(JobRun.due_at).limit(limit))).all()
+    mark = update(JobRun).where(JobRun.id.in_([row[0] for row in found]))
+    options = {"synchronize_session": False}
+    await session.execute(mark.values(nudged_at=utc_now()), execution_options=options)
+    return [(row[0], row[1]) for row in found]
 
 
 async def waiting(session: AsyncSession) -> Sequence[Row[str, int, datetime | None]]:

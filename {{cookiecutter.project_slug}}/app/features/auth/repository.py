@@ -114,7 +114,9 @@ async def kill_mailed_tokens(
 def outlived(days: int) -> list[tuple[type[Base], ColumnElement[bool]]]:
     """Which sessions and mailed tokens expired longer ago than that."""
     before = utc_now() - timedelta(days=days)
+    expired = select(AuthSession.id).where(AuthSession.expires_at < before)
     return [
+        (RefreshToken, RefreshToken.session_id.in_(expired)),  # thousands of each session
         (AuthSession, AuthSession.expires_at < before),
         (MailedToken, MailedToken.expires_at < before),
     ]

@@ -28,10 +28,12 @@ async def page(session: AsyncSession, query: JobQuery) -> Found[JobRun]:
     return await paginate(session, statement, query, sortable=SORTABLE, default="-created_at")
 
 
-async def dead(session: AsyncSession, limit: int) -> Sequence[JobRun]:
-    """The jobs that died last, newest first."""
+async def dead(session: AsyncSession, limit: int, *, for_update: bool = False) -> Sequence[JobRun]:
+    """The jobs that died last, newest first; on demand locked, without those somebody else has."""
     statement = select(JobRun).where(JobRun.state == JobState.DEAD)
     newest = statement.order_by(JobRun.finished_at.desc(), JobRun.id.desc()).limit(limit)
+    if for_update:
+        newest = newest.with_for_update(skip_locked=True)
     return (await session.scalars(newest)).all()
 
 

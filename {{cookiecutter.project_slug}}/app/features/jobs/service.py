@@ -56,7 +56,7 @@ async def retry(session: AsyncSession, job_id: UUID) -> JobRun:
 
 async def retry_all(session: AsyncSession, limit: int) -> Sequence[JobRun]:
     """The same for those that died last."""
-    runs = await repository.dead(session, limit)
+    runs = await repository.dead(session, limit, for_update=True)
     for run in runs:
         revive(session, run)
     return runs

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ instant: DateTime = DATETIME(fsp=6)
 # Switching autocommit on and off costs more round trips here than the transaction it avoids.
 read_options: Mapping[str, Any] = {}
 
+ROLE_BEFORE = "role_before"  # in a connection's `info`
 ROW_RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 LOCK = "app_migrations"
 LOCK_SECONDS = 300
@@ -91,7 +93,7 @@ def grant(connection: Connection, access: Access) -> None:
 
 def grants(connection: Connection, access: Access) -> Iterator[str]:
     """What the service's login needs, from wherever it may sign in."""
-    purger = quote(connection, purge_role(access.role))
+    purger = quote(connection, purger_of(connection, access.role))
     yield f"CREATE ROLE IF NOT EXISTS {purger}"
     for table in access.append_only:
         yield f"GRANT SELECT, DELETE ON {quote(connection, table)} TO {purger}"
@@ -112,14 +114,26 @@ def quote(connection: Connection, name: str) -> str:
 
 def begin_purge(connection: Connection, role: str) -> None:
     """Take on the role that may, unless this is the owner, who may anyway."""
+    purger = purger_of(connection, role)
     granted = text("SELECT 1 FROM information_schema.applicable_roles WHERE role_name = :role")
-    if connection.scalar(granted, {"role": purge_role(role)}):
-        connection.exec_driver_sql(f"SET ROLE {quote(connection, purge_role(role))}")
+    if connection.scalar(granted, {"role": purger}):
+        connection.info[ROLE_BEFORE] = connection.scalar(text("SELECT CURRENT_ROLE()"))
+        connection.exec_driver_sql(f"SET ROLE {quote(connection, purger)}")
 
 
 def end_purge(connection: Connection, role: str) -> None:
-    """Lay it down."""
-    connection.exec_driver_sql("SET ROLE NONE")
+    """Lay it down, and take up what it was before; a rollback does not do that here."""
+    if ROLE_BEFORE not in connection.info:
+        return
+    before = connection.info.pop(ROLE_BEFORE) or "NONE"
+    quoted = before if before == "NONE" or "`" in before else quote(connection, before)
+    connection.exec_driver_sql(f"SET ROLE {quoted}")
+
+
+def purger_of(connection: Connection, role: str) -> str:
+    """Roles belong to the server, and this one is about the tables of one database."""
+    database = connection.engine.url.database or ""
+    return f"{purge_role(role)[:20]}_{sha256(database.encode()).hexdigest()[:8]}"
 
 
 def embedded(directory: Path) -> AbstractContextManager[URL]:

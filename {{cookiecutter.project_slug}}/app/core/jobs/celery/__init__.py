@@ -2,17 +2,18 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from time import monotonic
 from typing import Any
 from uuid import UUID
 
 import structlog
+from kombu import Connection
 from kombu.exceptions import KombuError
 
 from app.core.jobs import Jobs
-from app.core.jobs.celery.application import make_celery, queue_name
+from app.core.jobs.celery.application import CONNECT_SECONDS, make_celery, queue_name
 from app.core.jobs.celery.settings import CelerySettings
 from app.core.settings import Settings
 
@@ -24,6 +25,8 @@ UNSENT = 1000
 """So many messages wait at most; the relay sees to the rest."""
 BREAK = 5.0
 """Seconds for which a broker that does not answer is left alone."""
+ANSWER = 4.0
+"""Seconds after which a broker that does not answer is as good as away."""
 UNREACHABLE = (OSError, KombuError)
 
 
@@ -32,8 +35,10 @@ class CeleryQueue:
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.jobs = jobs
-        self.celery = make_celery(jobs)
+        self.celery = make_celery(jobs, patient=False)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="nudge")
+        self.checker = ThreadPoolExecutor(1, thread_name_prefix="check")
+        self.checking: Future[None] | None = None
         self.waiting = 0
         self.resume_at = 0.0
 
@@ -68,7 +73,7 @@ class CeleryQueue:
                 )
 
     @asynccontextmanager
-    async def working(self, database: object) -> AsyncGenerator[None]:
+    async def working(self, info: object) -> AsyncGenerator[None]:
         """The web service runs no jobs; at the end it sends what is still to be sent."""
         try:
             yield
@@ -76,25 +81,33 @@ class CeleryQueue:
             await asyncio.to_thread(self.thread.shutdown)
 
     async def check(self) -> dict[str, str]:
-        """Whether the broker can be reached."""
+        """Whether the broker can be reached; asked one at a time, in a thread of its own."""
+        if self.checking is None or self.checking.done():
+            self.checking = self.checker.submit(self.reach)
         try:
-            await asyncio.to_thread(self.reach)
-        except UNREACHABLE as error:
+            async with asyncio.timeout(ANSWER):
+                await asyncio.shield(asyncio.wrap_future(self.checking))
+        except (TimeoutError, *UNREACHABLE) as error:
             log.warning("not_ready", error=type(error).__name__)
             return {"broker": "unreachable"}
         return {"broker": "ok"}
 
     def reach(self) -> None:
         """Raise when the broker cannot be reached."""
-        with self.celery.connection_for_read() as connection:
-            connection.ensure_connection(max_retries=1, timeout=2)
+        with self.celery.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
 
-    def empty(self, queue: str) -> bool:
-        """Whether no message waits in a queue, so that one that was sent has arrived or is lost."""
-        with self.celery.connection_for_read() as connection:
-            channel: Any = connection.default_channel
-            try:
-                declared = channel.queue_declare(queue_name(queue), passive=True)
-            except connection.channel_errors:
-                return True
-            return declared.message_count == 0
+    def empty(self, queues: Sequence[str]) -> set[str]:
+        """Those in which no message waits, so that one that was sent has arrived or is lost."""
+        with self.celery.connection_for_write() as connection:
+            return {queue for queue in queues if self.is_empty(connection, queue)}
+
+    def is_empty(self, connection: Connection, queue: str) -> bool:
+        """Whether a queue has no message; one that is not there has none."""
+        channel: Any = connection.channel()
+        try:
+            return channel.queue_declare(queue_name(queue), passive=True).message_count == 0
+        except connection.channel_errors:
+            return True
+        finally:
+            channel.close()

@@ -10,9 +10,9 @@ from app.core.jobs import Jobs
 from app.core.jobs.celery.settings import get_celery_settings
 
 CONNECT_SECONDS = 2
-SOFT = timedelta(seconds=2)
+ANSWER_SECONDS = 3
 HARD = timedelta(seconds=5)
-"""Beyond a job's own limit: code that does not give way is interrupted, then its process is killed."""
+"""Beyond a job's own limit, which its event loop keeps: who does not give way is killed with its process."""
 REDIS = ("redis", "rediss", "sentinel")
 RELAY = "jobs.relay"
 RELAY_SECONDS = 1.0
@@ -23,8 +23,11 @@ def queue_name(queue: str) -> str:
     return f"{get_celery_settings().prefix}.{queue}"
 
 
-def make_celery(jobs: Jobs) -> Celery:
-    """At least once, in JSON, one message at a time for each process; results are in the table."""
+def make_celery(jobs: Jobs, *, patient: bool = True) -> Celery:
+    """At least once, in JSON, one message at a time for each process; results are in the table.
+
+    Workers are patient with the broker; who tells it something is not.
+    """
     ours = get_celery_settings()
     names = sorted({"relay", *(job.queue for job in jobs.values())})
     celery = Celery(ours.prefix, broker=ours.broker_url.get_secret_value())
@@ -44,7 +47,7 @@ def make_celery(jobs: Jobs) -> Celery:
         event_queue_prefix=f"{ours.prefix}.events",
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=CONNECT_SECONDS,
-        broker_transport_options=transport_options(ours.prefix, jobs),
+        broker_transport_options=transport_options(ours.prefix, jobs, patient=patient),
         worker_hijack_root_logger=False,
         worker_send_task_events=True,
         task_send_sent_event=True,
@@ -66,16 +69,19 @@ def make_queue(queue: str) -> Queue:
     return Queue(name, Exchange(name), routing_key=name)
 
 
-def transport_options(prefix: str, jobs: Jobs) -> dict[str, Any]:
+def transport_options(prefix: str, jobs: Jobs, *, patient: bool) -> dict[str, Any]:
     """On Redis a message comes back when nobody has acknowledged it for longer than any job takes."""
     if not is_redis():
-        return {"confirm_publish": True}
+        limits = (
+            {} if patient else {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS}
+        )
+        return {"confirm_publish": True} | limits
     longest = max(job.time_limit for job in jobs.values()) + HARD
     return {
         "visibility_timeout": longest.total_seconds() + 60,
         "global_keyprefix": f"{prefix}:",
         "socket_connect_timeout": CONNECT_SECONDS,
-    }
+    } | ({} if patient else {"socket_timeout": ANSWER_SECONDS})
 
 
 def is_redis() -> bool:

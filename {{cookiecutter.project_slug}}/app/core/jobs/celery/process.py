@@ -11,7 +11,7 @@ import structlog
 
 from app.core.db.base import utc_now
 from app.core.db.embedded import ensure_database
-from app.core.db.session import Database, connect, unit_of_work
+from app.core.db.session import Database, connect, reading, unit_of_work
 from app.core.errors import Unavailable
 from app.core.jobs import Jobs, store
 from app.core.jobs.celery import CeleryQueue
@@ -25,7 +25,10 @@ Info = Callable[[Settings, CeleryQueue], dict[str, object]]
 
 PATIENCE = timedelta(seconds=10)
 """A message that has not begun to run after this long may be lost, if its queue is empty."""
+BACKLOG_PATIENCE = timedelta(minutes=5)
+"""The same while messages wait in it: this one may be among them."""
 BATCH = 500
+CONNECTIONS = 2  # of each process, which does one thing at a time
 
 
 class Process:
@@ -53,12 +56,13 @@ class Process:
     ) -> None:
         """Connect, if that has not been done."""
         if self.opened is None:
-            settings = self.stack.enter_context(ensure_database(self.settings))
-            queue = CeleryQueue(settings, self.jobs)
-            database = await self.stack.enter_async_context(
-                connect(settings, self.info(settings, queue))
+            settings = self.stack.enter_context(ensure_database(self.settings)).model_copy(
+                update={"database_pool_size": CONNECTIONS}
             )
-            await self.stack.enter_async_context(queue.working(database))
+            queue = CeleryQueue(settings, self.jobs)
+            info = self.info(settings, queue)
+            database = await self.stack.enter_async_context(connect(settings, info))
+            await self.stack.enter_async_context(queue.working(info))
             self.opened = database, queue
         await act(*self.opened)
 
@@ -74,8 +78,8 @@ class Process:
 
         async def claim_and_execute(database: Database, queue: CeleryQueue) -> None:
             async with unit_of_work(database) as session:
-                claimed = await store.claim(session, self.jobs, limit=1, only=UUID(run_id))
-            for run in claimed:
+                run = await store.claim_one(session, self.jobs, UUID(run_id))
+            if run is not None:
                 await execute(database, self.settings, self.jobs[run.name], run)
 
         self.run(claim_and_execute)
@@ -85,13 +89,15 @@ class Process:
 
         async def look(database: Database, queue: CeleryQueue) -> None:
             await self.ticker.fire(database, utc_now())
-            async with unit_of_work(database) as session:
-                due = await store.neglected(session, self.jobs, PATIENCE, BATCH)
-                empty = {run.queue: queue.empty(run.queue) for run in due}
-                lost = [run for run in due if run.nudged_at is None or empty[run.queue]]
-                for run in lost:
-                    run.nudged_at = utc_now()
-            # After the commit: a worker passes over rows that somebody holds.
-            queue.send([(run.id, run.name) for run in lost])
+            async with reading(database) as session:
+                queues = await store.neglected_queues(session, self.jobs, PATIENCE)
+            if not queues:
+                return
+            empty = queue.empty(queues)
+            for name in queues:
+                patience = PATIENCE if name in empty else BACKLOG_PATIENCE
+                async with unit_of_work(database) as session:
+                    runs = await store.mark_nudged(session, self.jobs, name, patience, BATCH)
+                queue.send(runs)  # after the commit, or a worker that is quick finds nothing due
 
         self.run(look)

@@ -4,7 +4,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from prometheus_client.parser import text_string_to_metric_families
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from app.core.db.session import Database
 from app.core.settings import Environment, Settings
@@ -47,14 +47,22 @@ async def test_jobs_are_counted(client: AsyncClient) -> None:
 
 
 async def test_a_token_keeps_strangers_out(client: AsyncClient, set_token: SetToken) -> None:
-    set_token("prometheus")
+    set_token("prometheus-only-1")
 
     assert (await client.get("/metrics")).status_code == 401
-    for presented in ("wrong", "", "prometheu\u00df"):
+    for presented in ("wrong", "", "prometheus-only-\u00df"):
         headers = [(b"Authorization", f"Bearer {presented}".encode())]
         assert (await client.get("/metrics", headers=headers)).status_code == 401
-    headers = [(b"Authorization", b"Bearer prometheus")]
+    headers = [(b"Authorization", b"Bearer prometheus-only-1")]
     assert (await client.get("/metrics", headers=headers)).status_code == 200
+
+
+def test_an_empty_token_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("METRICS_TOKEN", "")
+    assert MetricsSettings().token is None
+    monkeypatch.setenv("METRICS_TOKEN", "short")
+    with pytest.raises(ValidationError):
+        MetricsSettings()
 
 
 async def test_a_deployed_service_without_a_token_shows_nothing(
