@@ -49,11 +49,17 @@ BROKERS = {"redis": "TEST_REDIS_URL", "rabbitmq": "TEST_AMQP_URL"}
 URLS = {name: os.environ.get(name) for name in BROKERS.values()}
 
 
-@pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The broker is away."""
-    settings = CelerySettings(broker_url=SecretStr("redis://127.0.0.1:9/0"))
-    monkeypatch.setattr(application, "get_celery_settings", lambda: settings)
+@pytest.fixture(params=["refuses", "is silent"])
+def nowhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """The broker is away: nobody listens, or nobody answers."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if request.param == "is silent":
+            silent.listen()
+        url = SecretStr(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        settings = CelerySettings(broker_url=url)
+        monkeypatch.setattr(application, "get_celery_settings", lambda: settings)
+        yield
 
 
 class Postbox:
@@ -221,7 +227,7 @@ def clean(celery: Celery, url: str, prefix: str) -> None:
             redis.close()
 
 
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 30) -> None:
+async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110, other processes change it
             await asyncio.sleep(0.05)

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import structlog
 from kombu import Connection
-from kombu.exceptions import KombuError
 
 from app.core.jobs import Jobs
 from app.core.jobs.celery.application import CONNECT_SECONDS, make_celery, queue_name
@@ -27,7 +26,6 @@ BREAK = 5.0
 """Seconds for which a broker that does not answer is left alone."""
 ANSWER = 4.0
 """Seconds after which a broker that does not answer is as good as away."""
-UNREACHABLE = (OSError, KombuError)
 
 
 class CeleryQueue:
@@ -53,7 +51,7 @@ class CeleryQueue:
         try:
             if monotonic() >= self.resume_at:
                 self.send(runs)
-        except UNREACHABLE as error:
+        except Exception as error:  # noqa: BLE001, each transport has errors of its own
             self.resume_at = monotonic() + BREAK
             log.warning("jobs_not_sent", error=type(error).__name__, count=len(runs))
         finally:
@@ -87,7 +85,7 @@ class CeleryQueue:
         try:
             async with asyncio.timeout(ANSWER):
                 await asyncio.shield(asyncio.wrap_future(self.checking))
-        except (TimeoutError, *UNREACHABLE) as error:
+        except Exception as error:  # noqa: BLE001, likewise
             log.warning("not_ready", error=type(error).__name__)
             return {"broker": "unreachable"}
         return {"broker": "ok"}
