@@ -11,7 +11,7 @@ from fastapi.telemetry import TelemetryConfig
 from app.core import errors, events, logging, middleware, openapi
 from app.core.db.embedded import ensure_database
 from app.core.db.session import Database, connect
-from app.core.jobs import Queue
+from app.core.jobs import Queue, metrics
 from app.core.jobs.outbox import QUEUE
 from app.core.pagination import KEYS
 from app.core.routing import API_PREFIX
@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         telemetry=NO_TELEMETRY,
     )
     events.install(listener for feature in FEATURES for listener in feature.listeners)
+    metrics.expect(job.queue for job in JOBS.values())
     errors.install(app)
     middleware.install(app, settings)
     openapi.install(app, [permission for feature in FEATURES for permission in feature.permissions])

@@ -1,5 +1,7 @@
 """What is measured about jobs, for Prometheus."""
 
+from collections.abc import Iterable
+
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,8 +26,13 @@ DEAD = Gauge(
 )
 
 
-# Queues that were not empty once: that they are now must be told too.
-seen: set[str] = set()
+# Queues that are told of although nothing waits in them.
+known: set[str] = set()
+
+
+def expect(queues: Iterable[str]) -> None:
+    """Tell of these queues from the beginning."""
+    known.update(queues)
 
 
 def observe(job: str, outcome: str, seconds: float) -> None:
@@ -39,8 +46,8 @@ async def measure_queues(session: AsyncSession) -> None:
     now = utc_now()
     waiting = {queue: (count, since) for queue, count, since in await store.waiting(session)}
     dead = {row[0]: row[1] for row in await store.dead(session)}
-    seen.update(waiting, dead)
-    for queue in seen:
+    expect([*waiting, *dead])
+    for queue in known:
         count, since = waiting.get(queue, (0, now))
         WAITING.labels(queue).set(count)
         AGE.labels(queue).set(max(0.0, (now - (since or now)).total_seconds()))
