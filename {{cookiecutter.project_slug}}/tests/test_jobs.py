@@ -1,6 +1,7 @@
 """Jobs: what was asked for happens once, or is tried again, or is kept for somebody to look at."""
 
 import asyncio
+import random
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -111,6 +112,13 @@ def forget() -> None:
     behaviour.clear()
 
 
+@pytest.fixture
+def never_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Full jitter may say no delay at all; here what is to be tried later is not due yet."""
+    uniform = random.uniform
+    monkeypatch.setattr(random, "uniform", lambda low, high: uniform((low + high) / 2, high))
+
+
 @dataclass
 class Table:
     """The job table, as tests look at it."""
@@ -215,7 +223,7 @@ async def test_what_is_rolled_back_was_never_asked_for(table: Table, queue: Inli
     assert queue.nudges == [(row.id, "test.note") for row in kept]
 
 
-async def test_what_a_failed_attempt_wrote_is_not_kept(table: Table) -> None:
+async def test_what_a_failed_attempt_wrote_is_not_kept(table: Table, never_at_once: None) -> None:
     behaviour["note"] = failing
     await table.add(note, text="a")
 
@@ -231,7 +239,7 @@ async def failing() -> None:
 
 
 async def test_a_job_that_always_fails_is_tried_on_its_schedule_and_then_kept(
-    table: Table,
+    table: Table, never_at_once: None
 ) -> None:
     behaviour["note"] = failing
     await table.add(note, text="a")
@@ -450,7 +458,9 @@ async def test_secret_arguments_can_be_read_after_the_key_was_rotated(table: Tab
     assert (await table.only()).arguments == {}
 
 
-async def test_a_secret_job_of_a_process_with_another_key_may_run_there(table: Table) -> None:
+async def test_a_secret_job_of_a_process_with_another_key_may_run_there(
+    table: Table, never_at_once: None
+) -> None:
     """While a new key is rolled out, some processes have it and others do not."""
     settings = table.settings.model_copy(update={"secret_key": SecretStr("another" * 9)})
     info = session_info(settings, InlineQueue(settings, JOBS))
