@@ -13,6 +13,7 @@ export UV_PROJECT_ENVIRONMENT := $(BUILD)/tools
 export PYTHONPYCACHEPREFIX := $(BUILD)/pycache
 export PYTHONDONTWRITEBYTECODE :=
 export RUFF_CACHE_DIR := $(BUILD)/ruff
+export HYPOTHESIS_STORAGE_DIRECTORY := $(BUILD)/hypothesis
 export VIRTUAL_ENV :=
 
 help:  ## Show this list

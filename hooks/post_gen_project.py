@@ -17,7 +17,7 @@ def prune() -> None:
         if any(answers[option] != wanted for option, wanted in rule["keep_when"].items()):
             for name in rule["paths"]:
                 path = PROJECT / name
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
+                shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
 
 
 def template_folder() -> Path:

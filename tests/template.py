@@ -60,6 +60,7 @@ COMBINATIONS = [
 def environment(**more: str) -> dict[str, str]:
     """What a user's shell has; none of what this run sets for itself."""
     ours = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPYCACHEPREFIX", "RUFF_CACHE_DIR"}
+    ours.add("HYPOTHESIS_STORAGE_DIRECTORY")
     ours |= {"PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "DATA_DIR"}
     kept = {
         name: value
@@ -140,6 +141,7 @@ def bake_with_copier(template: Path, target: Path, answers: Answers) -> Path:
 def files(folder: Path) -> Iterator[Path]:
     """Every file that was generated, relative to `folder`."""
     skipped = {".git", ".venv", ".data", "__pycache__", "uv.lock", ".pytest_cache", ".ruff_cache"}
+    skipped.add(".hypothesis")
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder)
         if path.is_file() and not skipped & set(relative.parts):

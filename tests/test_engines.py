@@ -47,6 +47,7 @@ MARKS = {
     ("database", "postgresql"): ["postgres", "asyncpg", "pgserver"],
     ("database", "mysql"): ["mysql", "mariadb", "asyncmy"],
     ("use_celery", True): ["celery", "kombu", "rabbitmq", "amqp", "broker"],
+    ("multi_tenancy", "row"): ["tenan"],
     ("include_example", True): ["product", "sku"],
 }
 

@@ -106,6 +106,8 @@ def test_an_edited_project_follows_the_template(
         ({"include_example": True}, {"include_example": False}),
         ({"use_celery": False}, {"use_celery": True}),
         ({"use_celery": True}, {"use_celery": False}),
+        ({"multi_tenancy": "none"}, {"multi_tenancy": "row"}),
+        ({"multi_tenancy": "row"}, {"multi_tenancy": "none"}),
         ({"database": "postgresql"}, {"database": "mysql"}),
     ],
     ids=str,

@@ -6,6 +6,7 @@ writes nothing and fails when the file differs.
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,6 +77,20 @@ def render(operations: list[ops.MigrateOperation]) -> str:
     )
 
 
+def with_tenants(code: str) -> str:
+    """Guard what only tenants add to a table: whole elements, or a name within one."""
+    test = condition("app/core/tenancy.py")
+    begin, end = f"# {{% if {test} %}}\n", "\n# {% endif %}\n"
+    lines: list[str] = []
+    for line in code.splitlines():
+        if re.search(r"Column\('tenant_id'|'tenants\.id'|_tenant_id_id'|'ix_\w+_tenant_id'", line):
+            indent = re.match(r"\s*", line)
+            lines.append(f"{indent[0] if indent else ''}{begin}{line}{end}".rstrip("\n"))
+        else:
+            lines.append(re.sub(r"('(?:\w+\.)?tenant_id',) ", rf"\n{begin}\1{end}", line))
+    return "\n".join(lines)
+
+
 def guarded(body: str, table: Table) -> str:
     """`body`, for those answers only that include the table."""
     test = condition(owner(table))
@@ -93,7 +108,13 @@ def upgrade(table: Table) -> str:
     indexes = sorted(table.indexes, key=lambda index: str(index.name))
     made: list[ops.MigrateOperation] = [ops.CreateTableOp.from_table(table)]
     made += [ops.CreateIndexOp.from_index(index) for index in indexes]
-    return guarded(statements(render(made)), table)
+    code = statements(render(made))
+    return guarded(code if is_of_tenants(table) else with_tenants(code), table)
+
+
+def is_of_tenants(table: Table) -> bool:
+    """Whether the whole table is there only with tenants."""
+    return condition("app/core/tenancy.py") == condition(owner(table))
 
 
 def downgrade(table: Table) -> str:

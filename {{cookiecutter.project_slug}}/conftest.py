@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -36,11 +37,17 @@ from app.core.jobs.outbox import QUEUE
 from app.core.mail import Mail
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
+from app.features.users.models import User
 from app.features.users.service import add
 from app.installed import JOBS
 from app.main import authenticator, create_app, session_info
 from app.seed import seed
-from tests.databases import NO_FILE, fresh_database
+from tests import (
+    databases,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenants,
+    # {% endif %}
+)
 from tests.inline import SENT, InlineQueue, RecordingMailer
 
 # Tests depend on nobody's shell, but for where the built-in database lies.
@@ -57,9 +64,9 @@ passwords.context.update(argon2__memory_cost=8, argon2__time_cost=1, argon2__par
 @pytest.fixture(scope="session")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Generator[Settings]:
     """Settings for tests, with a migrated database of this process's own."""
-    with fresh_database(tmp_path_factory.mktemp("database")) as url:
+    with databases.fresh_database(tmp_path_factory.mktemp("database")) as url:
         settings = Settings(
-            **NO_FILE,
+            **databases.NO_FILE,
             environment=Environment.TEST,
             database_url=url,
             mail_from="service@example.com",
@@ -107,15 +114,12 @@ async def database(
     engine: AsyncEngine, settings: Settings, queue: InlineQueue
 ) -> AsyncGenerator[Database]:
     """Every session of the test, on one connection that is rolled back at the end."""
+    production = from_engine(engine, settings, session_info(settings, queue))
     async with engine.connect() as connection:
         transaction = await connection.begin()
-        sessions = async_sessionmaker(
-            connection,
-            expire_on_commit=False,
-            join_transaction_mode="create_savepoint",
-            info=session_info(settings, queue),
-        )
-        yield replace(from_engine(engine, settings), writer=sessions, reader=sessions)
+        options: dict[str, Any] = {**production.writer.kw, "bind": connection}
+        sessions = async_sessionmaker(**options, join_transaction_mode="create_savepoint")
+        yield replace(production, writer=sessions, reader=sessions)
         await transaction.rollback()
 
 
@@ -213,6 +217,20 @@ class Account:
 SignIn = Callable[..., Awaitable[Account]]
 
 
+async def verify(session: AsyncSession, user: User) -> None:
+    """They have read the mail."""
+    user.email_verified_at = utc_now()
+
+
+# What becomes of each account before it signs in.
+SETTLED: list[Callable[[AsyncSession, User], Awaitable[None]]] = [
+    verify,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenants.share,
+    # {% endif %}
+]
+
+
 async def make_account(
     database: Database, client: AsyncClient, email: str, *role_names: str
 ) -> Account:
@@ -220,7 +238,8 @@ async def make_account(
     async with unit_of_work(database) as session:
         password_hash = await passwords.hash_password(PASSWORD)
         user = await add(session, email, password_hash, "", *role_names)
-        user.email_verified_at = utc_now()
+        for settle in SETTLED:
+            await settle(session, user)
     form = {"username": email, "password": PASSWORD}
     tokens = (await client.post("/api/v1/auth/login", data=form)).json()
     client.headers["Authorization"] = f"Bearer {tokens['access_token']}"

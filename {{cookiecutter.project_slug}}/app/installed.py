@@ -23,6 +23,9 @@ from app.features import (
     # {% if cookiecutter.include_example %}
     products,
     # {% endif %}
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenants,
+    # {% endif %}
     users,
 )
 
@@ -33,6 +36,9 @@ FEATURES: list[Feature] = [
     audit.feature,
     jobs.feature,
     metrics.feature,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenants.feature,
+    # {% endif %}
     # {% if cookiecutter.include_example %}
     products.feature,
     # {% endif %}

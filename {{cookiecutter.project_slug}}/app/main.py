@@ -39,8 +39,8 @@ def session_info(settings: Settings, queue: Queue) -> dict[str, object]:
 
 
 def authenticator() -> Authenticate:
-    """How callers show who they are: the one feature's that offers it."""
-    return next(feature.authenticate for feature in FEATURES if feature.authenticate)
+    """How callers show who they are, as the last feature says that offers it; it may ask another."""
+    return [feature.authenticate for feature in FEATURES if feature.authenticate][-1]
 
 
 def create_app(settings: Settings | None = None) -> FastAPI:

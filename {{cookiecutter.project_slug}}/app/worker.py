@@ -7,8 +7,7 @@ from celery import signals
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.core import events
-from app.core import logging as app_logging
+from app.core import events, logging as app_logging
 from app.core.jobs import Job
 from app.core.jobs.celery.application import HARD, RELAY, make_celery
 from app.core.jobs.celery.process import Process

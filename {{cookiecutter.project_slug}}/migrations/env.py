@@ -9,8 +9,18 @@ from sqlalchemy import Connection, inspect, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 import app.installed  # noqa: F401  # pyright: ignore[reportUnusedImport], fills the metadata
-from app.core.db.base import APPEND_ONLY, Base
-from app.core.db.dialects import dialect_of
+from app.core.db import (
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    adoption,
+    # {% endif %}
+    base,
+)
+from app.core.db.dialects import (
+    dialect_of,
+    # {% if cookiecutter.database == "postgresql" and cookiecutter.multi_tenancy == "row" %}
+    policies,
+    # {% endif %}
+)
 from app.core.db.dialects.access import Access
 from app.core.db.embedded import ensure_database
 from app.core.db.types import ExactText, UTCDateTime
@@ -33,12 +43,12 @@ def render_type(kind: str, value: object, autogen: AutogenContext) -> str | Lite
 def access(connection: Connection, settings: Settings) -> Access:
     """What the service may do with the tables that there are."""
     present = set(inspect(connection).get_table_names())
-    tables = [table for table in Base.metadata.sorted_tables if table.name in present]
+    tables = [table for table in base.Base.metadata.sorted_tables if table.name in present]
     return Access(
         role=settings.database_role,
         login=settings.database_url.username if settings.database_url else None,
         tables=[table.name for table in tables],
-        append_only=[table.name for table in tables if table.info.get(APPEND_ONLY)],
+        append_only=[table.name for table in tables if table.info.get(base.APPEND_ONLY)],
     )
 
 
@@ -51,10 +61,13 @@ def migrate(connection: Connection, settings: Settings) -> None:
 
     context.configure(
         connection=connection,
-        target_metadata=Base.metadata,
+        target_metadata=base.Base.metadata,
         render_item=render_type,
         render_as_batch=connection.dialect.name == "sqlite",
         on_version_apply=note,
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        process_revision_directives=adoption.adopt,
+        # {% endif %}
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -69,7 +82,13 @@ async def online(settings: Settings) -> None:
         raise RuntimeError("no database URL")
     engine = create_async_engine(url, poolclass=pool.NullPool)
     async with engine.connect() as connection:
-        await connection.run_sync(dialect_of(url).lock)
+        for prepare in [
+            dialect_of(url).lock,
+            # {% if cookiecutter.database == "postgresql" and cookiecutter.multi_tenancy == "row" %}
+            policies.lift,
+            # {% endif %}
+        ]:
+            await connection.run_sync(prepare)
         await connection.commit()
         await connection.run_sync(migrate, settings)
         await connection.commit()
@@ -80,7 +99,7 @@ def offline(settings: Settings) -> None:
     """`alembic upgrade head --sql`: print the statements for somebody else to run."""
     context.configure(
         url=settings.migration_database_url or settings.database_url,
-        target_metadata=Base.metadata,
+        target_metadata=base.Base.metadata,
         literal_binds=True,
     )
     with context.begin_transaction():

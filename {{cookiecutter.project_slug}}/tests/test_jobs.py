@@ -116,7 +116,11 @@ def forget() -> None:
 def never_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Full jitter may say no delay at all; here what is to be tried later is not due yet."""
     uniform = random.uniform
-    monkeypatch.setattr(random, "uniform", lambda low, high: uniform((low + high) / 2, high))
+
+    def later(low: float, high: float) -> float:
+        return uniform((low + high) / 2, high)
+
+    monkeypatch.setattr(random, "uniform", later)
 
 
 @dataclass

@@ -1,9 +1,12 @@
-"""Who acts, for whatever is written down about it."""
+"""Who acts, and for which request, for whatever is written down about it."""
 
+from collections.abc import MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
+from asgi_correlation_id import correlation_id
 from pydantic import TypeAdapter
 
 
@@ -25,3 +28,12 @@ NOBODY = Actor()
 actor: ContextVar[Actor] = ContextVar("actor", default=NOBODY)
 ACTOR = TypeAdapter(Actor)
 """How an actor is written down for later."""
+
+
+def add_to_log(
+    logger: object, method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Tie a line to its request."""
+    if (request := correlation_id.get()) is not None:
+        event["correlation_id"] = request
+    return event

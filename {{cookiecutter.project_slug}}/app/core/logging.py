@@ -6,19 +6,17 @@ from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
-from asgi_correlation_id import correlation_id
 from structlog.typing import Processor
 
+from app.core import (
+    context,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy,
+    # {% endif %}
+)
 from app.core.settings import LogFormat, Settings
 
 Event = MutableMapping[str, Any]
-
-
-def add_correlation_id(logger: object, method: str, event: Event) -> Event:
-    """Tie the line to its request."""
-    if (current := correlation_id.get()) is not None:
-        event["correlation_id"] = current
-    return event
 
 
 def drop_color_message(logger: object, method: str, event: Event) -> Event:
@@ -31,7 +29,10 @@ SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
-    add_correlation_id,
+    context.add_to_log,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy.add_to_log,
+    # {% endif %}
     structlog.stdlib.ExtraAdder(),
     drop_color_message,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Mapping
+from contextvars import Token
 from time import perf_counter
+from typing import Any
 
 import structlog
 from asgi_correlation_id import CorrelationIdMiddleware
@@ -13,7 +15,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core.context import Actor, actor, clipped
+from app.core import (
+    context,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy,
+    # {% endif %}
+)
 from app.core.errors import problem_response, render
 from app.core.settings import Settings
 
@@ -62,11 +69,18 @@ class ActorContext:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         client = scope.get("client")
-        token = actor.set(Actor(address=clipped(client[0] if client else None)))
+        address = context.clipped(client[0] if client else None)
+        tokens: list[Token[Any]] = [
+            context.actor.set(context.Actor(address=address)),
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            tenancy.scope.set(None),
+            # {% endif %}
+        ]
         try:
             await self.app(scope, receive, send)
         finally:
-            actor.reset(token)
+            for token in tokens:
+                token.var.reset(token)
 
 
 class ErrorBoundary:
@@ -146,17 +160,24 @@ class CORS(CORSMiddleware):
 def install(app: FastAPI, settings: Settings) -> None:
     """Outermost first."""
     app.add_middleware(BodyLimit, limit=settings.max_body_size)
-    app.add_middleware(ActorContext)
     app.add_middleware(ErrorBoundary)
     app.add_middleware(
         CORS,
         allow_origins=settings.cors_origins,
         allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", CORRELATION_HEADER],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            CORRELATION_HEADER,
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            tenancy.HEADER,
+            # {% endif %}
+        ],
         expose_headers=[CORRELATION_HEADER, "Location"],
         max_age=600,
     )
     app.add_middleware(AccessLog)
+    app.add_middleware(ActorContext)
     app.add_middleware(
         CorrelationIdMiddleware,
         header_name=CORRELATION_HEADER,

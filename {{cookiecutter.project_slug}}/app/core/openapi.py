@@ -13,7 +13,13 @@ SCHEMA = "#/components/schemas/"
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 ANYWHERE = {500: "A bug", 503: "Something that the service depends on is away"}
-SIGNED_IN = {401: "The access token is missing or not valid", 403: "A permission is missing"}
+SIGNED_IN = {
+    401: "The access token is missing or not valid",
+    403: "A permission is missing",
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    404: "You are no member of a tenant with this id",
+    # {% endif %}
+}
 WITH_PARAMETERS = {422: "The request does not match the schema"}
 WITH_BODY = {400: "The body cannot be read", 413: "The body is too large", **WITH_PARAMETERS}
 

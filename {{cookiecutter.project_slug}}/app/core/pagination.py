@@ -19,7 +19,12 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.core.errors import Unprocessable
+from app.core import (
+    errors,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy,
+    # {% endif %}
+)
 
 Item = TypeVar("Item")
 
@@ -30,14 +35,14 @@ KEYS = "signing_keys"
 Sortable = Mapping[str, InstrumentedAttribute[Any]]
 
 
-class InvalidCursor(Unprocessable):
+class InvalidCursor(errors.Unprocessable):
     """The cursor is not one of ours, or belongs to another list."""
 
     def __init__(self) -> None:
         super().__init__("The cursor is not valid for this list. Begin again without one.")
 
 
-class UnknownSort(Unprocessable):
+class UnknownSort(errors.Unprocessable):
     """The list cannot be sorted by this."""
 
     def __init__(self, name: str, sortable: Sortable) -> None:
@@ -67,7 +72,13 @@ class ListQuery(BaseModel):
     def fingerprint(self) -> str:
         """What a cursor is bound to: sort order and filters."""
         rest = self.model_dump(mode="json", exclude={"limit", "cursor", "offset", "with_total"})
-        return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
+        parts = [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            tenancy.label(),
+            # {% endif %}
+            rest,
+        ]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 class Page(BaseModel, Generic[Item]):

@@ -27,6 +27,9 @@ def upgrade() -> None:
         sa.Column("after", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("address", sa.String(length=64), nullable=True),
         sa.Column("correlation_id", sa.String(length=64), nullable=True),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.Column("tenant_id", sa.Uuid(), nullable=True),
+        # {% endif %}
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
         info={"append_only": True},
     )
@@ -42,6 +45,11 @@ def upgrade() -> None:
         ["object_type", "object_id", "created_at"],
         unique=False,
     )
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    op.create_index(
+        "ix_audit_events_tenant_id", "audit_events", ["tenant_id", "created_at", "id"], unique=False
+    )
+    # {% endif %}
     op.create_table(
         "jobs",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -61,27 +69,17 @@ def upgrade() -> None:
         sa.Column("unique_until", UTCDateTime(), nullable=True),
         sa.Column("actor", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("correlation_id", sa.String(length=64), nullable=True),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.Column("tenant_id", sa.Uuid(), nullable=True),
+        # {% endif %}
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
         sa.UniqueConstraint("unique_key", name="uq_jobs_unique_key"),
     )
     op.create_index("ix_jobs_created_at", "jobs", ["created_at", "id"], unique=False)
     op.create_index("ix_jobs_due_at", "jobs", ["due_at"], unique=False)
     op.create_index("ix_jobs_state", "jobs", ["state", "finished_at"], unique=False)
-    # {% if cookiecutter.include_example %}
-    op.create_table(
-        "products",
-        sa.Column("id", sa.Uuid(), nullable=False),
-        sa.Column("created_at", UTCDateTime(), nullable=False),
-        sa.Column("updated_at", UTCDateTime(), nullable=False),
-        sa.Column("sku", sa.String(length=64), nullable=False),
-        sa.Column("name", sa.String(length=200), nullable=False),
-        sa.Column("description", sa.Text(), nullable=False),
-        sa.Column("price", sa.BigInteger(), nullable=False),
-        sa.Column("currency", sa.String(length=3), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_products")),
-        sa.UniqueConstraint("sku", name="uq_products_sku"),
-    )
-    op.create_index("ix_products_created_at", "products", ["created_at", "id"], unique=False)
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    op.create_index("ix_jobs_tenant_id", "jobs", ["tenant_id", "created_at", "id"], unique=False)
     # {% endif %}
     op.create_table(
         "roles",
@@ -149,6 +147,28 @@ def upgrade() -> None:
     op.create_index(
         "ix_mailed_tokens_user_id", "mailed_tokens", ["user_id", "purpose"], unique=False
     )
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    op.create_table(
+        "tenants",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("personal_user_id", sa.Uuid(), nullable=True),
+        sa.Column("suspended_at", UTCDateTime(), nullable=True),
+        sa.Column("deleted_at", UTCDateTime(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["personal_user_id"],
+            ["users.id"],
+            name="fk_tenants_personal_user_id",
+            ondelete="SET NULL",
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_tenants")),
+        sa.UniqueConstraint("personal_user_id", name="uq_tenants_personal_user_id"),
+    )
+    op.create_index("ix_tenants_created_at", "tenants", ["created_at", "id"], unique=False)
+    op.create_index("ix_tenants_deleted_at", "tenants", ["deleted_at"], unique=False)
+    # {% endif %}
     op.create_table(
         "user_roles",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -166,6 +186,101 @@ def upgrade() -> None:
         sa.UniqueConstraint("user_id", "role_id", name="uq_user_roles_user_id_role_id"),
     )
     op.create_index("ix_user_roles_role_id", "user_roles", ["role_id"], unique=False)
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    op.create_table(
+        "invitations",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("email", ExactText(320), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.Column("token_hash", sa.String(length=64), nullable=False),
+        sa.Column("expires_at", UTCDateTime(), nullable=False),
+        sa.Column("invited_by", sa.Uuid(), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["invited_by"], ["users.id"], name="fk_invitations_invited_by", ondelete="SET NULL"
+        ),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name="fk_invitations_tenant_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_invitations")),
+        sa.UniqueConstraint("tenant_id", "email", name="uq_invitations_tenant_id_email"),
+        sa.UniqueConstraint("token_hash", name="uq_invitations_token_hash"),
+    )
+    op.create_index("ix_invitations_expires_at", "invitations", ["expires_at"], unique=False)
+    op.create_index("ix_invitations_invited_by", "invitations", ["invited_by"], unique=False)
+    op.create_index(
+        "ix_invitations_tenant_id", "invitations", ["tenant_id", "created_at", "id"], unique=False
+    )
+    # {% endif %}
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    op.create_table(
+        "memberships",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("role", sa.String(length=16), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["tenant_id"], ["tenants.id"], name="fk_memberships_tenant_id", ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name="fk_memberships_user_id", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_memberships")),
+        sa.UniqueConstraint("tenant_id", "user_id", name="uq_memberships_tenant_id_user_id"),
+    )
+    op.create_index(
+        "ix_memberships_tenant_id", "memberships", ["tenant_id", "created_at", "id"], unique=False
+    )
+    op.create_index(
+        "ix_memberships_user_id", "memberships", ["user_id", "created_at"], unique=False
+    )
+    # {% endif %}
+    # {% if cookiecutter.include_example %}
+    op.create_table(
+        "products",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("sku", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.Column("price", sa.BigInteger(), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        # {% endif %}
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_products_tenant_id"),
+        # {% endif %}
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_products")),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.UniqueConstraint("tenant_id", "id", name="uq_products_tenant_id_id"),
+        # {% endif %}
+        sa.UniqueConstraint(
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "sku",
+            name="uq_products_sku",
+        ),
+    )
+    op.create_index(
+        "ix_products_created_at",
+        "products",
+        [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "created_at",
+            "id",
+        ],
+        unique=False,
+    )
+    # {% endif %}
     op.create_table(
         "refresh_tokens",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -190,13 +305,22 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Drop them."""
     op.drop_table("refresh_tokens")
+    # {% if cookiecutter.include_example %}
+    op.drop_table("products")
+    # {% endif %}
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    op.drop_table("memberships")
+    # {% endif %}
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    op.drop_table("invitations")
+    # {% endif %}
     op.drop_table("user_roles")
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    op.drop_table("tenants")
+    # {% endif %}
     op.drop_table("mailed_tokens")
     op.drop_table("auth_sessions")
     op.drop_table("users")
     op.drop_table("roles")
-    # {% if cookiecutter.include_example %}
-    op.drop_table("products")
-    # {% endif %}
     op.drop_table("jobs")
     op.drop_table("audit_events")

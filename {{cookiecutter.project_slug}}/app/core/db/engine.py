@@ -10,7 +10,12 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
-from app.core.db.dialects import dialect_of
+from app.core.db import (
+    dialects,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy,
+    # {% endif %}
+)
 from app.core.db.errors import DatabaseUnavailable
 from app.core.settings import Settings
 
@@ -25,7 +30,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
     url = settings.database_url
     if url is None:
         raise ValueError("no database URL: open the embedded database first")
-    dialect = dialect_of(url)
+    dialect = dialects.dialect_of(url)
     engine = create_async_engine(
         url,
         echo=settings.debug,
@@ -37,8 +42,14 @@ def create_engine(settings: Settings) -> AsyncEngine:
         connect_args=dialect.connect_args(url, timeout=settings.database_timeout),
     )
     dialect.configure(engine.sync_engine, role=settings.database_role, deployed=settings.deployed)
-    report_refusals(engine.sync_engine)
-    test_idle_connections(engine.sync_engine)
+    for watch in [
+        report_refusals,
+        test_idle_connections,
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        tenancy.watch,
+        # {% endif %}
+    ]:
+        watch(engine.sync_engine)
     return engine
 
 

@@ -9,8 +9,13 @@ from typing import Annotated, Any
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from app.core.db import (
+    engine as engines,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy,
+    # {% endif %}
+)
 from app.core.db.dialects import dialect_of
-from app.core.db.engine import create_engine
 from app.core.db.errors import DatabaseUnavailable, reporting_outage
 from app.core.errors import Failure
 from app.core.settings import Settings
@@ -50,7 +55,7 @@ async def connect(settings: Settings, info: Mapping[str, Any]) -> AsyncGenerator
 
     A database that is away does not keep the service from starting; a login that is too mighty does.
     """
-    engine = create_engine(settings)
+    engine = engines.create_engine(settings)
     try:
         with suppress(DatabaseUnavailable):
             async with engine.connect():
@@ -66,9 +71,25 @@ def from_engine(
     """The two kinds of session over one pool; each session carries `info`."""
     reading = engine.execution_options(**dialect_of(engine.url).read_options)
     return Database(
-        writer=async_sessionmaker(engine, expire_on_commit=False, info=dict(info or {})),
+        writer=async_sessionmaker(
+            engine,
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            sync_session_class=tenancy.TenantSession,
+            # {% endif %}
+            expire_on_commit=False,
+            info=dict(info or {}),
+        ),
         reader=async_sessionmaker(
-            reading, expire_on_commit=False, autoflush=False, info=dict(info or {})
+            reading,
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            sync_session_class=tenancy.TenantSession,
+            # {% endif %}
+            expire_on_commit=False,
+            # {% if cookiecutter.database == "postgresql" and cookiecutter.multi_tenancy == "row" %}
+            transactional=engine.sync_engine,
+            # {% endif %}
+            autoflush=False,
+            info=dict(info or {}),
         ),
         slots=asyncio.Semaphore(settings.database_pool_size),
         timeout=settings.database_timeout,

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db.base import Base
+from app.core.db.resource import Record
 
 
 class JobState(StrEnum):
@@ -20,7 +20,7 @@ class JobState(StrEnum):
     DEAD = "dead"
 
 
-class JobRun(Base):
+class JobRun(Record):
     """One job that somebody asked for."""
 
     __tablename__ = "jobs"

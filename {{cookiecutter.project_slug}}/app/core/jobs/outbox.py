@@ -12,7 +12,12 @@ from asgi_correlation_id import correlation_id
 from sqlalchemy import inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.context import ACTOR, NOBODY, actor
+from app.core import (
+    context,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy,
+    # {% endif %}
+)
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.db.session import after_commit
@@ -77,20 +82,27 @@ def new_run(
     session: AsyncSession, job: Job[...], arguments: dict[str, Any], when: datetime
 ) -> JobRun:
     """A row for the table; on whose behalf, and for which request, goes with it."""
-    who = actor.get()
+    who = context.actor.get()
     return JobRun(
         name=job.name,
         queue=job.queue,
         arguments=seal(session.info[KEYS], arguments) if job.secret else arguments,
         due_at=when,
-        actor=None if who == NOBODY else ACTOR.dump_python(who, mode="json"),
+        actor=None if who == context.NOBODY else context.ACTOR.dump_python(who, mode="json"),
         correlation_id=correlation_id.get(),
     )
 
 
 def key_of(name: str, value: object, key: str = "") -> str:
     """What two runs that may not both exist share; with a key nobody can guess from it."""
-    message = json.dumps([name, value], sort_keys=True).encode()
+    parts = [
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        tenancy.label(),
+        # {% endif %}
+        name,
+        value,
+    ]
+    message = json.dumps(parts, sort_keys=True).encode()
     return hmac.digest(key.encode(), message, hashlib.sha256).hex()
 
 

@@ -3,13 +3,19 @@
 import asyncio
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from contextvars import Token
 from time import perf_counter
 from typing import Any
 
 import structlog
 from asgi_correlation_id import correlation_id
 
-from app.core.context import ACTOR, NOBODY, actor
+from app.core import (
+    context,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy,
+    # {% endif %}
+)
 from app.core.db.base import utc_now
 from app.core.db.session import Database, unit_of_work
 from app.core.errors import Unavailable
@@ -177,10 +183,16 @@ async def run_due(database: Database, settings: Settings, jobs: Jobs) -> int:
 @contextmanager
 def on_behalf_of(run: JobRun) -> Generator[None]:
     """Log and audit as the request that asked for the job."""
-    who = NOBODY if run.actor is None else ACTOR.validate_python(run.actor)
-    tokens = correlation_id.set(run.correlation_id), actor.set(who)
+    who = context.NOBODY if run.actor is None else context.ACTOR.validate_python(run.actor)
+    tokens: list[Token[Any]] = [
+        correlation_id.set(run.correlation_id),
+        context.actor.set(who),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        tenancy.scope.set(run.tenant_id),
+        # {% endif %}
+    ]
     try:
         yield
     finally:
-        correlation_id.reset(tokens[0])
-        actor.reset(tokens[1])
+        for token in tokens:
+            token.var.reset(token)

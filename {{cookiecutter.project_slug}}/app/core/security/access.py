@@ -9,7 +9,12 @@ from uuid import UUID
 from fastapi import Depends, Request, Security
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 
-from app.core.context import actor
+from app.core import (
+    context,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy,
+    # {% endif %}
+)
 from app.core.errors import Forbidden
 from app.core.routing import API_PREFIX
 
@@ -43,14 +48,20 @@ bearer = OAuth2PasswordBearer(f"{API_PREFIX}/auth/login", auto_error=False)
 
 
 async def authenticated(
-    request: Request, needed: SecurityScopes, token: Annotated[str | None, Depends(bearer)]
+    request: Request,
+    needed: SecurityScopes,
+    token: Annotated[str | None, Depends(bearer)],
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    asked: tenancy.AskedTenant,
+    # {% endif %}
 ) -> Principal:
     """The caller, who holds every permission that the endpoint names."""
     principal = getattr(request.state, "principal", None)
     if principal is None:
         principal = await request.state.authenticate(request, token)
         request.state.principal = principal
-        actor.set(replace(actor.get(), user_id=principal.user_id, session_id=principal.session_id))
+        who = context.actor.get()
+        context.actor.set(replace(who, user_id=principal.user_id, session_id=principal.session_id))
     for permission in needed.scopes:
         if not principal.holds({permission}):
             raise NotAllowed(permission)

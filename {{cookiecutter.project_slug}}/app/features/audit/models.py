@@ -6,10 +6,11 @@ from uuid import UUID
 from sqlalchemy import Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db.base import APPEND_ONLY, Base
+from app.core.db.base import APPEND_ONLY
+from app.core.db.resource import Record
 
 
-class AuditEvent(Base):
+class AuditEvent(Record):
     """One thing that somebody did. Rows are added and never changed."""
 
     __tablename__ = "audit_events"

@@ -3,10 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, Field
+from pydantic import Field
 
 from app.core.pagination import ListQuery
-from app.core.schemas import Instant, Line, Output
+from app.core.records import RecordRead
+from app.core.schemas import Instant, Line
 
 
 class AuditQuery(ListQuery):
@@ -20,11 +21,9 @@ class AuditQuery(ListQuery):
     until: Instant | None = Field(None, description="Before this instant")
 
 
-class AuditEventRead(Output):
+class AuditEventRead(RecordRead):
     """One event."""
 
-    id: UUID
-    created_at: AwareDatetime
     action: str
     object_type: str
     object_id: UUID | None

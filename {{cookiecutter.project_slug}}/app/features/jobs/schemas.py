@@ -1,13 +1,13 @@
 """Requests and responses."""
 
 from typing import Any
-from uuid import UUID
 
 from pydantic import AwareDatetime, Field
 
 from app.core.jobs.models import JobState
 from app.core.pagination import ListQuery
-from app.core.schemas import Line, Output
+from app.core.records import RecordRead
+from app.core.schemas import Line
 
 
 class JobQuery(ListQuery):
@@ -18,11 +18,9 @@ class JobQuery(ListQuery):
     queue: Line | None = Field(None, max_length=64, examples=["default"])
 
 
-class JobRead(Output):
+class JobRead(RecordRead):
     """One job, and how its last attempt ended."""
 
-    id: UUID
-    created_at: AwareDatetime
     name: str
     queue: str
     state: JobState

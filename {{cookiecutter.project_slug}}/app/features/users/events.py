@@ -5,6 +5,14 @@ from uuid import UUID
 
 
 @dataclass(frozen=True, slots=True)
+class UserCreated:
+    """There is a new account; it may not be verified yet."""
+
+    user_id: UUID
+    full_name: str
+
+
+@dataclass(frozen=True, slots=True)
 class UserDeactivated:
     """An account was switched off; whoever is signed in with it must be no longer."""
 

@@ -9,8 +9,7 @@ from app.core.openapi import problems
 from app.core.pagination import Found, ListQuery, Page
 from app.core.routing import router as new_router
 from app.core.security.access import Can, CurrentPrincipal
-from app.features.users import roles as role_service
-from app.features.users import service
+from app.features.users import roles as role_service, service
 from app.features.users.deps import CurrentUser, RoleOr404, UserOr404
 from app.features.users.models import Role, User
 from app.features.users.permissions import RolePermission, UserPermission

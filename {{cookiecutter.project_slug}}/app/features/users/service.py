@@ -11,7 +11,7 @@ from app.core.pagination import Found
 from app.core.security.access import Principal
 from app.features.audit.service import record
 from app.features.users import repository, roles
-from app.features.users.events import UserDeactivated, UserDeleted
+from app.features.users.events import UserCreated, UserDeactivated, UserDeleted
 from app.features.users.models import User
 from app.features.users.schemas import ProfileChange, UserChange, UserQuery
 
@@ -60,6 +60,7 @@ async def add(
     with refusing("uq_users_email", EmailTaken()):
         await session.flush()
     record(session, "user.created", "user", user.id, after={"roles": list(role_names)})
+    await publish(session, UserCreated(user.id, full_name))
     return user
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,12 @@ from sqlalchemy import URL, Connection, DateTime, Engine, String, event, make_ur
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
-from app.core.db.dialects.access import Access, purge_role
+from app.core.db.dialects import (
+    access as roles,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    policies,
+    # {% endif %}
+)
 
 driver = "postgresql+asyncpg"
 schemes = ("postgresql", "postgres")
@@ -76,31 +81,37 @@ def lock(connection: Connection) -> None:
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
 
 
-def grant(connection: Connection, access: Access) -> None:
+def grant(connection: Connection, access: roles.Access) -> None:
     """Make the service's role if it does not exist: it reads and writes rows, and owns nothing."""
     make_append_only(connection, access)
+    for statement in [
+        *rights(connection, access),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        *policies.statements(access.tables),
+        # {% endif %}
+    ]:
+        connection.exec_driver_sql(statement)
+
+
+def rights(connection: Connection, access: roles.Access) -> Iterator[str]:
+    """What the role needs."""
     if not access.role:
         return
     create_role(connection, access.role, access.login)
     name = quote(connection, access.role)
-    for statement in (
-        f"GRANT USAGE ON SCHEMA public TO {name}",
-        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}",
-        f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}",
-        f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {name}",
-        *(
-            f"REVOKE UPDATE, DELETE ON {quote(connection, table)} FROM {name}"
-            for table in access.append_only
-        ),
-    ):
-        connection.exec_driver_sql(statement)
+    yield f"GRANT USAGE ON SCHEMA public TO {name}"
+    yield f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {name}"
+    yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}"
+    yield f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {name}"
+    for table in access.append_only:
+        yield f"REVOKE UPDATE, DELETE ON {quote(connection, table)} FROM {name}"
 
 
-def make_append_only(connection: Connection, access: Access) -> None:
+def make_append_only(connection: Connection, access: roles.Access) -> None:
     """Let nobody change or delete rows of these tables, the owner included, but one role purge."""
     if not access.append_only:
         return
-    purger = purge_role(access.role)
+    purger = roles.purge_role(access.role)
     create_role(connection, purger, access.login)
     connection.exec_driver_sql(REFUSE_CHANGE.replace("[purger]", purger))
     connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {quote(connection, purger)}")
@@ -118,7 +129,7 @@ def make_append_only(connection: Connection, access: Access) -> None:
 
 def begin_purge(connection: Connection, role: str) -> None:
     """Become the role that may."""
-    connection.exec_driver_sql(f"SET ROLE {quote(connection, purge_role(role))}")
+    connection.exec_driver_sql(f"SET ROLE {quote(connection, roles.purge_role(role))}")
 
 
 def end_purge(connection: Connection, role: str) -> None:

@@ -1,0 +1,32 @@
+"""The one way around: sessions that see every tenant, each on record with its reason."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db.session import Database, unit_of_work
+from app.core.events import publish
+from app.core.tenancy import AllTenants, within
+
+
+@dataclass(frozen=True, slots=True)
+class TenantsCrossed:
+    """A session was opened that sees every tenant."""
+
+    reason: str
+
+
+@asynccontextmanager
+async def all_tenants(database: Database, *, reason: str) -> AsyncGenerator[AsyncSession]:
+    """A session of its own, in which nothing is filtered or stamped; committed at the end.
+
+    New rows must say which tenant they belong to.
+    """
+    if not reason.strip():
+        raise ValueError("say why every tenant is looked at")
+    with within(AllTenants(reason)):
+        async with unit_of_work(database) as session:
+            await publish(session, TenantsCrossed(reason))
+            yield session

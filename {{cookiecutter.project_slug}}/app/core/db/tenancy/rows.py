@@ -1,0 +1,66 @@
+"""Tables whose rows carry a tenant."""
+
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ForeignKeyConstraint, Index, Table, UniqueConstraint, event
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.tenancy import current
+
+OWNED: set[str] = set()
+"""Tables of rows that belong to a tenant. Without a tenant they cannot be reached."""
+TAGGED: set[str] = set()
+"""The service's own tables, whose rows may be about a tenant. Within one, only its rows are seen."""
+
+
+def table_of(model: type) -> Table | None:
+    """The table that the class has declared, if it is no mere base."""
+    return model.__dict__.get("__table__")
+
+
+class Tenancy:
+    """What both have in common: a row is stamped when it is made, and filtered when it is read."""
+
+    tenant_id: Mapped[Any] = mapped_column()
+
+
+class TenantOwned(Tenancy):
+    """A row that belongs to one tenant for ever."""
+
+    tenant_id: Mapped[UUID] = mapped_column()
+
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
+        super().__init_subclass__(**options)
+        table = table_of(cls)
+        if table is not None:
+            OWNED.add(table.name)
+            table.append_constraint(
+                ForeignKeyConstraint(
+                    ["tenant_id"], ["tenants.id"], name=f"fk_{table.name}_tenant_id"
+                )
+            )
+            # What refers to the row names its tenant too, so that no reference leads to another's.
+            table.append_constraint(
+                UniqueConstraint("tenant_id", "id", name=f"uq_{table.name}_tenant_id_id")
+            )
+
+
+class TenantTagged(Tenancy):
+    """A record of the service's that may be about a tenant, which it outlives."""
+
+    tenant_id: Mapped[UUID | None] = mapped_column()
+
+    def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
+        super().__init_subclass__(**options)
+        table = table_of(cls)
+        if table is not None:
+            TAGGED.add(table.name)
+            columns = [table.columns[name] for name in ("tenant_id", "created_at", "id")]
+            Index(f"ix_{table.name}_tenant_id", *columns)
+
+
+@event.listens_for(Tenancy, "init", propagate=True)
+def stamp(row: Tenancy, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """A new row belongs to the tenant that we work for, unless it says otherwise."""
+    kwargs.setdefault("tenant_id", current())

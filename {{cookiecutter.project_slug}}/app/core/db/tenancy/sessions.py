@@ -1,0 +1,182 @@
+"""Sessions that see, and write, the rows of one tenant."""
+
+from collections.abc import Mapping
+from typing import Any, cast
+from uuid import UUID
+
+from sqlalchemy import (
+    ColumnClause,
+    Connection,
+    Executable,
+    Insert,
+    Select,
+    TextClause,
+    Uuid,
+    bindparam,
+    event,
+    inspect,
+)
+from sqlalchemy.orm import (
+    FromStatement,
+    InstanceState,
+    ORMExecuteState,
+    Session,
+    SessionTransaction,
+    UOWTransaction,
+    with_loader_criteria,
+)
+from sqlalchemy.sql import visitors
+
+from app.core.db.tenancy import (
+    gate,
+    # {% if cookiecutter.database == "postgresql" %}
+    wall,
+    # {% endif %}
+)
+from app.core.db.tenancy.rows import Tenancy, TenantOwned
+from app.core.tenancy import Scope, scope
+
+TENANT = "tenant_id"
+BESIDES_ROWS = ("_values", "_multi_values", "select", "_post_values_clause")
+"""What an insert may consist of, beside the rows that it is executed with."""
+
+
+class TenantSession(
+    # {% if cookiecutter.database == "postgresql" %}
+    wall.PolicySession,
+    # {% endif %}
+    Session,
+):
+    """A session for the tenant that was at hand when it was opened; that never changes."""
+
+    scope: Scope
+
+    def __init__(self, **options: Any) -> None:  # noqa: ANN401, SQLAlchemy's
+        super().__init__(**options)
+        self.scope = scope.get()
+
+    def flush(self, objects: Any = None) -> None:  # noqa: ANN401, SQLAlchemy's
+        """Write; what is written has been looked at row by row in `check_rows`."""
+        with gate.vouching():
+            super().flush(objects)
+
+
+def own_rows(tenant_id: UUID) -> Any:  # noqa: ANN401, SQLAlchemy's type for it says less
+    """The filter: in whatever place a statement names a table of tenants, the rows of this one."""
+    return with_loader_criteria(
+        Tenancy, lambda row: row.tenant_id == tenant_id, include_aliases=True
+    )
+
+
+@event.listens_for(TenantSession, "after_begin")
+def note_scope(
+    session: TenantSession, transaction: SessionTransaction, connection: Connection
+) -> None:
+    """Let the gate know for whom this connection works now."""
+    connection.info[gate.SCOPE] = session.scope
+
+
+@event.listens_for(TenantSession, "do_orm_execute")
+def narrow(state: ORMExecuteState) -> None:
+    """Within a tenant: filter, stamp, or leave it to the gate, which refuses."""
+    tenant_id = cast("TenantSession", state.session).scope
+    if not isinstance(tenant_id, UUID):
+        return
+    statement = state.statement
+    if isinstance(statement, TextClause):
+        narrow_text(state, statement, tenant_id)
+    elif state.is_orm_statement and not isinstance(statement, FromStatement):
+        refuse_fragments(statement)
+        if isinstance(statement, Insert):
+            stamp_insert(state, statement, tenant_id)
+            return
+        if state.is_update and state.is_executemany:
+            return
+        state.statement = filtered(state, tenant_id)
+        state.update_execution_options(**{gate.FILTERED: True})
+
+
+def filtered(state: ORMExecuteState, tenant_id: UUID) -> Executable:
+    """The statement with its filter; when a row is read again, SQLAlchemy heeds no option."""
+    statement = state.statement
+    mapper = state.bind_mapper
+    if state.is_column_load and mapper is not None and issubclass(mapper.class_, Tenancy):
+        statement = cast("Select[Any]", statement).where(mapper.class_.tenant_id == tenant_id)
+    return statement.options(own_rows(tenant_id))
+
+
+def narrow_text(state: ORMExecuteState, statement: TextClause, tenant_id: UUID) -> None:
+    """Text may name a table of tenants when it says `table.tenant_id = :tenant_id`; we say which."""
+    if TENANT in statement.compile().params:
+        given = state.parameters
+        if given is not None and not isinstance(given, Mapping):
+            raise gate.TenancyError("execute a text with one set of parameters at a time")
+        state.statement = statement.bindparams(bindparam(TENANT, type_=Uuid()))
+        state.parameters = {**(given or {}), TENANT: tenant_id}
+        state.update_execution_options(**{gate.FILTERED: True})
+
+
+def refuse_fragments(statement: Executable) -> None:
+    """A fragment of text with an OR in it would make the filter one of two possibilities."""
+    for part in visitors.iterate(cast("Any", statement)):
+        if isinstance(part, TextClause):
+            gate.refuse_splitting(part.text)
+        elif isinstance(part, ColumnClause) and part.is_literal:
+            gate.refuse_splitting(part.name)
+
+
+def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> None:
+    """`execute(insert(Model), rows)`: each row belongs to the session's tenant."""
+    mapper = state.bind_mapper
+    if mapper is None or not issubclass(mapper.class_, Tenancy):
+        return
+    given: Any = state.parameters
+    if not given or any(getattr(statement, name, None) for name in BESIDES_ROWS):
+        raise gate.TenancyError(
+            "add the rows of a tenant as objects, or with execute(insert(Model), [{...}, ...])"
+        )
+    single = not state.is_executemany
+    rows: list[dict[str, Any]] = [given] if single else given
+    if any(row.get(TENANT, tenant_id) != tenant_id for row in rows):
+        raise gate.TenancyError("a row of another tenant cannot be added here")
+    stamped = [{**row, TENANT: tenant_id} for row in rows]
+    state.parameters = stamped[0] if single else stamped
+    state.update_execution_options(**{gate.FILTERED: True})
+
+
+@event.listens_for(TenantSession, "before_flush")
+def check_rows(session: TenantSession, context: UOWTransaction, instances: object) -> None:
+    """What is written belongs to the session's tenant, and belongs to it for ever."""
+    for row in session.new:
+        if isinstance(row, Tenancy):
+            row.tenant_id = row.tenant_id or tenant_of(session.scope)
+            check_row(session.scope, row)
+    for row in (*session.dirty, *session.deleted):
+        if isinstance(row, Tenancy):
+            state: InstanceState[Any] = inspect(row)
+            if state.attrs.tenant_id.history.has_changes():
+                raise gate.TenancyError("no row moves from one tenant to another")
+            check_row(session.scope, row)
+
+
+def tenant_of(value: Scope) -> UUID | None:
+    """The one tenant of this scope."""
+    return value if isinstance(value, UUID) else None
+
+
+def check_row(value: Scope, row: Tenancy) -> None:
+    """Refuse a row that this scope does not reach."""
+    tenant_id = row.tenant_id
+    if isinstance(value, UUID) and tenant_id != value:
+        raise gate.TenancyError(f"this {type(row).__name__} belongs to another tenant")
+    if isinstance(row, TenantOwned) and (value is None or tenant_id is None):
+        raise gate.TenancyError(f"say which tenant this {type(row).__name__} belongs to")
+
+
+@event.listens_for(TenantSession, "before_attach")
+def check_stranger(session: TenantSession, row: object) -> None:
+    """Whose a row is that was read elsewhere, nobody here has seen."""
+    if isinstance(row, Tenancy) and isinstance(session.scope, UUID):
+        state: InstanceState[Any] = inspect(row)
+        if state.key is not None:
+            raise gate.TenancyError(f"read this {type(row).__name__} again, in this session")

@@ -1,0 +1,110 @@
+"""Rules about invitations."""
+
+from datetime import timedelta
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db.base import utc_now
+from app.core.db.errors import refusing
+from app.core.mail.outbox import send
+from app.core.mail.templates import Letters
+from app.core.pagination import Found, ListQuery
+from app.core.security.access import Principal
+from app.core.security.secrets import fingerprint, new_token
+from app.core.settings import Settings
+from app.core.tenancy import within
+from app.features.audit.service import record
+from app.features.tenants import repository
+from app.features.tenants.authentication import Member
+from app.features.tenants.failures import (
+    AlreadyMember,
+    InvalidInvitation,
+    InvitationNotFound,
+    TooMany,
+)
+from app.features.tenants.models import Invitation, Membership
+from app.features.tenants.schemas import NewInvitation
+from app.features.tenants.service import locked
+from app.features.tenants.settings import get_tenant_settings
+
+letters = Letters(Path(__file__).with_name("templates"))
+
+
+async def page(session: AsyncSession, tenant_id: UUID, query: ListQuery) -> Found[Invitation]:
+    """One page of invitations."""
+    return await repository.invitations(session, tenant_id, query)
+
+
+async def invite(
+    session: AsyncSession, settings: Settings, caller: Member, new: NewInvitation
+) -> Invitation:
+    """Mail an invitation; an earlier one to the same address is worthless from now on."""
+    tenant = await locked(session, caller.tenant_id)
+    if await repository.has_member(session, tenant.id, new.email):
+        raise AlreadyMember
+    earlier = await repository.invitation_for(session, tenant.id, new.email)
+    if earlier is not None:
+        await session.delete(earlier)
+        await session.flush()
+    most = get_tenant_settings().invitations
+    if await repository.count_invitations(session, tenant.id) >= most:
+        raise TooMany("open invitations", most)
+    days, token = get_tenant_settings().invitation_days, new_token()
+    invitation = Invitation(
+        email=new.email,
+        role=new.role,
+        token_hash=fingerprint(token),
+        expires_at=utc_now() + timedelta(days=days),
+        invited_by=caller.user_id,
+    )
+    session.add(invitation)
+    await session.flush()
+    record(session, "tenant.invited", "invitation", invitation.id, after=new.model_dump())
+    link = f"{settings.public_url.rstrip('/')}/accept-invitation#token={token}"
+    await send(
+        session,
+        letters.write("invitation", new.email, tenant=tenant.name, link=link, days=days),
+    )
+    return invitation
+
+
+async def revoke(session: AsyncSession, tenant_id: UUID, invitation_id: UUID) -> None:
+    """Take an invitation back."""
+    invitation = await repository.invitation(session, tenant_id, invitation_id)
+    if invitation is None:
+        raise InvitationNotFound
+    before = {"email": invitation.email}
+    record(session, "tenant.invitation_revoked", "invitation", invitation.id, before=before)
+    await session.delete(invitation)
+    await session.flush()
+
+
+async def accept(session: AsyncSession, principal: Principal, token: str) -> Membership:
+    """Become a member, with the token that was mailed to one's own address."""
+    seen = await repository.invitation_by_token(session, fingerprint(token))
+    if seen is None:
+        raise InvalidInvitation
+    invitation_id, tenant_id = seen
+    tenant = await repository.lock(session, tenant_id)
+    invitation = await repository.invitation(session, tenant_id, invitation_id)
+    email = await repository.email_of(session, principal.user_id)
+    if (
+        tenant is None
+        or tenant.deleted_at is not None
+        or tenant.suspended_at is not None
+        or invitation is None
+        or invitation.expires_at <= utc_now()
+        or invitation.email != email
+    ):
+        raise InvalidInvitation
+    with within(tenant_id):
+        membership = Membership(user_id=principal.user_id, role=invitation.role, tenant=tenant)
+        session.add(membership)
+        joined = {"user_id": principal.user_id, "role": invitation.role}
+        record(session, "tenant.member_joined", "tenant", tenant_id, after=joined)
+    await session.delete(invitation)
+    with refusing("uq_memberships_tenant_id_user_id", InvalidInvitation()):
+        await session.flush()
+    return membership

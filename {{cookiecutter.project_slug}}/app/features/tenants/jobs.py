@@ -1,0 +1,63 @@
+"""What happens by itself."""
+
+from datetime import timedelta
+
+from sqlalchemy import delete, true
+
+from app.core.db.base import Base, utc_now
+from app.core.db.purge import purge
+from app.core.db.tenancy import TenantOwned
+from app.core.jobs import job
+from app.core.jobs.models import JobRun, JobState
+from app.core.jobs.outbox import enqueue
+from app.core.jobs.schedule import cron
+from app.core.jobs.work import Work
+from app.core.tenancy import current, within
+from app.features.audit.service import record
+from app.features.tenants import repository
+from app.features.tenants.models import Invitation, Tenant
+from app.features.tenants.settings import get_tenant_settings
+
+
+@job("tenants.purge", schedule=cron("47 3 * * *"))
+async def purge_tenants(work: Work) -> None:
+    """Forget expired invitations, and begin to forget tenants whose days of grace are over."""
+    if await purge(work.session, Invitation, Invitation.expires_at < utc_now()):
+        await enqueue(work.session, purge_tenants)
+    before = utc_now() - timedelta(days=get_tenant_settings().grace_days)
+    for tenant_id in await repository.deleted_before(work.session, before):
+        with within(tenant_id):
+            await enqueue(work.session, purge_tenant)
+
+
+@job("tenants.purge_one")
+async def purge_tenant(work: Work) -> None:
+    """Forget everything about the tenant that this job belongs to, a batch at a time.
+
+    The audit log keeps what happened, for as long as it keeps anything.
+    """
+    tenant_id = current()
+    tenant = await repository.lock(work.session, tenant_id) if tenant_id else None
+    before = utc_now() - timedelta(days=get_tenant_settings().grace_days)
+    if tenant is None or tenant.deleted_at is None or tenant.deleted_at > before:
+        return
+    for model, condition in [
+        *((owned, true()) for owned in owned_models()),
+        (JobRun, JobRun.state != JobState.RUNNING),
+    ]:
+        if await purge(work.session, model, condition):
+            await enqueue(work.session, purge_tenant)
+            return
+    record(work.session, "tenant.purged", "tenant", tenant.id, before={"name": tenant.name})
+    await work.session.flush()
+    await work.session.execute(delete(Tenant).where(Tenant.id == tenant.id))
+
+
+def owned_models() -> list[type[Base]]:
+    """The models of a tenant's rows; what refers to others comes first."""
+    models = {mapper.local_table: mapper.class_ for mapper in Base.registry.mappers}
+    return [
+        models[table]
+        for table in reversed(Base.metadata.sorted_tables)
+        if issubclass(models[table], TenantOwned)
+    ]

@@ -1,0 +1,185 @@
+"""All SQL about tenants, their members and invitations."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Row, case, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import joinedload
+
+from app.core.pagination import Found, ListQuery, paginate
+from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
+from app.features.users.models import User
+
+TENANTS = {"created_at": Tenant.created_at, "id": Tenant.id, "name": Tenant.name}
+MEMBERSHIPS = {"created_at": Membership.created_at, "id": Membership.id}
+INVITATIONS = {"created_at": Invitation.created_at, "id": Invitation.id}
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What somebody is in a tenant, and how that tenant stands."""
+
+    tenant_id: UUID
+    role: str
+    suspended_at: datetime | None
+    deleted_at: datetime | None
+
+
+async def standing(session: AsyncSession, user_id: UUID, tenant_id: UUID | None) -> Standing | None:
+    """In this tenant; or in their own, or else in the one that they joined first."""
+    statement = (
+        select(Membership.tenant_id, Membership.role, Tenant.suspended_at, Tenant.deleted_at)
+        .join(Tenant, Tenant.id == Membership.tenant_id)
+        .where(Membership.user_id == user_id)
+    )
+    if tenant_id is None:
+        own_first = case((Tenant.personal_user_id == user_id, 0), else_=1)
+        statement = (
+            statement.where(Tenant.deleted_at.is_(None))
+            .order_by(own_first, Membership.created_at, Membership.id)
+            .limit(1)
+        )
+    else:
+        statement = statement.where(Membership.tenant_id == tenant_id)
+    row = (await session.execute(statement)).one_or_none()
+    return Standing(row[0], row[1], row[2], row[3]) if row else None
+
+
+async def get(session: AsyncSession, tenant_id: UUID) -> Tenant | None:
+    """The tenant with this id."""
+    return await session.get(Tenant, tenant_id)
+
+
+async def lock(session: AsyncSession, tenant_id: UUID) -> Tenant | None:
+    """The tenant as it is now; whoever changes its members, or what becomes of it, waits here."""
+    statement = select(Tenant).where(Tenant.id == tenant_id).with_for_update()
+    return await session.scalar(statement, execution_options={"populate_existing": True})
+
+
+async def page(session: AsyncSession, query: ListQuery) -> Found[Tenant]:
+    """Every tenant, newest first."""
+    return await paginate(session, select(Tenant), query, sortable=TENANTS, default="-created_at")
+
+
+async def memberships(session: AsyncSession, user_id: UUID, query: ListQuery) -> Found[Membership]:
+    """The tenants that somebody works for, joined first first."""
+    statement = (
+        select(Membership)
+        .where(Membership.user_id == user_id)
+        .options(joinedload(Membership.tenant))
+    )
+    return await paginate(session, statement, query, sortable=MEMBERSHIPS, default="created_at")
+
+
+async def membership(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> Membership | None:
+    """What somebody is in a tenant, as it is now."""
+    statement = select(Membership).where(
+        Membership.tenant_id == tenant_id, Membership.user_id == user_id
+    )
+    return await session.scalar(statement, execution_options={"populate_existing": True})
+
+
+async def members(session: AsyncSession, tenant_id: UUID, query: ListQuery) -> Found[Membership]:
+    """Who works for a tenant, joined first first."""
+    statement = (
+        select(Membership)
+        .where(Membership.tenant_id == tenant_id)
+        .options(joinedload(Membership.user))
+    )
+    return await paginate(session, statement, query, sortable=MEMBERSHIPS, default="created_at")
+
+
+async def count_owners(session: AsyncSession, tenant_id: UUID) -> int:
+    """How many owners a tenant has."""
+    return await count(
+        session, Membership.tenant_id == tenant_id, Membership.role == TenantRole.OWNER
+    )
+
+
+async def count_members(session: AsyncSession, tenant_id: UUID) -> int:
+    """How many people work for a tenant."""
+    return await count(session, Membership.tenant_id == tenant_id)
+
+
+async def count_owned(session: AsyncSession, user_id: UUID) -> int:
+    """How many tenants somebody owns."""
+    return await count(session, Membership.user_id == user_id, Membership.role == TenantRole.OWNER)
+
+
+async def count(session: AsyncSession, *conditions: ColumnElement[bool]) -> int:
+    """How many memberships are so."""
+    statement = select(func.count()).select_from(Membership).where(*conditions)
+    return await session.scalar(statement) or 0
+
+
+async def owned(session: AsyncSession, user_id: UUID) -> list[UUID]:
+    """The tenants that somebody owns, in one order for everybody who locks them."""
+    statement = select(Membership.tenant_id).where(
+        Membership.user_id == user_id, Membership.role == TenantRole.OWNER
+    )
+    return sorted(await session.scalars(statement))
+
+
+async def has_member(session: AsyncSession, tenant_id: UUID, email: str) -> bool:
+    """Whether somebody with this address works for the tenant."""
+    statement = (
+        select(Membership.id)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.tenant_id == tenant_id, User.email == email)
+    )
+    return await session.scalar(statement) is not None
+
+
+async def email_of(session: AsyncSession, user_id: UUID) -> str | None:
+    """Somebody's address."""
+    return await session.scalar(select(User.email).where(User.id == user_id))
+
+
+async def invitations(
+    session: AsyncSession, tenant_id: UUID, query: ListQuery
+) -> Found[Invitation]:
+    """Who is invited, newest first."""
+    statement = select(Invitation).where(Invitation.tenant_id == tenant_id)
+    return await paginate(session, statement, query, sortable=INVITATIONS, default="-created_at")
+
+
+async def invitation(
+    session: AsyncSession, tenant_id: UUID, invitation_id: UUID
+) -> Invitation | None:
+    """One invitation of a tenant."""
+    statement = select(Invitation).where(
+        Invitation.tenant_id == tenant_id, Invitation.id == invitation_id
+    )
+    return await session.scalar(statement)
+
+
+async def invitation_for(session: AsyncSession, tenant_id: UUID, email: str) -> Invitation | None:
+    """The invitation of an address."""
+    statement = select(Invitation).where(
+        Invitation.tenant_id == tenant_id, Invitation.email == email
+    )
+    return await session.scalar(statement)
+
+
+async def invitation_by_token(session: AsyncSession, token_hash: str) -> Row[UUID, UUID] | None:
+    """Id and tenant of the invitation with this token."""
+    statement = select(Invitation.id, Invitation.tenant_id).where(
+        Invitation.token_hash == token_hash
+    )
+    return (await session.execute(statement)).one_or_none()
+
+
+async def count_invitations(session: AsyncSession, tenant_id: UUID) -> int:
+    """How many people are invited."""
+    statement = (
+        select(func.count()).select_from(Invitation).where(Invitation.tenant_id == tenant_id)
+    )
+    return await session.scalar(statement) or 0
+
+
+async def deleted_before(session: AsyncSession, instant: datetime) -> list[UUID]:
+    """Tenants that were deleted before that."""
+    statement = select(Tenant.id).where(Tenant.deleted_at < instant).order_by(Tenant.id)
+    return list(await session.scalars(statement.limit(1000)))

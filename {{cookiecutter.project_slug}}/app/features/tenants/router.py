@@ -1,0 +1,255 @@
+"""Endpoints."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from app.core.db.session import ReadSessionDep, SessionDep
+from app.core.openapi import problems
+from app.core.pagination import Found, ListQuery, Page
+from app.core.routing import router as new_router
+from app.core.security.access import Can, CurrentPrincipal
+from app.core.settings import SettingsDep
+from app.features.audit import service as audit
+from app.features.audit.models import AuditEvent
+from app.features.audit.schemas import AuditEventRead, AuditQuery
+from app.features.tenants import invitations, members, service
+from app.features.tenants.deps import CurrentMember, CurrentTenant
+from app.features.tenants.models import Invitation, Membership, Tenant
+from app.features.tenants.permissions import PlatformPermission, TenantPermission
+from app.features.tenants.schemas import (
+    Acceptance,
+    InvitationRead,
+    MemberRead,
+    MembershipRead,
+    NewInvitation,
+    NewTenant,
+    RoleChange,
+    TenantRead,
+    Transfer,
+)
+
+tenants = new_router("/tenants", tag="tenants")
+tenant = new_router("/tenants/{tenant_id}", tag="tenants")
+
+Queried = Annotated[ListQuery, Query()]
+NO_TENANT = problems({404: "No such tenant, or you are no member"})
+NO_MEMBER = problems({404: "No such tenant, or nobody there has this id"})
+CONFLICT = problems({409: "It would leave no owner, or it is somebody's own tenant"})
+
+
+@tenants.get("", response_model=Page[MembershipRead])
+async def list_tenants(
+    principal: CurrentPrincipal, session: ReadSessionDep, query: Queried
+) -> Found[Membership]:
+    """The tenants that you work for."""
+    return await service.mine(session, principal, query)
+
+
+@tenants.post(
+    "",
+    status_code=201,
+    response_model=MembershipRead,
+    responses=problems({409: "You own as many as you may"}),
+)
+async def create_tenant(
+    principal: CurrentPrincipal, session: SessionDep, new: NewTenant, response: Response
+) -> Membership:
+    """Make a tenant, and own it."""
+    membership = await service.create(session, principal, new)
+    response.headers["Location"] = f"{tenants.prefix}/{membership.tenant_id}"
+    return membership
+
+
+@tenants.post("/accept-invitation", response_model=MembershipRead)
+async def accept_invitation(
+    principal: CurrentPrincipal, session: SessionDep, wanted: Acceptance
+) -> Membership:
+    """Become a member, with the token that was mailed to your address."""
+    return await invitations.accept(session, principal, wanted.token)
+
+
+@tenants.get(
+    "/registry",
+    response_model=Page[TenantRead],
+    dependencies=[Can(PlatformPermission.READ)],
+)
+async def list_registry(session: ReadSessionDep, query: Queried) -> Found[Tenant]:
+    """Every tenant of the service, for those who run it."""
+    return await service.page(session, query)
+
+
+@tenants.post(
+    "/registry/{registered_id}/suspend",
+    response_model=TenantRead,
+    dependencies=[Can(PlatformPermission.SUSPEND)],
+    responses=NO_TENANT,
+)
+async def suspend_tenant(session: SessionDep, registered_id: UUID) -> Tenant:
+    """Close a tenant for its members, for the time being."""
+    return await service.suspend(session, registered_id, suspended=True)
+
+
+@tenants.post(
+    "/registry/{registered_id}/resume",
+    response_model=TenantRead,
+    dependencies=[Can(PlatformPermission.SUSPEND)],
+    responses=NO_TENANT,
+)
+async def resume_tenant(session: SessionDep, registered_id: UUID) -> Tenant:
+    """Open a suspended tenant again."""
+    return await service.suspend(session, registered_id, suspended=False)
+
+
+@tenants.post("/{deleted_id}/restore", response_model=TenantRead, responses=NO_TENANT)
+async def restore_tenant(
+    principal: CurrentPrincipal, session: SessionDep, deleted_id: UUID
+) -> Tenant:
+    """Take a deletion back while the days of grace last, as one of its owners."""
+    return await service.restore(session, principal, deleted_id)
+
+
+@tenant.get(
+    "",
+    response_model=TenantRead,
+    dependencies=[Can(TenantPermission.READ)],
+    responses=NO_TENANT,
+)
+async def get_tenant(found: CurrentTenant) -> Tenant:
+    """One tenant."""
+    return found
+
+
+@tenant.patch(
+    "",
+    response_model=TenantRead,
+    dependencies=[Can(TenantPermission.WRITE)],
+    responses=NO_TENANT,
+)
+async def rename_tenant(found: CurrentTenant, session: SessionDep, wanted: NewTenant) -> Tenant:
+    """Give it another name."""
+    return await service.rename(session, found, wanted)
+
+
+@tenant.delete(
+    "",
+    status_code=204,
+    dependencies=[Can(TenantPermission.OWN)],
+    responses=NO_TENANT | CONFLICT,
+)
+async def delete_tenant(member: CurrentMember, session: SessionDep) -> None:
+    """Put it out of reach at once; it is purged when the days of grace are over."""
+    await service.delete(session, member.tenant_id)
+
+
+@tenant.post("/leave", status_code=204, responses=NO_TENANT | CONFLICT)
+async def leave_tenant(member: CurrentMember, session: SessionDep) -> None:
+    """Work for it no longer."""
+    await members.remove(session, member, member.user_id)
+
+
+@tenant.post(
+    "/transfer",
+    status_code=204,
+    dependencies=[Can(TenantPermission.OWN)],
+    responses=NO_MEMBER | CONFLICT,
+)
+async def transfer_tenant(member: CurrentMember, session: SessionDep, wanted: Transfer) -> None:
+    """Make another member its owner, and yourself an administrator."""
+    await members.transfer(session, member, wanted.user_id)
+
+
+@tenant.get(
+    "/members",
+    response_model=Page[MemberRead],
+    dependencies=[Can(TenantPermission.READ)],
+    responses=NO_TENANT,
+)
+async def list_members(
+    member: CurrentMember, session: ReadSessionDep, query: Queried
+) -> Found[Membership]:
+    """Who works for it."""
+    return await members.page(session, member.tenant_id, query)
+
+
+@tenant.put(
+    "/members/{user_id}/role",
+    status_code=204,
+    dependencies=[Can(TenantPermission.WRITE)],
+    responses=NO_MEMBER | CONFLICT,
+)
+async def change_member_role(
+    member: CurrentMember, session: SessionDep, user_id: UUID, wanted: RoleChange
+) -> None:
+    """Make a member something else."""
+    await members.change_role(session, member, user_id, wanted.role)
+
+
+@tenant.delete(
+    "/members/{user_id}",
+    status_code=204,
+    dependencies=[Can(TenantPermission.WRITE)],
+    responses=NO_MEMBER | CONFLICT,
+)
+async def remove_member(member: CurrentMember, session: SessionDep, user_id: UUID) -> None:
+    """Let somebody work for it no longer, from this moment on."""
+    await members.remove(session, member, user_id)
+
+
+@tenant.get(
+    "/invitations",
+    response_model=Page[InvitationRead],
+    dependencies=[Can(TenantPermission.WRITE)],
+    responses=NO_TENANT,
+)
+async def list_invitations(
+    member: CurrentMember, session: ReadSessionDep, query: Queried
+) -> Found[Invitation]:
+    """Who is invited, newest first."""
+    return await invitations.page(session, member.tenant_id, query)
+
+
+@tenant.post(
+    "/invitations",
+    status_code=201,
+    response_model=InvitationRead,
+    dependencies=[Can(TenantPermission.WRITE)],
+    responses=NO_TENANT | problems({409: "A member already, or too many are invited"}),
+)
+async def invite_member(
+    member: CurrentMember, session: SessionDep, settings: SettingsDep, new: NewInvitation
+) -> Invitation:
+    """Invite somebody by mail."""
+    return await invitations.invite(session, settings, member, new)
+
+
+@tenant.delete(
+    "/invitations/{invitation_id}",
+    status_code=204,
+    dependencies=[Can(TenantPermission.WRITE)],
+    responses=problems({404: "No such tenant or invitation"}),
+)
+async def revoke_invitation(
+    member: CurrentMember, session: SessionDep, invitation_id: UUID
+) -> None:
+    """Take an invitation back."""
+    await invitations.revoke(session, member.tenant_id, invitation_id)
+
+
+@tenant.get(
+    "/audit-events",
+    response_model=Page[AuditEventRead],
+    dependencies=[Can(TenantPermission.AUDIT)],
+    responses=NO_TENANT,
+)
+async def list_tenant_audit_events(
+    member: CurrentMember, session: ReadSessionDep, query: Annotated[AuditQuery, Query()]
+) -> Found[AuditEvent]:
+    """What was done within it, newest first."""
+    return await audit.page(session, query)
+
+
+router = APIRouter()
+router.include_router(tenants)
+router.include_router(tenant)

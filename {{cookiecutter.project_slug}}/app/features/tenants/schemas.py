@@ -1,0 +1,80 @@
+"""Requests and responses."""
+
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import AliasPath, AwareDatetime, Field, StringConstraints
+
+from app.core.schemas import Input, Line, Output, Stored
+from app.features.tenants.models import TenantRole
+from app.features.users.schemas import Email
+
+TenantName = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
+Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+
+
+class NewTenant(Input):
+    """A tenant to be made."""
+
+    name: TenantName = Field(examples=["Acme Ltd"])
+
+
+class TenantRead(Stored):
+    """A tenant."""
+
+    name: str
+    personal_user_id: UUID | None = Field(description="Whose own tenant it is, if anybody's")
+    suspended_at: AwareDatetime | None
+    deleted_at: AwareDatetime | None = Field(description="Out of reach since then; purged later")
+
+
+class MembershipRead(Output):
+    """A tenant that one works for."""
+
+    role: TenantRole
+    created_at: AwareDatetime
+    tenant: TenantRead
+
+
+class MemberRead(Output):
+    """Somebody who works for the tenant."""
+
+    user_id: UUID
+    email: str = Field(validation_alias=AliasPath("user", "email"))
+    full_name: str = Field(validation_alias=AliasPath("user", "full_name"))
+    role: TenantRole
+    created_at: AwareDatetime
+
+
+class RoleChange(Input):
+    """Another role for a member."""
+
+    role: TenantRole
+
+
+class Transfer(Input):
+    """Who is to own the tenant."""
+
+    user_id: UUID
+
+
+class NewInvitation(Input):
+    """Somebody to be invited."""
+
+    email: Email = Field(examples=["grace@example.com"])
+    role: Literal[TenantRole.ADMIN, TenantRole.MEMBER] = TenantRole.MEMBER
+
+
+class InvitationRead(Stored):
+    """An invitation; its token is in the mail only."""
+
+    email: str
+    role: TenantRole
+    expires_at: AwareDatetime
+    invited_by: UUID | None
+
+
+class Acceptance(Input):
+    """The token from the mail."""
+
+    token: Token

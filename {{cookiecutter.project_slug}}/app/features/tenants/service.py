@@ -1,0 +1,129 @@
+"""Rules about tenants."""
+
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db.base import utc_now
+from app.core.pagination import Found, ListQuery
+from app.core.security.access import Principal
+from app.core.tenancy import within
+from app.features.audit.service import record
+from app.features.tenants import repository
+from app.features.tenants.failures import (
+    LastOwner,
+    OwnersOnly,
+    PersonalTenant,
+    TenantNotFound,
+    TooMany,
+)
+from app.features.tenants.models import Membership, Tenant, TenantRole
+from app.features.tenants.schemas import NewTenant
+from app.features.tenants.settings import get_tenant_settings
+
+
+async def get(session: AsyncSession, tenant_id: UUID) -> Tenant:
+    """One tenant."""
+    tenant = await repository.get(session, tenant_id)
+    if tenant is None:
+        raise TenantNotFound
+    return tenant
+
+
+async def locked(session: AsyncSession, tenant_id: UUID) -> Tenant:
+    """One tenant, whose members and fate nobody else changes until the commit."""
+    tenant = await repository.lock(session, tenant_id)
+    if tenant is None:
+        raise TenantNotFound
+    return tenant
+
+
+async def page(session: AsyncSession, query: ListQuery) -> Found[Tenant]:
+    """One page of all tenants."""
+    return await repository.page(session, query)
+
+
+async def mine(session: AsyncSession, principal: Principal, query: ListQuery) -> Found[Membership]:
+    """One page of the tenants that the caller works for."""
+    return await repository.memberships(session, principal.user_id, query)
+
+
+async def create(session: AsyncSession, principal: Principal, new: NewTenant) -> Membership:
+    """Make a tenant that the caller owns."""
+    most = get_tenant_settings().per_user
+    if await repository.count_owned(session, principal.user_id) >= most:
+        raise TooMany("tenants of one owner", most)
+    return await add(session, Tenant(name=new.name), principal.user_id)
+
+
+async def add(session: AsyncSession, tenant: Tenant, owner_id: UUID) -> Membership:
+    """A new tenant, and its owner."""
+    session.add(tenant)
+    await session.flush()
+    with within(tenant.id):
+        membership = Membership(user_id=owner_id, role=TenantRole.OWNER, tenant=tenant)
+        session.add(membership)
+        record(session, "tenant.created", "tenant", tenant.id, after={"name": tenant.name})
+    await session.flush()
+    return membership
+
+
+async def rename(session: AsyncSession, tenant: Tenant, wanted: NewTenant) -> Tenant:
+    """Give it another name."""
+    before = {"name": tenant.name}
+    tenant.name = wanted.name
+    record(session, "tenant.renamed", "tenant", tenant.id, before=before, after=wanted.model_dump())
+    await session.flush()
+    return tenant
+
+
+async def delete(session: AsyncSession, tenant_id: UUID) -> None:
+    """Put it out of reach; it is purged when the days of grace are over."""
+    tenant = await locked(session, tenant_id)
+    if tenant.personal_user_id is not None:
+        raise PersonalTenant
+    if tenant.deleted_at is not None:
+        raise TenantNotFound
+    tenant.deleted_at = utc_now()
+    record(session, "tenant.deleted", "tenant", tenant.id)
+    await session.flush()
+
+
+async def restore(session: AsyncSession, principal: Principal, tenant_id: UUID) -> Tenant:
+    """Take a deletion back, as one of its owners."""
+    tenant = await repository.lock(session, tenant_id)
+    membership = await repository.membership(session, tenant_id, principal.user_id)
+    if tenant is None or membership is None or tenant.deleted_at is None:
+        raise TenantNotFound
+    if membership.role != TenantRole.OWNER:
+        raise OwnersOnly
+    tenant.deleted_at = None
+    with within(tenant.id):
+        record(session, "tenant.restored", "tenant", tenant.id)
+    await session.flush()
+    return tenant
+
+
+async def suspend(session: AsyncSession, tenant_id: UUID, *, suspended: bool) -> Tenant:
+    """Close it for its members, or open it again; for those who run the service."""
+    tenant = await locked(session, tenant_id)
+    if suspended == (tenant.suspended_at is not None):
+        return tenant
+    tenant.suspended_at = utc_now() if suspended else None
+    with within(tenant.id):
+        action = "tenant.suspended" if suspended else "tenant.resumed"
+        record(session, action, "tenant", tenant.id)
+    await session.flush()
+    return tenant
+
+
+async def leave_behind(session: AsyncSession, user_id: UUID) -> None:
+    """An account goes: so do the tenants that nobody else works for; others need another owner."""
+    for tenant_id in await repository.owned(session, user_id):
+        tenant = await locked(session, tenant_id)
+        if await repository.count_members(session, tenant_id) == 1:
+            tenant.deleted_at = tenant.deleted_at or utc_now()
+            with within(tenant.id):
+                record(session, "tenant.deleted", "tenant", tenant.id)
+        elif await repository.count_owners(session, tenant_id) == 1:
+            raise LastOwner

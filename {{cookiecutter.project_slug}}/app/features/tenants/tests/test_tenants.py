@@ -1,0 +1,403 @@
+"""Tenants, their members and invitations, as people work with them over HTTP."""
+
+import asyncio
+import re
+from collections import Counter
+from contextlib import AsyncExitStack
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from fastapi import FastAPI
+from httpx2 import AsyncClient
+from sqlalchemy import select, update
+
+from app.core.db.base import utc_now
+from app.core.db.session import Database, reading, unit_of_work
+from app.core.jobs.models import JobRun
+from app.core.jobs.outbox import enqueue
+from app.core.jobs.runner import run_due
+from app.core.mail import Mail
+from app.core.settings import Settings
+from app.features.audit.models import AuditEvent
+from app.features.tenants.jobs import purge_tenant, purge_tenants
+from app.features.tenants.models import Invitation, Membership, Tenant
+from app.features.tenants.settings import get_tenant_settings
+from conftest import PASSWORD, Account, SignIn, client_of, make_account
+
+URL = "/api/v1/tenants"
+JOBS = {job.name: job for job in (purge_tenants, purge_tenant)}
+
+
+async def new_tenant(account: Account, name: str = "Acme") -> str:
+    """Make a tenant, and its URL."""
+    answer = await account.client.post(URL, json={"name": name})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["role"] == "owner"
+    return answer.headers["Location"]
+
+
+def token_in(mail: Mail) -> str:
+    """The token that a mail leads to."""
+    found = re.search(r"#token=([\w-]+)", mail.text)
+    assert found
+    return found[1]
+
+
+async def join(owner: Account, newcomer: Account, url: str, sent: list[Mail], role: str) -> None:
+    """Invite somebody, who accepts."""
+    new = {"email": newcomer.email, "role": role}
+    assert (await owner.client.post(f"{url}/invitations", json=new)).status_code == 201
+    token = token_in(sent[-1])
+    accepted = await newcomer.client.post(f"{URL}/accept-invitation", json={"token": token})
+    assert accepted.status_code == 200, accepted.text
+    assert accepted.json()["role"] == role
+
+
+async def roles_in(account: Account, url: str) -> dict[str, str]:
+    """Who is what."""
+    members = (await account.client.get(f"{url}/members")).json()["items"]
+    return {member["email"].split("@")[0]: member["role"] for member in members}
+
+
+@pytest.fixture
+async def ada(sign_in: SignIn) -> Account:
+    return await sign_in("ada@example.com", "member")
+
+
+@pytest.fixture
+async def bob(sign_in: SignIn) -> Account:
+    return await sign_in("bob@example.com", "member")
+
+
+@pytest.fixture
+async def eve(sign_in: SignIn) -> Account:
+    return await sign_in("eve@example.com", "member")
+
+
+async def test_whoever_registers_has_a_tenant_of_their_own(
+    client: AsyncClient, sent: list[Mail]
+) -> None:
+    new = {"email": "new@example.com", "password": PASSWORD, "full_name": "Grace"}
+    await client.post("/api/v1/auth/register", json=new)
+    wanted = {"token": token_in(sent[-1]), "password": PASSWORD}
+    await client.post("/api/v1/auth/verify-email", json=wanted)
+    form = {"username": "new@example.com", "password": PASSWORD}
+    tokens = (await client.post("/api/v1/auth/login", data=form)).json()
+    client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
+
+    mine = (await client.get(URL)).json()["items"]
+    assert [(each["role"], each["tenant"]["name"]) for each in mine] == [("owner", "Grace")]
+    own = f"{URL}/{mine[0]['tenant']['id']}"
+    assert (await client.delete(own)).json()["type"] == "urn:problem-type:personal-tenant"
+    assert (await client.post(f"{own}/leave")).json()["type"] == "urn:problem-type:last-owner"
+
+
+async def test_a_tenant_is_made_renamed_and_listed(ada: Account, bob: Account) -> None:
+    url = await new_tenant(ada)
+    renamed = await ada.client.patch(url, json={"name": "Acme Ltd"})
+
+    assert renamed.status_code == 200
+    assert (await ada.client.get(url)).json() == renamed.json()
+    names = [each["tenant"]["name"] for each in (await ada.client.get(URL)).json()["items"]]
+    assert "Acme Ltd" in names
+    assert "Acme" not in (await bob.client.get(URL)).text
+
+
+async def test_for_others_a_tenant_does_not_exist(ada: Account, bob: Account) -> None:
+    url = await new_tenant(ada)
+    answers = [
+        await bob.client.get(url),
+        await bob.client.get(f"{URL}/{uuid4()}"),
+        await bob.client.get(f"{url}/members"),
+        await bob.client.patch(url, json={"name": "x"}),
+        await bob.client.delete(url),
+        await bob.client.post(f"{url}/restore"),
+        await bob.client.post(f"{url}/leave"),
+        await bob.client.get(f"{url}/audit-events"),
+        await bob.client.get("/api/v1/users/me", headers={"X-Tenant-ID": url.split("/")[-1]}),
+    ]
+
+    first = answers[0].json() | {"instance": "", "correlation_id": ""}
+    for answer in answers:
+        assert answer.status_code == 404
+        assert answer.json() | {"instance": "", "correlation_id": ""} == first
+
+
+async def test_header_and_path_may_not_contradict(ada: Account) -> None:
+    one, other = await new_tenant(ada), await new_tenant(ada, "Other")
+    header = {"X-Tenant-ID": one.split("/")[-1]}
+
+    assert (await ada.client.get(one, headers=header)).status_code == 200
+    assert (await ada.client.get(other, headers=header)).status_code == 422
+    assert (await ada.client.get(one, headers={"X-Tenant-ID": "x"})).status_code == 422
+    assert (await ada.client.get(f"{URL}/not-an-id/members")).status_code == 404
+
+
+async def test_who_is_invited_and_reads_the_mail_becomes_a_member(
+    ada: Account, bob: Account, sent: list[Mail]
+) -> None:
+    url = await new_tenant(ada)
+    await join(ada, bob, url, sent, "member")
+
+    assert sent[-1].to == bob.email
+    assert await roles_in(bob, url) == {"ada": "owner", "bob": "member"}
+    assert (await bob.client.patch(url, json={"name": "x"})).status_code == 403
+    assert (await bob.client.get(f"{url}/invitations")).status_code == 403
+    again = await bob.client.post(f"{URL}/accept-invitation", json={"token": token_in(sent[-1])})
+    assert again.status_code == 422
+    second = await ada.client.post(f"{url}/invitations", json={"email": bob.email})
+    assert second.json()["type"] == "urn:problem-type:already-member"
+
+
+async def test_an_invitation_is_for_one_address_and_once(
+    ada: Account, bob: Account, eve: Account, sent: list[Mail]
+) -> None:
+    url = await new_tenant(ada)
+    invite = f"{url}/invitations"
+    first = (await ada.client.post(invite, json={"email": bob.email})).json()
+    old = token_in(sent[-1])
+    await ada.client.post(invite, json={"email": bob.email})
+    new = token_in(sent[-1])
+
+    async def accept(account: Account, token: str) -> int:
+        answer = await account.client.post(f"{URL}/accept-invitation", json={"token": token})
+        return answer.status_code
+
+    assert await accept(bob, old) == 422
+    assert await accept(eve, new) == 422
+    assert new not in (await ada.client.get(invite)).text
+    assert first["id"] not in (await ada.client.get(invite)).text
+    current = (await ada.client.get(invite)).json()["items"][0]["id"]
+    assert (await ada.client.delete(f"{invite}/{current}")).status_code == 204
+    assert (await ada.client.delete(f"{invite}/{current}")).status_code == 404
+    assert await accept(bob, new) == 422
+
+
+async def test_an_invitation_expires(
+    ada: Account, bob: Account, sent: list[Mail], database: Database
+) -> None:
+    url = await new_tenant(ada)
+    await ada.client.post(f"{url}/invitations", json={"email": bob.email})
+    async with unit_of_work(database) as session:
+        await session.execute(update(Invitation).values(expires_at=utc_now() - timedelta(1)))
+
+    answer = await bob.client.post(f"{URL}/accept-invitation", json={"token": token_in(sent[-1])})
+    assert answer.status_code == 422
+
+
+async def test_so_many_may_be_invited(
+    ada: Account, monkeypatch: pytest.MonkeyPatch, sent: list[Mail]
+) -> None:
+    monkeypatch.setattr(get_tenant_settings(), "invitations", 2)
+    monkeypatch.setattr(get_tenant_settings(), "per_user", 2)
+    url = await new_tenant(ada)
+    answers = [
+        await ada.client.post(f"{url}/invitations", json={"email": f"{n}@example.com"})
+        for n in range(3)
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 409]
+    assert (await ada.client.post(URL, json={"name": "more"})).status_code == 409
+    assert len(sent) == 2
+
+
+async def test_only_owners_touch_owners(
+    ada: Account, bob: Account, eve: Account, sent: list[Mail]
+) -> None:
+    url = await new_tenant(ada)
+    await join(ada, bob, url, sent, "admin")
+    await join(bob, eve, url, sent, "member")
+
+    async def make(account: Account, whom: Account, role: str) -> int:
+        path = f"{url}/members/{whom.id}/role"
+        return (await account.client.put(path, json={"role": role})).status_code
+
+    assert await make(bob, bob, "owner") == 403
+    assert await make(bob, ada, "member") == 403
+    assert await make(eve, eve, "admin") == 403
+    assert (await bob.client.delete(f"{url}/members/{ada.id}")).status_code == 403
+    assert (await bob.client.delete(url)).status_code == 403
+    assert (
+        await bob.client.post(f"{url}/transfer", json={"user_id": str(bob.id)})
+    ).status_code == 403
+    new = {"email": "x@example.com", "role": "owner"}
+    assert (await ada.client.post(f"{url}/invitations", json=new)).status_code == 422
+    assert await make(bob, eve, "admin") == 204
+    assert await make(ada, bob, "owner") == 204
+    assert await roles_in(eve, url) == {"ada": "owner", "bob": "owner", "eve": "admin"}
+
+
+async def test_who_leaves_or_is_removed_is_out_at_once(
+    ada: Account, bob: Account, eve: Account, sent: list[Mail]
+) -> None:
+    url = await new_tenant(ada)
+    await join(ada, bob, url, sent, "member")
+    await join(ada, eve, url, sent, "member")
+
+    assert (await bob.client.post(f"{url}/leave")).status_code == 204
+    assert (await ada.client.delete(f"{url}/members/{eve.id}")).status_code == 204
+    assert (await bob.client.get(url)).status_code == 404
+    assert (await eve.client.get(url)).status_code == 404
+    assert (await ada.client.delete(f"{url}/members/{eve.id}")).status_code == 404
+    last = await ada.client.post(f"{url}/leave")
+    assert last.json()["type"] == "urn:problem-type:last-owner"
+
+
+async def test_a_tenant_is_handed_over(ada: Account, bob: Account, sent: list[Mail]) -> None:
+    url = await new_tenant(ada)
+    await join(ada, bob, url, sent, "member")
+    path = f"{url}/transfer"
+
+    assert (await ada.client.post(path, json={"user_id": str(uuid4())})).status_code == 404
+    assert (await ada.client.post(path, json={"user_id": str(bob.id)})).status_code == 204
+    assert await roles_in(bob, url) == {"ada": "admin", "bob": "owner"}
+    assert (await ada.client.delete(url)).status_code == 403
+
+
+async def test_of_all_owners_who_leave_at_once_one_stays(
+    app: FastAPI, committed_db: Database, settings: Settings
+) -> None:
+    people: list[Account] = []
+    async with AsyncExitStack() as stack:
+        for name in ("ada", "bob", "eve"):
+            client = client_of(app, committed_db, settings)
+            await stack.enter_async_context(client)
+            email = f"{name}@example.com"
+            people.append(await make_account(committed_db, client, email, "member"))
+        url = await new_tenant(people[0])
+        async with unit_of_work(committed_db) as session:
+            for other in people[1:]:
+                tenant_id = UUID(url.split("/")[-1])
+                session.add(Membership(tenant_id=tenant_id, user_id=other.id, role="owner"))
+
+        answers = await asyncio.gather(*(one.client.post(f"{url}/leave") for one in people))
+
+    assert Counter(answer.status_code for answer in answers) == {204: 2, 409: 1}
+
+
+async def test_a_deleted_tenant_is_out_of_reach_and_can_be_restored(
+    ada: Account, bob: Account, sent: list[Mail]
+) -> None:
+    url = await new_tenant(ada)
+    await join(ada, bob, url, sent, "admin")
+
+    assert (await ada.client.delete(url)).status_code == 204
+    assert (await ada.client.get(url)).status_code == 404
+    assert (await bob.client.get(f"{url}/members")).status_code == 404
+    assert (await bob.client.post(f"{url}/restore")).status_code == 403
+    assert (await ada.client.post(f"{url}/restore")).json()["deleted_at"] is None
+    assert (await ada.client.post(f"{url}/restore")).status_code == 404
+    assert (await bob.client.get(url)).status_code == 200
+
+
+async def test_the_people_who_run_the_service_suspend_without_looking_in(
+    ada: Account, admin: Account
+) -> None:
+    url = await new_tenant(ada)
+    tenant_id = url.split("/")[-1]
+    registered = f"{URL}/registry/{tenant_id}"
+
+    assert (await ada.client.get(f"{URL}/registry")).status_code == 403
+    assert (await ada.client.post(f"{registered}/suspend")).status_code == 403
+    assert tenant_id in (await admin.client.get(f"{URL}/registry")).text
+    assert (await admin.client.get(url)).status_code == 404
+    for _ in range(2):
+        assert (await admin.client.post(f"{registered}/suspend")).json()["suspended_at"]
+    refused = await ada.client.get(url)
+    assert (refused.status_code, refused.json()["type"]) == (
+        403,
+        "urn:problem-type:tenant-suspended",
+    )
+    assert (await admin.client.post(f"{registered}/resume")).json()["suspended_at"] is None
+    assert (await ada.client.get(url)).status_code == 200
+    assert (await admin.client.post(f"{URL}/registry/{uuid4()}/suspend")).status_code == 404
+
+
+async def test_what_happens_is_on_record_for_those_who_answer_for_it(
+    ada: Account, bob: Account, sent: list[Mail]
+) -> None:
+    url = await new_tenant(ada)
+    await join(ada, bob, url, sent, "member")
+    events = (await ada.client.get(f"{url}/audit-events")).json()["items"]
+
+    assert [event["action"] for event in events] == [
+        "tenant.member_joined",
+        "tenant.invited",
+        "tenant.created",
+    ]
+    assert {event["tenant_id"] for event in events} == {url.split("/")[-1]}
+    assert (await bob.client.get(f"{url}/audit-events")).status_code == 403
+
+
+async def test_a_cursor_is_good_for_one_tenant(ada: Account) -> None:
+    one, other = await new_tenant(ada), await new_tenant(ada)
+    for url in (one, other):
+        for name in ("a", "b", "c"):
+            await ada.client.patch(url, json={"name": name})
+    page = (await ada.client.get(f"{one}/audit-events", params={"limit": 1})).json()
+    query: dict[str, str | int] = {"limit": 1, "cursor": page["next_cursor"]}
+
+    assert (await ada.client.get(f"{one}/audit-events", params=query)).status_code == 200
+    assert (await ada.client.get(f"{other}/audit-events", params=query)).status_code == 422
+
+
+async def test_an_owner_who_goes_leaves_no_tenant_without_one(
+    ada: Account, bob: Account, sent: list[Mail], database: Database
+) -> None:
+    shared, alone = await new_tenant(ada), await new_tenant(ada, "alone")
+    await join(ada, bob, shared, sent, "member")
+
+    refused = await ada.client.delete("/api/v1/users/me")
+    assert refused.json()["type"] == "urn:problem-type:last-owner"
+    await ada.client.post(f"{shared}/transfer", json={"user_id": str(bob.id)})
+    assert (await ada.client.delete("/api/v1/users/me")).status_code == 204
+    assert await roles_in(bob, shared) == {"bob": "owner"}
+    async with reading(database) as session:
+        deleted = await session.scalars(select(Tenant.name).where(Tenant.deleted_at.is_not(None)))
+        assert set(deleted) == {"alone", "ada@example.com's"}
+    assert alone
+
+
+async def test_after_the_days_of_grace_nothing_is_left_but_the_record(
+    ada: Account, bob: Account, sent: list[Mail], database: Database, settings: Settings
+) -> None:
+    gone, kept = await new_tenant(ada), await new_tenant(ada, "kept")
+    for url in (gone, kept):
+        await ada.client.post(f"{url}/invitations", json={"email": bob.email})
+        await ada.client.delete(url)
+    async with unit_of_work(database) as session:
+        long_ago = utc_now() - timedelta(days=31)
+        chosen = update(Tenant).where(Tenant.name == "Acme")
+        await session.execute(chosen.values(deleted_at=long_ago))
+        await enqueue(session, purge_tenants)
+    await run_due(database, settings, JOBS)
+
+    async with reading(database) as session:
+        gone_id, kept_id = UUID(gone.split("/")[-1]), UUID(kept.split("/")[-1])
+        for column in (Tenant.id, Membership.tenant_id, Invitation.tenant_id):
+            found = set(await session.scalars(select(column)))
+            assert gone_id not in found
+            assert kept_id in found
+        left = select(JobRun.name).where(JobRun.tenant_id == gone_id)
+        assert (await session.scalars(left)).all() == ["tenants.purge_one"]
+        purged = select(AuditEvent.tenant_id).where(AuditEvent.action == "tenant.purged")
+        assert (await session.scalars(purged)).all() == [gone_id]
+
+
+async def test_a_tenant_that_was_restored_is_not_purged(
+    ada: Account, database: Database, settings: Settings
+) -> None:
+    url = await new_tenant(ada)
+    await ada.client.delete(url)
+    async with unit_of_work(database) as session:
+        await session.execute(
+            update(Tenant)
+            .where(Tenant.name == "Acme")
+            .values(deleted_at=utc_now() - timedelta(days=31))
+        )
+        await enqueue(session, purge_tenants)
+    assert (await ada.client.post(f"{url}/restore")).status_code == 200
+    await run_due(database, settings, JOBS)
+
+    assert (await ada.client.get(url)).status_code == 200
