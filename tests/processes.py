@@ -8,10 +8,11 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
 
-from tests.template import environment
+from tests.template import environment, run, server
 
 DEADLINE = 120.0
 
@@ -114,3 +115,21 @@ def until(condition: Callable[[], bool], deadline: float = DEADLINE) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not come to that"
         time.sleep(0.1)
+
+
+@contextmanager
+def mysql_database(project: Path) -> Generator[str]:
+    """A database of the test's own on the real server."""
+    url = server("TEST_MYSQL_URL")
+    name = f"template_tests_{uuid4().hex[:8]}"
+    code = (
+        "import asyncio, sys; from sqlalchemy import make_url; from tests.databases import execute;"
+        "from app.core.db.dialects import parse_url;"
+        "asyncio.run(execute(parse_url(sys.argv[1]), sys.argv[2]))"
+    )
+    python = project / ".venv/bin/python"
+    run(python, "-c", code, url, f"CREATE DATABASE {name}", cwd=project)
+    try:
+        yield url.rsplit("/", 1)[0] + f"/{name}"
+    finally:
+        run(python, "-c", code, url, f"DROP DATABASE {name}", cwd=project)

@@ -13,7 +13,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.processes import free_port, kill, start, start_database, until, wait_for
+from tests.processes import free_port, kill, mysql_database, start, start_database, until, wait_for
 from tests.template import Answers, bake_with_cookiecutter, run, server
 
 JOBS = 1000
@@ -163,24 +163,6 @@ def serving(
         service = Service(project, folder, common | environ)
         run(project / ".venv/bin/app", "db", "upgrade", cwd=project, **service.environ)
         yield service
-
-
-@contextmanager
-def mysql_database(project: Path) -> Generator[str]:
-    """A database of the test's own on the real server."""
-    url = server("TEST_MYSQL_URL")
-    name = f"test_jobs_{uuid4().hex[:8]}"
-    code = (
-        "import asyncio, sys; from sqlalchemy import make_url; from tests.databases import execute;"
-        "from app.core.db.dialects import parse_url;"
-        "asyncio.run(execute(parse_url(sys.argv[1]), sys.argv[2]))"
-    )
-    python = project / ".venv/bin/python"
-    run(python, "-c", code, url, f"CREATE DATABASE {name}", cwd=project)
-    try:
-        yield url.rsplit("/", 1)[0] + f"/{name}"
-    finally:
-        run(python, "-c", code, url, f"DROP DATABASE {name}", cwd=project)
 
 
 def finish(service: Service) -> None:

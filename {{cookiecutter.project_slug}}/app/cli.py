@@ -103,7 +103,7 @@ def upgrade(revision: str = "head") -> None:
             asyncio.run(seed(settings))
 
 
-@db.command()
+@db.command(context_settings={"ignore_unknown_options": True})  # -1 is none
 def downgrade(revision: str) -> None:
     """Bring the database back to REVISION, such as -1 or base."""
     with ready_settings() as settings:

@@ -63,7 +63,7 @@ def migrate(connection: Connection, settings: Settings) -> None:
         connection=connection,
         target_metadata=base.Base.metadata,
         render_item=render_type,
-        render_as_batch=connection.dialect.name == "sqlite",
+        render_as_batch=True,  # what is written on one database runs on the others
         on_version_apply=note,
         # {% if cookiecutter.multi_tenancy == "row" %}
         process_revision_directives=adoption.adopt,

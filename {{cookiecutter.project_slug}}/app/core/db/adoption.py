@@ -22,12 +22,11 @@ FROM users"""
 MEMBERS = """\
 INSERT INTO memberships (id, created_at, updated_at, tenant_id, user_id, role)
 SELECT users.id, users.created_at, users.created_at, '[id]', users.id,
-    CASE WHEN users.id IN (
-        SELECT user_roles.user_id FROM user_roles JOIN roles ON roles.id = user_roles.role_id
-        WHERE roles.name = 'admin'
-    ) OR users.created_at = (SELECT MIN(first.created_at) FROM users AS first)
+    CASE WHEN users.id IN (SELECT user_id FROM user_roles WHERE role_id IN ([admin])) THEN 'owner'
+    WHEN NOT EXISTS (SELECT 1 FROM user_roles WHERE role_id IN ([admin]))
+        AND users.id = (SELECT first.id FROM users AS first ORDER BY first.created_at, first.id LIMIT 1)
     THEN 'owner' ELSE 'member' END
-FROM users"""
+FROM users""".replace("[admin]", "SELECT id FROM roles WHERE name = 'admin'")
 
 
 def adopt(context: MigrationContext, revision: object, directives: Sequence[object]) -> None:
@@ -37,7 +36,7 @@ def adopt(context: MigrationContext, revision: object, directives: Sequence[obje
         if found is not None:
             found.ops = [new for old in found.ops for new in rewritten(old)]
             if creates_tenants(found.ops):
-                place = first_change(found.ops)
+                place = after_new_tables(found.ops)
                 found.ops[place:place] = first_tenant()
 
 
@@ -47,10 +46,10 @@ def creates_tenants(operations: Sequence[ops.MigrateOperation]) -> bool:
     return "tenants" in made and "users" not in made
 
 
-def first_change(operations: Sequence[ops.MigrateOperation]) -> int:
-    """Where tables that existed before begin to be changed."""
-    changes = (i for i, each in enumerate(operations) if isinstance(each, ops.ModifyTableOps))
-    return next(changes, len(operations))
+def after_new_tables(operations: Sequence[ops.MigrateOperation]) -> int:
+    """The place behind the last table that is made."""
+    made = [i for i, each in enumerate(operations) if isinstance(each, ops.CreateTableOp)]
+    return made[-1] + 1
 
 
 def first_tenant() -> list[ops.MigrateOperation]:

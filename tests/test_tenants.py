@@ -1,0 +1,95 @@
+"""A project with data becomes one with tenants, and nothing is lost."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.processes import free_port, mysql_database, running, wait_for
+from tests.template import bake_with_cookiecutter, commit_all, run
+from tests.test_service import make_admin, sign_in
+from tests.test_update import update
+
+PRODUCTS = 250
+PEOPLE = 5
+
+# What the service was used for before.
+FILL = """
+import asyncio, sys
+from app.core.db.embedded import ensure_database
+from app.core.db.session import connect, unit_of_work
+from app.core.settings import get_settings
+from app.features.products.models import Product
+from app.features.users.service import add
+
+async def main(settings):
+    async with connect(settings, {}) as database, unit_of_work(database) as session:
+        for number in range(int(sys.argv[1])):
+            session.add(Product(sku=str(number), name="x", description="", price=1, currency="EUR"))
+        for number in range(int(sys.argv[2])):
+            await add(session, f"{number}@example.com", "", "", "member")
+
+with ensure_database(get_settings()) as settings:
+    asyncio.run(main(settings))
+"""
+
+
+@contextmanager
+def database_of(where: str, project: Path, folder: Path) -> Generator[dict[str, str]]:
+    """On MariaDB one of the test's own; else what comes with the project, PostgreSQL or SQLite."""
+    if where != "mariadb":
+        yield {"DATA_DIR": str(folder)}
+        return
+    with mysql_database(project) as url:
+        yield {"DATABASE_URL": url, "DATA_DIR": str(folder)}
+
+
+@pytest.mark.parametrize(
+    ("database", "where"),
+    [("postgresql", "postgresql"), ("mysql", "sqlite"), ("mysql", "mariadb")],
+    ids=["postgresql", "sqlite", "mariadb"],
+)
+def test_a_project_with_data_becomes_one_with_tenants(
+    template: Path, tmp_path: Path, database: str, where: str
+) -> None:
+    answers = {"database": database, "include_example": True, "multi_tenancy": "none"}
+    project = bake_with_cookiecutter(template, tmp_path / "project", answers)
+    run("uv", "sync", "--quiet", cwd=project)
+    commit_all(project, "Begin")
+    app = project / ".venv/bin/app"
+    with database_of(where, project, tmp_path / "data") as environ:
+        run(app, "db", "upgrade", cwd=project, **environ)
+        make_admin(project, **environ)
+        fill = [project / ".venv/bin/python", "-c", FILL, str(PRODUCTS), str(PEOPLE)]
+        run(*fill, cwd=project, **environ)
+
+        update(project, {"multi_tenancy": "row"})
+        run("uv", "sync", "--quiet", cwd=project)
+        run(app, "db", "revision", "-m", "tenants", cwd=project, **environ)
+        run("uv", "run", "ruff", "check", ".", cwd=project)
+        run("uv", "run", "ruff", "format", "--check", ".", cwd=project)
+        run(app, "db", "upgrade", cwd=project, **environ)
+        run(app, "db", "check", cwd=project, **environ)
+        assert_everything_belongs_to_one(project, tmp_path / "log", environ)
+    run("uv", "run", "pytest", "-q", "-n", "2", cwd=project)
+
+
+def assert_everything_belongs_to_one(project: Path, log: Path, environ: dict[str, str]) -> None:
+    """The administrator owns a tenant that has all rows; everybody else is its member."""
+    app, port = project / ".venv/bin/app", free_port()
+    base = f"http://127.0.0.1:{port}"
+    with running(app, "serve", "--port", str(port), cwd=project, log=log, **environ):
+        wait_for(f"{base}/health/ready", 200)
+        with httpx2.Client(base_url=f"{base}/api/v1", headers=sign_in(base)) as client:
+            products = client.get("/products", params={"with_total": True}).json()
+            assert products["total"] == PRODUCTS
+            tenants = client.get("/tenants").json()["items"]
+            assert [(each["role"], each["tenant"]["name"]) for each in tenants] == [
+                ("owner", "Main")
+            ]
+            members = client.get(f"/tenants/{tenants[0]['tenant']['id']}/members").json()["items"]
+            assert len(members) == PEOPLE + 1
+            taken = {"sku": "0", "name": "x", "price": 1}
+            assert client.post("/products", json=taken).status_code == 409
