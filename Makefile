@@ -47,8 +47,9 @@ copier: environments  ## Write copier.yml from cookiecutter.json
 initial-migration: environments  ## Write the template's first migration from its models
 	PATH="$(BUILD)/house/bin:$(PATH)" $(BUILD)/house/bin/python tools/write_initial_migration.py
 
-bench: environments  ## Measure: how long failed logins take for known and unknown addresses
-	$(TOOLS)/python benchmarks/login_timing.py
+bench: environments  ## Measure: logins of known and unknown addresses; what keeping tenants apart costs
+	$(TOOLS)/python -m benchmarks.login_timing
+	$(TOOLS)/python -m benchmarks.tenancy_cost
 
 docs: environments  ## Build the documentation into site/
 	uv run --group docs zensical build

@@ -1,20 +1,36 @@
 """From an access token to whoever it stands for; asked at every request."""
 
+from typing import Any
+
 from fastapi import Request
+from sqlalchemy import Row, Select
 
 from app.core.db.base import utc_now
 from app.core.db.session import reading
 from app.core.security import tokens
 from app.core.security.access import Principal
+from app.core.security.tokens import Claims
 from app.features.auth import repository
 
 
 async def authenticate(request: Request, token: str | None) -> Principal:
     """The caller; one statement, so that what was revoked a moment ago is over now."""
     claims = tokens.read(request.state.settings, token)
+    return (await found(request, claims, permissions_of(claims)))[0]
+
+
+def permissions_of(claims: Claims) -> Select[list[str]]:
+    """What is asked; whoever needs to know more about the caller adds columns."""
+    return repository.permissions(claims.session_id, claims.user_id, utc_now())
+
+
+async def found(
+    request: Request, claims: Claims, statement: Select[Any]
+) -> tuple[Principal, Row[Any]]:
+    """The caller, and the rest of what was asked."""
     async with reading(request.state.database) as session:
-        rows = await repository.permissions(session, claims.session_id, claims.user_id, utc_now())
+        rows = (await session.execute(statement)).all()
     if not rows:
         raise tokens.InvalidToken
     permissions = frozenset(name for row in rows for name in row[0] or ())
-    return Principal(claims.user_id, claims.session_id, permissions)
+    return Principal(claims.user_id, claims.session_id, permissions), rows[0]

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, Row, Select, Update, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, Update, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import Base, utc_now
@@ -18,11 +18,9 @@ def live(now: datetime) -> Select[AuthSession]:
     return select(AuthSession).where(AuthSession.revoked_at.is_(None), AuthSession.expires_at > now)
 
 
-async def permissions(
-    session: AsyncSession, session_id: UUID, user_id: UUID, now: datetime
-) -> Sequence[Row[list[str]]]:
+def permissions(session_id: UUID, user_id: UUID, now: datetime) -> Select[list[str]]:
     """One row for each role of an active user with a live session; none otherwise."""
-    statement = (
+    return (
         select(Role.permissions)
         .select_from(AuthSession)
         .join(User, User.id == AuthSession.user_id)
@@ -36,7 +34,6 @@ async def permissions(
             User.is_active,
         )
     )
-    return (await session.execute(statement)).all()
 
 
 async def refresh_token(session: AsyncSession, token_hash: str) -> RefreshToken | None:

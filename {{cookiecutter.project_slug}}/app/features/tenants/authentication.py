@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import Request
 
 from app.core import tenancy
-from app.core.db.session import reading
+from app.core.security import tokens
 from app.core.security.access import Principal
 from app.features.auth import authentication
 from app.features.tenants import repository
@@ -39,29 +39,34 @@ async def authenticate(request: Request, token: str | None) -> Principal:
 
     A tenant that the caller does not work for does not exist for them.
     """
-    principal = await authentication.authenticate(request, token)
-    asked = asked_tenant(request)
     about_service = "tenant_id" not in request.path_params and is_about_service(request)
-    if asked is None and about_service:
-        return principal
-    async with reading(request.state.database) as session:
-        standing = await repository.standing(session, principal.user_id, asked)
-    found = open_to_members(standing)
+    if about_service and asked_in_header(request) is None:
+        return await authentication.authenticate(request, token)
+    claims = tokens.read(request.state.settings, token)
+    permissions = authentication.permissions_of(claims)
+    statement = repository.with_standing(permissions, claims.user_id, asked_tenant(request))
+    principal, row = await authentication.found(request, claims, statement)
+    standing = open_to_members(repository.standing_in(row))
     if about_service:
         return principal
-    tenancy.scope.set(found.tenant_id)
+    tenancy.scope.set(standing.tenant_id)
     return Member(
         principal.user_id,
         principal.session_id,
         principal.permissions,
-        found.tenant_id,
-        found.role,
+        standing.tenant_id,
+        standing.role,
     )
+
+
+def asked_in_header(request: Request) -> UUID | None:
+    """The tenant that the header names."""
+    return getattr(request.state, "asked_tenant", None)
 
 
 def asked_tenant(request: Request) -> UUID | None:
     """The tenant that the request names, in its path or in its header."""
-    in_header: UUID | None = getattr(request.state, "asked_tenant", None)
+    in_header = asked_in_header(request)
     in_path = request.path_params.get("tenant_id")
     if in_path is None:
         return in_header

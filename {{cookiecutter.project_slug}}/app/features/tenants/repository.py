@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, case, func, select
+from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -27,24 +28,33 @@ class Standing:
     deleted_at: datetime | None
 
 
-async def standing(session: AsyncSession, user_id: UUID, tenant_id: UUID | None) -> Standing | None:
-    """In this tenant; or in their own, or else in the one that they joined first."""
-    statement = (
-        select(Membership.tenant_id, Membership.role, Tenant.suspended_at, Tenant.deleted_at)
-        .join(Tenant, Tenant.id == Membership.tenant_id)
-        .where(Membership.user_id == user_id)
-    )
+def with_standing(statement: Select[Any], user_id: UUID, tenant_id: UUID | None) -> Select[Any]:
+    """Ask besides what somebody is in this tenant; or in their own, or in the one they joined first."""
     if tenant_id is None:
         own_first = case((Tenant.personal_user_id == user_id, 0), else_=1)
-        statement = (
-            statement.where(Tenant.deleted_at.is_(None))
+        default = (
+            select(Membership.id)
+            .join(Tenant, Tenant.id == Membership.tenant_id)
+            .where(Membership.user_id == user_id, Tenant.deleted_at.is_(None))
             .order_by(own_first, Membership.created_at, Membership.id)
             .limit(1)
         )
+        wanted = Membership.id == default.scalar_subquery()
     else:
-        statement = statement.where(Membership.tenant_id == tenant_id)
-    row = (await session.execute(statement)).one_or_none()
-    return Standing(row[0], row[1], row[2], row[3]) if row else None
+        wanted = Membership.tenant_id == tenant_id
+    return (
+        statement.add_columns(
+            Membership.tenant_id, Membership.role, Tenant.suspended_at, Tenant.deleted_at
+        )
+        .outerjoin(Membership, and_(Membership.user_id == User.id, wanted))
+        .outerjoin(Tenant, Tenant.id == Membership.tenant_id)
+    )
+
+
+def standing_in(row: Row[Any]) -> Standing | None:
+    """What the last columns of the row say."""
+    told: tuple[Any, ...] = tuple(row)[-4:]
+    return Standing(*told) if told[0] else None
 
 
 async def get(session: AsyncSession, tenant_id: UUID) -> Tenant | None:
