@@ -29,10 +29,14 @@ CHECKS = [
 ]
 
 
-@pytest.mark.parametrize("database", ["postgresql", "mysql"])
+@pytest.mark.parametrize(("database", "multi_tenancy"), [("postgresql", "row"), ("mysql", "none")])
 @pytest.mark.xdist_group("contract")
-def test_schemathesis_finds_nothing(installed: Installed, tmp_path: Path, database: str) -> None:
-    project = installed({"database": database, "include_example": True})
+def test_schemathesis_finds_nothing(
+    installed: Installed, tmp_path: Path, database: str, multi_tenancy: str
+) -> None:
+    project = installed(
+        {"database": database, "include_example": True, "multi_tenancy": multi_tenancy}
+    )
     app = project / ".venv/bin/app"
     data = {"DATA_DIR": str(tmp_path)}
     base = f"http://127.0.0.1:{(port := free_port())}"

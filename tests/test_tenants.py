@@ -1,6 +1,6 @@
 """A project with data becomes one with tenants, and nothing is lost."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -8,9 +8,11 @@ import httpx2
 import pytest
 
 from tests.processes import free_port, mysql_database, running, wait_for
-from tests.template import bake_with_cookiecutter, commit_all, run
+from tests.template import Answers, bake_with_cookiecutter, commit_all, run, server
 from tests.test_service import make_admin, sign_in
 from tests.test_update import update
+
+Installed = Callable[[Answers], Path]
 
 PRODUCTS = 250
 PEOPLE = 5
@@ -93,3 +95,20 @@ def assert_everything_belongs_to_one(project: Path, log: Path, environ: dict[str
             assert len(members) == PEOPLE + 1
             taken = {"sku": "0", "name": "x", "price": 1}
             assert client.post("/products", json=taken).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("database", "where"),
+    [("postgresql", "TEST_POSTGRES_URL"), ("mysql", "TEST_MYSQL_URL"), ("mysql", "")],
+    ids=["postgresql", "mariadb", "sqlite"],
+)
+def test_no_sequence_of_requests_reaches_another_tenant(
+    installed: Installed, database: str, where: str
+) -> None:
+    """The project's own state machine, which its ordinary tests leave out."""
+    answers = {"database": database, "include_example": True, "multi_tenancy": "row"}
+    project = installed(answers)
+    url = server(where) if where else "sqlite://"
+    command = ["uv", "run", "pytest", "-q", "-m", "slow", "tests/test_isolation.py"]
+    done = run(*command, cwd=project, TEST_DATABASE_URL=url)
+    assert "1 passed" in done.stdout

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -23,6 +24,7 @@ from sqlalchemy import (
     or_,
     select,
     text,
+    true,
     union,
     union_all,
     update,
@@ -50,8 +52,13 @@ from app.core.db.tenancy import TenantOwned
 from app.core.db.tenancy.crossing import all_tenants
 from app.core.db.tenancy.gate import TenancyError, splits, unfiltered
 from app.core.db.tenancy.rows import OWNED, TAGGED
+from app.core.jobs import job
+from app.core.jobs.models import JobRun
+from app.core.jobs.outbox import enqueue
+from app.core.jobs.runner import run_due
+from app.core.jobs.work import Work
 from app.core.settings import Settings
-from app.core.tenancy import within
+from app.core.tenancy import current, within
 from app.features.audit.models import AuditEvent
 from app.features.audit.service import record
 from app.features.tenants.models import Tenant
@@ -323,6 +330,35 @@ REFUSED: dict[str, Callable[[Library, Book], Any]] = {
         text("SELECT * FROM test_books")
     ),
     "a function over everything": lambda _, __: select(func.count(CORE.c.id)),
+    "text with an OR": lambda _, __: text(
+        "SELECT title FROM test_books WHERE test_books.tenant_id = :tenant_id OR 1 = 1"
+    ),
+    "text in other letters": lambda _, __: text("SELECT title FROM Test_Books"),
+    "text that copies": lambda _, __: text(
+        "INSERT INTO test_shelves (id, tenant_id, name) SELECT id, :tenant_id, title FROM test_books"
+    ),
+    "text that moves": lambda _, __: text(
+        "UPDATE test_books SET tenant_id = id WHERE test_books.tenant_id = :tenant_id"
+    ),
+    "Core with a filter of its own": lambda library, _: (
+        select(Shelf.name, CORE.c.title)
+        .join(CORE, true())
+        .where(CORE.c.tenant_id == library.theirs)
+    ),
+    "Core beside a filter for the class": lambda library, _: select(
+        Book.title, select(func.max(CORE.c.title)).scalar_subquery()
+    ).where(Book.tenant_id == library.ours),
+    "a hint": lambda _, __: select(Book.title).with_statement_hint("OR 1 = 1"),
+    "a suffix": lambda _, __: select(Book.title).suffix_with("OR 1 = 1"),
+    "an operator": lambda _, __: select(Book.title).where(
+        Book.title.op("<> '' OR '' =", precedence=100)("x")
+    ),
+    "an insert that replaces": lambda _, book: (
+        cast("Any", insert(Book)).prefix_with("OR REPLACE").values(id=book.id)
+    ),
+    "another tenant after a query": lambda library, _: (
+        update(Book).values(tenant_id=library.theirs).where(Book.id.in_(select(CTE.c.id)))
+    ),
     "a fragment of text": lambda _, __: select(Book).where(text("1 = 1 OR 2 = 2")),
     "a fragment with a query": lambda _, __: cast("Any", select)(
         Shelf.name, literal_column("(SELECT min(title) FROM test_books)")
@@ -553,27 +589,78 @@ async def test_records_carry_the_tenant_and_are_seen_within_it(library: Library)
     assert set(await library.run(None, seen)) == {library.ours, library.theirs, None}
 
 
+seen: list[tuple[UUID | None, list[str]]] = []
+
+
+@job("test.read", unique_for=timedelta(hours=1))
+async def read_books(work: Work, *, text: str) -> None:
+    record(work.session, "test.read", "test", None)
+    titles = sorted(await work.session.scalars(select(Book.title)))
+    seen.append((current(), titles))
+
+
+async def test_a_job_works_for_the_tenant_that_asked(library: Library, settings: Settings) -> None:
+    """And the same job of another tenant is another job."""
+    seen.clear()
+    jobs = {read_books.name: read_books}
+
+    async def ask(session: AsyncSession) -> UUID | None:
+        return await enqueue(session, read_books, text="a")
+
+    async def jobs_of(session: AsyncSession) -> list[UUID]:
+        return list(await session.scalars(select(JobRun.id).where(JobRun.name == "test.read")))
+
+    async def noted(session: AsyncSession) -> list[UUID | None]:
+        events = select(AuditEvent.tenant_id).where(AuditEvent.action == "test.read")
+        return list(await session.scalars(events))
+
+    asked = [await library.run(tenant, ask) for tenant in (library.ours, library.theirs)]
+    assert await library.run(library.ours, ask) == asked[0]
+    assert asked[0] != asked[1]
+    await run_due(library.database, settings, jobs)
+
+    assert sorted(seen, key=str) == sorted(
+        [(library.ours, ALL), (library.theirs, ["their first", "their second"])], key=str
+    )
+    assert await library.run(library.ours, jobs_of) == [asked[0]]
+    assert await library.run(library.theirs, noted) == [library.theirs]
+    assert current() is None
+
+
 @pytest.mark.parametrize(
     ("statement", "tables"),
     [
-        ("SELECT a FROM test_books WHERE test_books.tenant_id = ?", []),
+        ("SELECT a FROM test_books WHERE test_books.tenant_id /* tenant */ = ?", []),
+        ("SELECT a FROM test_books WHERE test_books.tenant_id = ?", ["test_books"]),
         ("SELECT a FROM test_books", ["test_books"]),
-        ("SELECT a FROM test_books AS b WHERE b.tenant_id = %s", []),
-        ("SELECT a FROM test_books AS b WHERE test_books.tenant_id = %s", ["test_books"]),
-        ("SELECT test_books.a FROM x, test_books WHERE x.tenant_id = $1::UUID", ["test_books"]),
-        ('SELECT a FROM "test_books" WHERE "test_books".tenant_id = $1::UUID', []),
-        ("UPDATE test_books SET a=? WHERE test_books.id = ?", ["test_books"]),
-        ("UPDATE test_books SET tenant_id=? WHERE test_books.tenant_id = ?", ["test_books"]),
-        ("SELECT a FROM test_books WHERE test_books.tenant_id = other.tenant_id", ["test_books"]),
+        ("SELECT a FROM Test_Books", ["test_books"]),
+        ("SELECT a FROM x /* tenant */, test_books", ["test_books"]),
+        ("SELECT a FROM test_books AS b WHERE b.tenant_id /* tenant */ = %s", []),
+        ("SELECT a FROM test_books b WHERE b.tenant_id /* tenant */ = %s", []),
         (
-            "SELECT a FROM test_books WHERE test_books.tenant_id = ? AND id IN"
-            " (SELECT test_books.id FROM test_books)",
+            "SELECT a FROM test_books AS b WHERE test_books.tenant_id /* tenant */ = %s",
+            ["test_books"],
+        ),
+        (
+            "SELECT test_books.a FROM x, test_books WHERE x.tenant_id /* tenant */ = $1::UUID",
+            ["test_books"],
+        ),
+        ('SELECT a FROM "test_books" WHERE "test_books".tenant_id /* tenant */ = $1::UUID', []),
+        ("UPDATE test_books SET a=? WHERE test_books.id = ?", ["test_books"]),
+        ("WITH c AS (SELECT 1) UPDATE test_books SET tenant_id=? WHERE 1", ["test_books"]),
+        ("SELECT test_books.a FROM public.test_books", ["test_books"]),
+        ("SELECT a FROM x JOIN (test_books) ON 1", ["test_books"]),
+        ("SELECT a AS test_books FROM x ORDER BY test_books", []),
+        ("UPDATE x SET test_books=? WHERE x.id = ?", []),
+        (
+            "SELECT a FROM test_books WHERE test_books.tenant_id /* tenant */ = ? AND id IN"
+            " (SELECT test_books.id FROM test_books WHERE test_books.tenant_id = ?)",
             ["test_books"],
         ),
     ],
 )
 def test_the_gate_counts(statement: str, tables: list[str]) -> None:
-    assert sorted(unfiltered(statement)) == tables
+    assert sorted(unfiltered(statement, "filtered")) == tables
 
 
 def test_fragments_that_reach_beyond_their_place_are_known() -> None:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from fastapi import Depends, Header, Request
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncSession
 
 HEADER = "X-Tenant-ID"
 
@@ -43,9 +44,10 @@ def current() -> UUID | None:
     return found if isinstance(found, UUID) else None
 
 
-def label() -> str:
+def label(session: AsyncSession | None = None) -> str:
     """What to put into a key (of a cache, a limit, a lock, a cursor) that tenants must not share."""
-    return str(current() or "")
+    found: Scope = getattr(session.sync_session, "scope", None) if session else None
+    return str(found if isinstance(found, UUID) else current() or "")
 
 
 def add_to_log(

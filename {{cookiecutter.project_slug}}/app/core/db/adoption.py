@@ -5,7 +5,7 @@ the first tenant, and only then required; and where the revision creates the ten
 creates the first one, with everybody as its member.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 from uuid import uuid4
 
@@ -34,7 +34,8 @@ def adopt(context: MigrationContext, revision: object, directives: Sequence[obje
     for script in directives:
         found = cast("ops.MigrationScript", script).upgrade_ops
         if found is not None:
-            found.ops = [new for old in found.ops for new in rewritten(old)]
+            quote = context.dialect.identifier_preparer.quote
+            found.ops = [new for old in found.ops for new in rewritten(old, quote)]
             if creates_tenants(found.ops):
                 place = after_new_tables(found.ops)
                 found.ops[place:place] = first_tenant()
@@ -58,7 +59,9 @@ def first_tenant() -> list[ops.MigrateOperation]:
     return [ops.ExecuteSQLOp(text.replace("[id]", tenant_id)) for text in (TENANT, MEMBERS)]
 
 
-def rewritten(operation: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]:
+def rewritten(
+    operation: ops.MigrateOperation, quote: Callable[[str], str]
+) -> Iterator[ops.MigrateOperation]:
     """The same, in an order in which it can be done to a table that has rows."""
     if not isinstance(operation, ops.ModifyTableOps):
         yield operation
@@ -75,7 +78,7 @@ def rewritten(operation: ops.MigrateOperation) -> Iterator[ops.MigrateOperation]
     )
     rest = [each for each in operation.ops if each not in added]
     yield ops.ModifyTableOps(name, added, schema=schema)
-    yield ops.ExecuteSQLOp(f"UPDATE {name} SET tenant_id = {FIRST}")  # noqa: S608, our own names
+    yield ops.ExecuteSQLOp(f"UPDATE {quote(name)} SET tenant_id = {FIRST}")  # noqa: S608, our own names
     yield ops.ModifyTableOps(name, [required, *rest], schema=schema)
 
 

@@ -60,7 +60,8 @@ async def enqueue_at(
         remember(session, run)
         await session.flush()
     else:
-        run.unique_key = key_of(job.name, arguments, session.info[KEYS][0] if job.secret else "")
+        key = session.info[KEYS][0] if job.secret else ""
+        run.unique_key = key_of(session, job.name, arguments, key)
         run.unique_until = utc_now() + job.unique_for
         try:
             await insert_unique(session, run)
@@ -72,7 +73,7 @@ async def enqueue_at(
 async def enqueue_tick(session: AsyncSession, job: Job[...], tick: datetime) -> None:
     """Have a scheduled job run for `tick`, unless another process has seen to that."""
     run = new_run(session, job, {}, tick)
-    run.unique_key = key_of(job.name, tick.isoformat())
+    run.unique_key = key_of(session, job.name, tick.isoformat())
     run.unique_until = tick + 2 * MISFIRE_GRACE
     with suppress(AlreadyEnqueued):
         await insert_unique(session, run)
@@ -93,11 +94,11 @@ def new_run(
     )
 
 
-def key_of(name: str, value: object, key: str = "") -> str:
+def key_of(session: AsyncSession, name: str, value: object, key: str = "") -> str:
     """What two runs that may not both exist share; with a key nobody can guess from it."""
     parts = [
         # {% if cookiecutter.multi_tenancy == "row" %}
-        tenancy.label(),
+        tenancy.label(session),
         # {% endif %}
         name,
         value,

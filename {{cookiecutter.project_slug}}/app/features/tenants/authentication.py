@@ -11,7 +11,7 @@ from app.core.security.access import Principal
 from app.features.auth import authentication
 from app.features.tenants import repository
 from app.features.tenants.failures import ContradictoryTenants, TenantNotFound, TenantSuspended
-from app.features.tenants.permissions import allows
+from app.features.tenants.permissions import TENANT_ONLY, allows
 from app.features.tenants.repository import Standing
 
 SERVICE = frozenset({"auth", "users", "roles", "audit", "jobs", "tenants"})
@@ -27,9 +27,13 @@ class Member(Principal):
     role: str
 
     def holds(self, permissions: set[str] | frozenset[str]) -> bool:
-        """With the permissions of their roles in the service, and of the one in the tenant."""
+        """With the permissions of their role in the tenant, and those of the service but about tenants.
+
+        Who runs the service is no owner of the tenants that they work for.
+        """
         return all(
-            Principal.holds(self, {permission}) or allows(self.role, permission)
+            allows(self.role, permission)
+            or (permission not in TENANT_ONLY and Principal.holds(self, {permission}))
             for permission in permissions
         )
 

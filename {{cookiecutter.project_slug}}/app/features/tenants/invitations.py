@@ -25,8 +25,9 @@ from app.features.tenants.failures import (
     TooMany,
 )
 from app.features.tenants.models import Invitation, Membership
+from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.schemas import NewInvitation
-from app.features.tenants.service import locked
+from app.features.tenants.service import at_work
 from app.features.tenants.settings import get_tenant_settings
 
 letters = Letters(Path(__file__).with_name("templates"))
@@ -41,7 +42,7 @@ async def invite(
     session: AsyncSession, settings: Settings, caller: Member, new: NewInvitation
 ) -> Invitation:
     """Mail an invitation; an earlier one to the same address is worthless from now on."""
-    tenant = await locked(session, caller.tenant_id)
+    tenant, caller = await at_work(session, caller, TenantPermission.WRITE)
     if await repository.has_member(session, tenant.id, new.email):
         raise AlreadyMember
     earlier = await repository.invitation_for(session, tenant.id, new.email)
@@ -70,9 +71,10 @@ async def invite(
     return invitation
 
 
-async def revoke(session: AsyncSession, tenant_id: UUID, invitation_id: UUID) -> None:
-    """Take an invitation back."""
-    invitation = await repository.invitation(session, tenant_id, invitation_id)
+async def revoke(session: AsyncSession, caller: Member, invitation_id: UUID) -> None:
+    """Take an invitation back; who is about to accept it waits, and comes too late."""
+    tenant, _ = await at_work(session, caller, TenantPermission.WRITE)
+    invitation = await repository.invitation(session, tenant.id, invitation_id)
     if invitation is None:
         raise InvitationNotFound
     before = {"email": invitation.email}

@@ -6,7 +6,7 @@ from sqlalchemy import delete, true
 
 from app.core.db.base import Base, utc_now
 from app.core.db.purge import purge
-from app.core.db.tenancy import TenantOwned
+from app.core.db.resource import Resource
 from app.core.jobs import job
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue
@@ -55,9 +55,9 @@ async def purge_tenant(work: Work) -> None:
 
 def owned_models() -> list[type[Base]]:
     """The models of a tenant's rows; what refers to others comes first."""
-    models = {mapper.local_table: mapper.class_ for mapper in Base.registry.mappers}
-    return [
-        models[table]
-        for table in reversed(Base.metadata.sorted_tables)
-        if issubclass(models[table], TenantOwned)
-    ]
+    models = {
+        mapper.local_table: mapper.class_
+        for mapper in Base.registry.mappers
+        if mapper is mapper.base_mapper and issubclass(mapper.class_, Resource)
+    }
+    return [models[table] for table in reversed(Base.metadata.sorted_tables) if table in models]

@@ -12,7 +12,7 @@ from app.features.users.events import UserCreated, UserDeleted
 
 async def make_own(session: AsyncSession, event: UserCreated) -> None:
     """Everybody has a tenant of their own from the first moment."""
-    own = Tenant(name=event.full_name or "Personal", personal_user_id=event.user_id)
+    own = Tenant(name="Personal", personal_user_id=event.user_id)
     await service.add(session, own, event.user_id)
 
 

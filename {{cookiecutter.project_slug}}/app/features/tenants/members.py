@@ -11,7 +11,7 @@ from app.features.tenants.authentication import Member
 from app.features.tenants.failures import LastOwner, MemberNotFound, OwnersOnly, PersonalTenant
 from app.features.tenants.models import Membership, Tenant, TenantRole
 from app.features.tenants.permissions import TenantPermission
-from app.features.tenants.service import locked
+from app.features.tenants.service import at_work
 
 
 async def page(session: AsyncSession, tenant_id: UUID, query: ListQuery) -> Found[Membership]:
@@ -31,7 +31,7 @@ async def change_role(
     session: AsyncSession, caller: Member, user_id: UUID, role: TenantRole
 ) -> None:
     """Make somebody something else."""
-    tenant = await locked(session, caller.tenant_id)
+    tenant, caller = await at_work(session, caller, TenantPermission.WRITE)
     membership = await get(session, tenant.id, user_id)
     await assign(session, caller, tenant, membership, role)
 
@@ -60,7 +60,8 @@ async def assign(
 
 async def remove(session: AsyncSession, caller: Member, user_id: UUID) -> None:
     """Somebody works for the tenant no longer, from this moment on."""
-    tenant = await locked(session, caller.tenant_id)
+    needed = None if user_id == caller.user_id else TenantPermission.WRITE
+    tenant, caller = await at_work(session, caller, needed)
     membership = await get(session, tenant.id, user_id)
     if user_id != caller.user_id:
         demand_rank(caller, membership.role)
@@ -73,7 +74,7 @@ async def remove(session: AsyncSession, caller: Member, user_id: UUID) -> None:
 
 async def transfer(session: AsyncSession, caller: Member, user_id: UUID) -> None:
     """Make somebody else the owner, and oneself an administrator."""
-    tenant = await locked(session, caller.tenant_id)
+    tenant, caller = await at_work(session, caller, TenantPermission.OWN)
     heir = await get(session, tenant.id, user_id)
     if user_id == caller.user_id:
         return

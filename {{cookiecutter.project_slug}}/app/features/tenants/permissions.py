@@ -23,6 +23,8 @@ class PlatformPermission(StrEnum):
     SUSPEND = "platform:suspend"
 
 
+TENANT_ONLY = frozenset(permission.value for permission in TenantPermission)
+"""What no role of the service gives."""
 OFFICE: Mapping[str, frozenset[str]] = {
     TenantRole.OWNER: frozenset(TenantPermission),
     TenantRole.ADMIN: frozenset(TenantPermission) - {TenantPermission.OWN},

@@ -13,7 +13,7 @@ from app.core.security.access import Can, CurrentPrincipal
 from app.core.settings import SettingsDep
 from app.features.audit import service as audit
 from app.features.audit.models import AuditEvent
-from app.features.audit.schemas import AuditEventRead, AuditQuery
+from app.features.audit.schemas import AuditQuery
 from app.features.tenants import invitations, members, service
 from app.features.tenants.deps import CurrentMember, CurrentTenant
 from app.features.tenants.models import Invitation, Membership, Tenant
@@ -26,6 +26,7 @@ from app.features.tenants.schemas import (
     NewInvitation,
     NewTenant,
     RoleChange,
+    TenantEventRead,
     TenantRead,
     Transfer,
 )
@@ -140,7 +141,7 @@ async def rename_tenant(found: CurrentTenant, session: SessionDep, wanted: NewTe
 )
 async def delete_tenant(member: CurrentMember, session: SessionDep) -> None:
     """Put it out of reach at once; it is purged when the days of grace are over."""
-    await service.delete(session, member.tenant_id)
+    await service.delete(session, member)
 
 
 @tenant.post("/leave", status_code=204, responses=NO_TENANT | CONFLICT)
@@ -234,12 +235,12 @@ async def revoke_invitation(
     member: CurrentMember, session: SessionDep, invitation_id: UUID
 ) -> None:
     """Take an invitation back."""
-    await invitations.revoke(session, member.tenant_id, invitation_id)
+    await invitations.revoke(session, member, invitation_id)
 
 
 @tenant.get(
     "/audit-events",
-    response_model=Page[AuditEventRead],
+    response_model=Page[TenantEventRead],
     dependencies=[Can(TenantPermission.AUDIT)],
     responses=NO_TENANT,
 )

@@ -1,10 +1,11 @@
 """Requests and responses."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AliasPath, AwareDatetime, Field, StringConstraints
 
+from app.core.records import RecordRead
 from app.core.schemas import Input, Line, Output, Stored
 from app.features.tenants.models import TenantRole
 from app.features.users.schemas import Email
@@ -72,6 +73,18 @@ class InvitationRead(Stored):
     role: TenantRole
     expires_at: AwareDatetime
     invited_by: UUID | None
+
+
+class TenantEventRead(RecordRead):
+    """Something that was done; from where is not shown, as the people who run the service act too."""
+
+    action: str
+    object_type: str
+    object_id: UUID | None
+    actor_id: UUID | None
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    correlation_id: str | None
 
 
 class Acceptance(Input):

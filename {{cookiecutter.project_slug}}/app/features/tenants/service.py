@@ -1,15 +1,17 @@
 """Rules about tenants."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
 from app.core.pagination import Found, ListQuery
-from app.core.security.access import Principal
+from app.core.security.access import NotAllowed, Principal
 from app.core.tenancy import within
 from app.features.audit.service import record
 from app.features.tenants import repository
+from app.features.tenants.authentication import Member, open_to_members
 from app.features.tenants.failures import (
     LastOwner,
     OwnersOnly,
@@ -18,8 +20,11 @@ from app.features.tenants.failures import (
     TooMany,
 )
 from app.features.tenants.models import Membership, Tenant, TenantRole
+from app.features.tenants.permissions import TenantPermission
+from app.features.tenants.repository import Standing
 from app.features.tenants.schemas import NewTenant
 from app.features.tenants.settings import get_tenant_settings
+from app.features.users.repository import lock as lock_user
 
 
 async def get(session: AsyncSession, tenant_id: UUID) -> Tenant:
@@ -38,6 +43,22 @@ async def locked(session: AsyncSession, tenant_id: UUID) -> Tenant:
     return tenant
 
 
+async def at_work(
+    session: AsyncSession, caller: Member, permission: TenantPermission | None = None
+) -> tuple[Tenant, Member]:
+    """The caller's tenant, locked, and what the caller is in it now: they may have been removed."""
+    tenant = await locked(session, caller.tenant_id)
+    membership = await repository.membership(session, tenant.id, caller.user_id)
+    role = membership.role if membership else ""
+    open_to_members(
+        Standing(tenant.id, role, tenant.suspended_at, tenant.deleted_at) if membership else None
+    )
+    now = replace(caller, role=role)
+    if permission is not None and not now.holds({permission}):
+        raise NotAllowed(permission)
+    return tenant, now
+
+
 async def page(session: AsyncSession, query: ListQuery) -> Found[Tenant]:
     """One page of all tenants."""
     return await repository.page(session, query)
@@ -51,6 +72,7 @@ async def mine(session: AsyncSession, principal: Principal, query: ListQuery) ->
 async def create(session: AsyncSession, principal: Principal, new: NewTenant) -> Membership:
     """Make a tenant that the caller owns."""
     most = get_tenant_settings().per_user
+    await lock_user(session, principal.user_id)
     if await repository.count_owned(session, principal.user_id) >= most:
         raise TooMany("tenants of one owner", most)
     return await add(session, Tenant(name=new.name), principal.user_id)
@@ -77,13 +99,11 @@ async def rename(session: AsyncSession, tenant: Tenant, wanted: NewTenant) -> Te
     return tenant
 
 
-async def delete(session: AsyncSession, tenant_id: UUID) -> None:
+async def delete(session: AsyncSession, caller: Member) -> None:
     """Put it out of reach; it is purged when the days of grace are over."""
-    tenant = await locked(session, tenant_id)
+    tenant, _ = await at_work(session, caller, TenantPermission.OWN)
     if tenant.personal_user_id is not None:
         raise PersonalTenant
-    if tenant.deleted_at is not None:
-        raise TenantNotFound
     tenant.deleted_at = utc_now()
     record(session, "tenant.deleted", "tenant", tenant.id)
     await session.flush()
@@ -91,9 +111,12 @@ async def delete(session: AsyncSession, tenant_id: UUID) -> None:
 
 async def restore(session: AsyncSession, principal: Principal, tenant_id: UUID) -> Tenant:
     """Take a deletion back, as one of its owners."""
-    tenant = await repository.lock(session, tenant_id)
     membership = await repository.membership(session, tenant_id, principal.user_id)
-    if tenant is None or membership is None or tenant.deleted_at is None:
+    if membership is None:  # strangers do not even wait
+        raise TenantNotFound
+    tenant = await locked(session, tenant_id)
+    membership = await repository.membership(session, tenant_id, principal.user_id)
+    if membership is None or tenant.deleted_at is None:
         raise TenantNotFound
     if membership.role != TenantRole.OWNER:
         raise OwnersOnly
@@ -118,12 +141,17 @@ async def suspend(session: AsyncSession, tenant_id: UUID, *, suspended: bool) ->
 
 
 async def leave_behind(session: AsyncSession, user_id: UUID) -> None:
-    """An account goes: so do the tenants that nobody else works for; others need another owner."""
+    """An account goes: so do the tenants that nobody else works for; others need another owner.
+
+    One that is suspended goes too: its owner cannot hand it over.
+    """
     for tenant_id in await repository.owned(session, user_id):
         tenant = await locked(session, tenant_id)
-        if await repository.count_members(session, tenant_id) == 1:
-            tenant.deleted_at = tenant.deleted_at or utc_now()
-            with within(tenant.id):
-                record(session, "tenant.deleted", "tenant", tenant.id)
-        elif await repository.count_owners(session, tenant_id) == 1:
+        if tenant.deleted_at is not None or await repository.count_owners(session, tenant_id) > 1:
+            continue
+        others = await repository.count_members(session, tenant_id) - 1
+        if others and tenant.suspended_at is None:
             raise LastOwner
+        tenant.deleted_at = utc_now()
+        with within(tenant.id):
+            record(session, "tenant.deleted", "tenant", tenant.id)

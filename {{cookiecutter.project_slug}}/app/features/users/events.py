@@ -9,7 +9,6 @@ class UserCreated:
     """There is a new account; it may not be verified yet."""
 
     user_id: UUID
-    full_name: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ async def add(
     with refusing("uq_users_email", EmailTaken()):
         await session.flush()
     record(session, "user.created", "user", user.id, after={"roles": list(role_names)})
-    await publish(session, UserCreated(user.id, full_name))
+    await publish(session, UserCreated(user.id))
     return user
 
 

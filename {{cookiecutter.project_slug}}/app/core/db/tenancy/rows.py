@@ -16,7 +16,10 @@ TAGGED: set[str] = set()
 
 def table_of(model: type) -> Table | None:
     """The table that the class has declared, if it is no mere base."""
-    return model.__dict__.get("__table__")
+    table: Table | None = model.__dict__.get("__table__")
+    if table is not None and "tenant_id" not in table.columns:
+        raise TypeError(f"{model.__name__}: tables of tenants know no inheritance by joined tables")
+    return table
 
 
 class Tenancy:

@@ -1,10 +1,11 @@
 """Sessions that see, and write, the rows of one tenant."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
+    BinaryExpression,
     ColumnClause,
     Connection,
     Executable,
@@ -26,6 +27,7 @@ from sqlalchemy.orm import (
     with_loader_criteria,
 )
 from sqlalchemy.sql import visitors
+from sqlalchemy.sql.operators import custom_op
 
 from app.core.db.tenancy import (
     gate,
@@ -37,7 +39,7 @@ from app.core.db.tenancy.rows import Tenancy, TenantOwned
 from app.core.tenancy import Scope, scope
 
 TENANT = "tenant_id"
-BESIDES_ROWS = ("_values", "_multi_values", "select", "_post_values_clause")
+BESIDE_ROWS = ("_values", "_multi_values", "select", "_post_values_clause", "_prefixes")
 """What an insert may consist of, beside the rows that it is executed with."""
 
 
@@ -64,7 +66,9 @@ class TenantSession(
 def own_rows(tenant_id: UUID) -> Any:  # noqa: ANN401, SQLAlchemy's type for it says less
     """The filter: in whatever place a statement names a table of tenants, the rows of this one."""
     return with_loader_criteria(
-        Tenancy, lambda row: row.tenant_id == tenant_id, include_aliases=True
+        Tenancy,
+        lambda row: row.tenant_id.bool_op("/* tenant */ =")(tenant_id),  # as in `gate.MARKED`
+        include_aliases=True,
     )
 
 
@@ -89,11 +93,9 @@ def narrow(state: ORMExecuteState) -> None:
         refuse_fragments(statement)
         if isinstance(statement, Insert):
             stamp_insert(state, statement, tenant_id)
-            return
-        if state.is_update and state.is_executemany:
-            return
-        state.statement = filtered(state, tenant_id)
-        state.update_execution_options(**{gate.FILTERED: True})
+        elif not (state.is_update and state.is_executemany):
+            state.statement = filtered(state, tenant_id)
+            state.update_execution_options(**{gate.NARROWED: gate.FILTERED})
 
 
 def filtered(state: ORMExecuteState, tenant_id: UUID) -> Executable:
@@ -101,19 +103,24 @@ def filtered(state: ORMExecuteState, tenant_id: UUID) -> Executable:
     statement = state.statement
     mapper = state.bind_mapper
     if state.is_column_load and mapper is not None and issubclass(mapper.class_, Tenancy):
-        statement = cast("Select[Any]", statement).where(mapper.class_.tenant_id == tenant_id)
+        statement = cast("Select[Any]", statement).where(
+            mapper.class_.tenant_id.bool_op(gate.MARKED)(tenant_id)
+        )
     return statement.options(own_rows(tenant_id))
 
 
 def narrow_text(state: ORMExecuteState, statement: TextClause, tenant_id: UUID) -> None:
-    """Text may name a table of tenants when it says `table.tenant_id = :tenant_id`; we say which."""
-    if TENANT in statement.compile().params:
-        given = state.parameters
-        if given is not None and not isinstance(given, Mapping):
-            raise gate.TenancyError("execute a text with one set of parameters at a time")
-        state.statement = statement.bindparams(bindparam(TENANT, type_=Uuid()))
-        state.parameters = {**(given or {}), TENANT: tenant_id}
-        state.update_execution_options(**{gate.FILTERED: True})
+    """A query in text may say `table.tenant_id = :tenant_id`; we say which."""
+    if TENANT not in statement.compile().params:
+        return
+    given = state.parameters
+    if not gate.is_plain_query(statement.text) or not isinstance(given, Mapping | None):
+        raise gate.TenancyError(
+            "only a query may be text, executed once, and an OR in it stands in brackets"
+        )
+    state.statement = statement.bindparams(bindparam(TENANT, type_=Uuid()))
+    state.parameters = {**(given or {}), TENANT: tenant_id}
+    state.update_execution_options(**{gate.NARROWED: gate.TEXT})
 
 
 def refuse_fragments(statement: Executable) -> None:
@@ -121,8 +128,26 @@ def refuse_fragments(statement: Executable) -> None:
     for part in visitors.iterate(cast("Any", statement)):
         if isinstance(part, TextClause):
             gate.refuse_splitting(part.text)
-        elif isinstance(part, ColumnClause) and part.is_literal:
-            gate.refuse_splitting(part.name)
+        elif isinstance(part, ColumnClause):
+            if part.is_literal:
+                gate.refuse_splitting(part.name)
+        elif isinstance(part, BinaryExpression):
+            if isinstance(part.operator, custom_op):
+                gate.refuse_splitting(cast("custom_op[Any]", part.operator).opstring)
+        elif isinstance(part, Executable):
+            for fragment in beside_clauses(part):
+                gate.refuse_splitting(fragment)
+
+
+def beside_clauses(statement: Executable) -> Iterator[str]:
+    """Prefixes, suffixes and hints, each of them text and the dialect that it is for."""
+    for name in ("_prefixes", "_suffixes", "_statement_hints", "_hints"):
+        found: Any = getattr(statement, name, ())
+        entries: list[Any] = [*found.values()] if name == "_hints" and found else [*found]
+        for entry in entries:
+            parts: list[Any] = list(entry) if isinstance(entry, tuple) else [entry]  # pyright: ignore[reportUnknownArgumentType]
+            yield from (part.text for part in parts if isinstance(part, TextClause))
+            yield from (part for part in parts if isinstance(part, str))
 
 
 def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> None:
@@ -131,7 +156,8 @@ def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> 
     if mapper is None or not issubclass(mapper.class_, Tenancy):
         return
     given: Any = state.parameters
-    if not given or any(getattr(statement, name, None) for name in BESIDES_ROWS):
+    beside: list[object] = [getattr(statement, name, None) for name in BESIDE_ROWS]
+    if not given or any(part is not None and repr(part) != "()" for part in beside):
         raise gate.TenancyError(
             "add the rows of a tenant as objects, or with execute(insert(Model), [{...}, ...])"
         )
@@ -141,7 +167,7 @@ def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> 
         raise gate.TenancyError("a row of another tenant cannot be added here")
     stamped = [{**row, TENANT: tenant_id} for row in rows]
     state.parameters = stamped[0] if single else stamped
-    state.update_execution_options(**{gate.FILTERED: True})
+    state.update_execution_options(**{gate.NARROWED: gate.STAMPED})
 
 
 @event.listens_for(TenantSession, "before_flush")
@@ -156,7 +182,8 @@ def check_rows(session: TenantSession, context: UOWTransaction, instances: objec
             state: InstanceState[Any] = inspect(row)
             if state.attrs.tenant_id.history.has_changes():
                 raise gate.TenancyError("no row moves from one tenant to another")
-            check_row(session.scope, row)
+            if TENANT in state.dict:  # else it was read here, without that column
+                check_row(session.scope, row)
 
 
 def tenant_of(value: Scope) -> UUID | None:

@@ -19,9 +19,14 @@ from app.core.jobs.outbox import enqueue
 from app.core.jobs.runner import run_due
 from app.core.mail import Mail
 from app.core.settings import Settings
+from app.core.tenancy import within
 from app.features.audit.models import AuditEvent
+from app.features.tenants import invitations, members
+from app.features.tenants.authentication import Member
+from app.features.tenants.failures import TenantNotFound
 from app.features.tenants.jobs import purge_tenant, purge_tenants
-from app.features.tenants.models import Invitation, Membership, Tenant
+from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
+from app.features.tenants.schemas import NewInvitation
 from app.features.tenants.settings import get_tenant_settings
 from conftest import PASSWORD, Account, SignIn, client_of, make_account
 
@@ -87,7 +92,7 @@ async def test_whoever_registers_has_a_tenant_of_their_own(
     client.headers["Authorization"] = f"Bearer {tokens['access_token']}"
 
     mine = (await client.get(URL)).json()["items"]
-    assert [(each["role"], each["tenant"]["name"]) for each in mine] == [("owner", "Grace")]
+    assert [(each["role"], each["tenant"]["name"]) for each in mine] == [("owner", "Personal")]
     own = f"{URL}/{mine[0]['tenant']['id']}"
     assert (await client.delete(own)).json()["type"] == "urn:problem-type:personal-tenant"
     assert (await client.post(f"{own}/leave")).json()["type"] == "urn:problem-type:last-owner"
@@ -244,6 +249,43 @@ async def test_who_leaves_or_is_removed_is_out_at_once(
     assert last.json()["type"] == "urn:problem-type:last-owner"
 
 
+async def test_who_was_removed_meanwhile_does_nothing_more(
+    ada: Account, bob: Account, sent: list[Mail], database: Database, settings: Settings
+) -> None:
+    """Their request was let in a moment before."""
+    url = await new_tenant(ada)
+    await join(ada, bob, url, sent, "admin")
+    tenant_id = UUID(url.split("/")[-1])
+    let_in = Member(bob.id, uuid4(), frozenset(), tenant_id, "admin")
+    await ada.client.delete(f"{url}/members/{bob.id}")
+    sent.clear()
+
+    new = NewInvitation(email=bob.email, role=TenantRole.ADMIN)
+    with within(tenant_id):
+        with pytest.raises(TenantNotFound):
+            async with unit_of_work(database) as session:
+                await invitations.invite(session, settings, let_in, new)
+        with pytest.raises(TenantNotFound):
+            async with unit_of_work(database) as session:
+                await members.change_role(session, let_in, ada.id, TenantRole.MEMBER)
+    assert sent == []
+
+
+async def test_who_runs_the_service_is_no_owner_of_the_tenants_that_they_work_for(
+    ada: Account, admin: Account, sent: list[Mail]
+) -> None:
+    url = await new_tenant(ada)
+    await join(ada, admin, url, sent, "member")
+
+    for answer in (
+        await admin.client.put(f"{url}/members/{admin.id}/role", json={"role": "owner"}),
+        await admin.client.delete(f"{url}/members/{ada.id}"),
+        await admin.client.patch(url, json={"name": "x"}),
+        await admin.client.delete(url),
+    ):
+        assert answer.status_code == 403
+
+
 async def test_a_tenant_is_handed_over(ada: Account, bob: Account, sent: list[Mail]) -> None:
     url = await new_tenant(ada)
     await join(ada, bob, url, sent, "member")
@@ -274,6 +316,42 @@ async def test_of_all_owners_who_leave_at_once_one_stays(
         answers = await asyncio.gather(*(one.client.post(f"{url}/leave") for one in people))
 
     assert Counter(answer.status_code for answer in answers) == {204: 2, 409: 1}
+
+
+async def test_an_invitation_that_is_revoked_and_accepted_at_once_is_one_or_the_other(
+    app: FastAPI, committed_db: Database, settings: Settings, sent: list[Mail]
+) -> None:
+    async with AsyncExitStack() as stack:
+        people: list[Account] = []
+        for name in ("ada", "bob"):
+            client = client_of(app, committed_db, settings)
+            await stack.enter_async_context(client)
+            people.append(await make_account(committed_db, client, f"{name}@x.example", "member"))
+        ada, bob = people
+        for _ in range(5):
+            url = await new_tenant(ada)
+            new = {"email": bob.email}
+            made = (await ada.client.post(f"{url}/invitations", json=new)).json()["id"]
+            wanted = {"token": token_in(sent[-1])}
+            revoked, accepted = await asyncio.gather(
+                ada.client.delete(f"{url}/invitations/{made}"),
+                bob.client.post(f"{URL}/accept-invitation", json=wanted),
+            )
+            both = (revoked.status_code, accepted.status_code)
+            assert both in {(204, 422), (404, 200)}
+            assert len(await roles_in(ada, url)) == 1 + (accepted.status_code == 200)
+
+
+async def test_an_account_can_go_while_its_tenants_are_deleted_or_suspended(
+    ada: Account, bob: Account, admin: Account, sent: list[Mail]
+) -> None:
+    deleted, suspended = await new_tenant(ada), await new_tenant(ada)
+    for url in (deleted, suspended):
+        await join(ada, bob, url, sent, "member")
+    await ada.client.delete(deleted)
+    await admin.client.post(f"{URL}/registry/{suspended.split('/')[-1]}/suspend")
+
+    assert (await ada.client.delete("/api/v1/users/me")).status_code == 204
 
 
 async def test_a_deleted_tenant_is_out_of_reach_and_can_be_restored(
@@ -327,6 +405,7 @@ async def test_what_happens_is_on_record_for_those_who_answer_for_it(
         "tenant.created",
     ]
     assert {event["tenant_id"] for event in events} == {url.split("/")[-1]}
+    assert not {"address", "session_id"} & events[0].keys()
     assert (await bob.client.get(f"{url}/audit-events")).status_code == 403
 
 
