@@ -340,7 +340,7 @@ class Isolation(RuleBasedStateMachine):
         if place is None:
             return
         email, role, token = place.invitations[invitation_id]
-        answer = self.ask(person, "POST", f"{TENANTS}/accept-invitation", json={"token": token})
+        answer = self.ask(person, "POST", "/api/v1/invitations/accept", json={"token": token})
         if email == self.emails[person]:
             self.expect(answer, 200, place)
             del place.invitations[invitation_id]

@@ -8,8 +8,10 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Header, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.errors import Unprocessable
 
 HEADER = "X-Tenant-ID"
 
@@ -65,16 +67,30 @@ class OfTenant(BaseModel):
     tenant_id: UUID | None
 
 
+class InvalidTenant(Unprocessable):
+    """What the header says is no id."""
+
+    def __init__(self) -> None:
+        super().__init__(f"{HEADER} is not the id of a tenant.")
+
+
 async def ask(
     request: Request,
     asked: Annotated[
-        UUID | None,
+        str | None,
+        WithJsonSchema({"type": "string", "format": "uuid"}),
         Header(alias=HEADER, description="For which tenant; by default your own"),
     ] = None,
 ) -> UUID | None:
-    """The tenant that a request names in its header; whether it may is decided with who is calling."""
-    request.state.asked_tenant = asked
-    return asked
+    """The tenant that a request names in its header; whether it may is decided with who is calling.
+
+    A value that is no id is refused here, at once: FastAPI would first call what else an endpoint asks for.
+    """
+    try:
+        request.state.asked_tenant = UUID(asked) if asked is not None else None
+    except ValueError:
+        raise InvalidTenant from None
+    return request.state.asked_tenant
 
 
 AskedTenant = Annotated[UUID | None, Depends(ask)]

@@ -32,6 +32,8 @@ from app.features.tenants.schemas import (
 )
 
 tenants = new_router("/tenants", tag="tenants")
+invitation = new_router("/invitations", tag="tenants")
+platform = new_router("/platform/tenants", tag="tenants")
 tenant = new_router("/tenants/{tenant_id}", tag="tenants")
 
 Queried = Annotated[ListQuery, Query()]
@@ -63,7 +65,7 @@ async def create_tenant(
     return membership
 
 
-@tenants.post("/accept-invitation", response_model=MembershipRead)
+@invitation.post("/accept", response_model=MembershipRead)
 async def accept_invitation(
     principal: CurrentPrincipal, session: SessionDep, wanted: Acceptance
 ) -> Membership:
@@ -71,18 +73,18 @@ async def accept_invitation(
     return await invitations.accept(session, principal, wanted.token)
 
 
-@tenants.get(
-    "/registry",
+@platform.get(
+    "",
     response_model=Page[TenantRead],
     dependencies=[Can(PlatformPermission.READ)],
 )
-async def list_registry(session: ReadSessionDep, query: Queried) -> Found[Tenant]:
+async def list_all_tenants(session: ReadSessionDep, query: Queried) -> Found[Tenant]:
     """Every tenant of the service, for those who run it."""
     return await service.page(session, query)
 
 
-@tenants.post(
-    "/registry/{registered_id}/suspend",
+@platform.post(
+    "/{registered_id}/suspend",
     response_model=TenantRead,
     dependencies=[Can(PlatformPermission.SUSPEND)],
     responses=NO_TENANT,
@@ -92,8 +94,8 @@ async def suspend_tenant(session: SessionDep, registered_id: UUID) -> Tenant:
     return await service.suspend(session, registered_id, suspended=True)
 
 
-@tenants.post(
-    "/registry/{registered_id}/resume",
+@platform.post(
+    "/{registered_id}/resume",
     response_model=TenantRead,
     dependencies=[Can(PlatformPermission.SUSPEND)],
     responses=NO_TENANT,
@@ -253,4 +255,6 @@ async def list_tenant_audit_events(
 
 router = APIRouter()
 router.include_router(tenants)
+router.include_router(invitation)
+router.include_router(platform)
 router.include_router(tenant)

@@ -31,6 +31,7 @@ from app.features.tenants.settings import get_tenant_settings
 from conftest import PASSWORD, Account, SignIn, client_of, make_account
 
 URL = "/api/v1/tenants"
+PLATFORM = "/api/v1/platform/tenants"
 JOBS = {job.name: job for job in (purge_tenants, purge_tenant)}
 
 
@@ -54,7 +55,7 @@ async def join(owner: Account, newcomer: Account, url: str, sent: list[Mail], ro
     new = {"email": newcomer.email, "role": role}
     assert (await owner.client.post(f"{url}/invitations", json=new)).status_code == 201
     token = token_in(sent[-1])
-    accepted = await newcomer.client.post(f"{URL}/accept-invitation", json={"token": token})
+    accepted = await newcomer.client.post("/api/v1/invitations/accept", json={"token": token})
     assert accepted.status_code == 200, accepted.text
     assert accepted.json()["role"] == role
 
@@ -149,7 +150,7 @@ async def test_who_is_invited_and_reads_the_mail_becomes_a_member(
     assert await roles_in(bob, url) == {"ada": "owner", "bob": "member"}
     assert (await bob.client.patch(url, json={"name": "x"})).status_code == 403
     assert (await bob.client.get(f"{url}/invitations")).status_code == 403
-    again = await bob.client.post(f"{URL}/accept-invitation", json={"token": token_in(sent[-1])})
+    again = await bob.client.post("/api/v1/invitations/accept", json={"token": token_in(sent[-1])})
     assert again.status_code == 422
     second = await ada.client.post(f"{url}/invitations", json={"email": bob.email})
     assert second.json()["type"] == "urn:problem-type:already-member"
@@ -166,7 +167,7 @@ async def test_an_invitation_is_for_one_address_and_once(
     new = token_in(sent[-1])
 
     async def accept(account: Account, token: str) -> int:
-        answer = await account.client.post(f"{URL}/accept-invitation", json={"token": token})
+        answer = await account.client.post("/api/v1/invitations/accept", json={"token": token})
         return answer.status_code
 
     assert await accept(bob, old) == 422
@@ -187,7 +188,7 @@ async def test_an_invitation_expires(
     async with unit_of_work(database) as session:
         await session.execute(update(Invitation).values(expires_at=utc_now() - timedelta(1)))
 
-    answer = await bob.client.post(f"{URL}/accept-invitation", json={"token": token_in(sent[-1])})
+    answer = await bob.client.post("/api/v1/invitations/accept", json={"token": token_in(sent[-1])})
     assert answer.status_code == 422
 
 
@@ -335,7 +336,7 @@ async def test_an_invitation_that_is_revoked_and_accepted_at_once_is_one_or_the_
             wanted = {"token": token_in(sent[-1])}
             revoked, accepted = await asyncio.gather(
                 ada.client.delete(f"{url}/invitations/{made}"),
-                bob.client.post(f"{URL}/accept-invitation", json=wanted),
+                bob.client.post("/api/v1/invitations/accept", json=wanted),
             )
             both = (revoked.status_code, accepted.status_code)
             assert both in {(204, 422), (404, 200)}
@@ -349,7 +350,7 @@ async def test_an_account_can_go_while_its_tenants_are_deleted_or_suspended(
     for url in (deleted, suspended):
         await join(ada, bob, url, sent, "member")
     await ada.client.delete(deleted)
-    await admin.client.post(f"{URL}/registry/{suspended.split('/')[-1]}/suspend")
+    await admin.client.post(f"{PLATFORM}/{suspended.split('/')[-1]}/suspend")
 
     assert (await ada.client.delete("/api/v1/users/me")).status_code == 204
 
@@ -374,11 +375,11 @@ async def test_the_people_who_run_the_service_suspend_without_looking_in(
 ) -> None:
     url = await new_tenant(ada)
     tenant_id = url.split("/")[-1]
-    registered = f"{URL}/registry/{tenant_id}"
+    registered = f"{PLATFORM}/{tenant_id}"
 
-    assert (await ada.client.get(f"{URL}/registry")).status_code == 403
+    assert (await ada.client.get(f"{PLATFORM}")).status_code == 403
     assert (await ada.client.post(f"{registered}/suspend")).status_code == 403
-    assert tenant_id in (await admin.client.get(f"{URL}/registry")).text
+    assert tenant_id in (await admin.client.get(f"{PLATFORM}")).text
     assert (await admin.client.get(url)).status_code == 404
     for _ in range(2):
         assert (await admin.client.post(f"{registered}/suspend")).json()["suspended_at"]
@@ -389,7 +390,7 @@ async def test_the_people_who_run_the_service_suspend_without_looking_in(
     )
     assert (await admin.client.post(f"{registered}/resume")).json()["suspended_at"] is None
     assert (await ada.client.get(url)).status_code == 200
-    assert (await admin.client.post(f"{URL}/registry/{uuid4()}/suspend")).status_code == 404
+    assert (await admin.client.post(f"{PLATFORM}/{uuid4()}/suspend")).status_code == 404
 
 
 async def test_what_happens_is_on_record_for_those_who_answer_for_it(
