@@ -51,10 +51,14 @@ def identity(answers: Answers) -> str:
     )
 
 
-COMBINATIONS = [
-    pytest.param(answers, id=identity(answers), marks=pytest.mark.xdist_group(identity(answers)))
-    for answers in combinations()
-]
+def parameter(answers: Answers) -> Any:  # noqa: ANN401, what pytest makes of it
+    """A combination as pytest takes it; its tests run on one worker, which installs it once."""
+    name = identity(answers)
+    return pytest.param(answers, id=name, marks=pytest.mark.xdist_group(name))
+
+
+COMBINATIONS = [parameter(answers) for answers in combinations()]
+ON_POSTGRESQL = [parameter(each) for each in combinations() if each["database"] == "postgresql"]
 
 
 def environment(**more: str) -> dict[str, str]:

@@ -157,7 +157,7 @@ def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> 
         return
     given: Any = state.parameters
     beside: list[object] = [getattr(statement, name, None) for name in BESIDE_ROWS]
-    if not given or any(part is not None and repr(part) != "()" for part in beside):
+    if not given or any(is_there(part) for part in beside):
         raise gate.TenancyError(
             "add the rows of a tenant as objects, or with execute(insert(Model), [{...}, ...])"
         )
@@ -168,6 +168,11 @@ def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> 
     stamped = [{**row, TENANT: tenant_id} for row in rows]
     state.parameters = stamped[0] if single else stamped
     state.update_execution_options(**{gate.NARROWED: gate.STAMPED})
+
+
+def is_there(part: object) -> bool:
+    """Whether a statement has this part; clauses have no truth of their own."""
+    return bool(cast("tuple[object, ...]", part)) if isinstance(part, tuple) else part is not None
 
 
 @event.listens_for(TenantSession, "before_flush")
