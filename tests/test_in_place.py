@@ -37,6 +37,7 @@ GUARDED = {
     "compose.yaml",
     "conftest.py",
     "docs/adding-a-feature.md",
+    "docs/adr/0008-tenants-in-the-same-tables.md",
     "migrations/env.py",
     "migrations/versions/0001_initial.py",
     "pyproject.toml",

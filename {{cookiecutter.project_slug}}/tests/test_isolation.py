@@ -18,12 +18,10 @@ from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from hypothesis import HealthCheck, Phase, note, settings as hypothesis_settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
-from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import select
 
 from app.core.db.engine import create_engine
-from app.core.db.session import Database, from_engine, reading, unit_of_work
-from app.core.db.tenancy import gate
+from app.core.db.session import Database, from_engine, unit_of_work
 from app.core.settings import Settings
 from app.core.tenancy import within
 from app.features.audit.models import AuditEvent
@@ -406,65 +404,3 @@ def test_no_sequence_of_requests_reaches_another_tenant(settings: Settings) -> N
                 suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
             ),
         )
-
-
-async def fill(database: Database, count: int) -> list[Any]:
-    """Some tenants with so many products each."""
-    async with unit_of_work(database) as session:
-        tenants = [Tenant(name=str(number)) for number in range(10)]
-        session.add_all(tenants)
-    for tenant in tenants:
-        with within(tenant.id):
-            async with unit_of_work(database) as session:
-                session.add_all(
-                    Product(sku=str(n), name="x", description="", price=n, currency="EUR")
-                    for n in range(count)
-                )
-    return [tenant.id for tenant in tenants]
-
-
-async def test_without_a_tenant_the_table_is_empty(
-    committed_db: Database, settings: Settings
-) -> None:
-    """On PostgreSQL: to the service's own role, for whoever gets around everything else."""
-    assert settings.database_url
-    if settings.database_url.get_backend_name() != "postgresql":
-        pytest.skip("TEST_DATABASE_URL names another database")
-    tenants = await fill(committed_db, 3)
-    everything = text("SELECT * FROM products")
-    async with reading(committed_db) as session:
-        with gate.vouching():
-            assert (await session.execute(everything)).all() == []
-    with within(tenants[0]):
-        async with reading(committed_db) as session:
-            with gate.vouching():
-                assert len((await session.execute(everything)).all()) == 3
-
-
-async def test_lists_and_details_use_an_index_of_the_tenant(
-    committed_db: Database, owner: AsyncEngine, settings: Settings
-) -> None:
-    assert settings.database_url
-    if settings.database_url.get_backend_name() != "postgresql":
-        pytest.skip("TEST_DATABASE_URL names another database")
-    tenants = await fill(committed_db, 500)
-    async with owner.connect() as connection:
-        await connection.execute(text("ANALYZE products"))
-    plans: list[str] = []
-    with within(tenants[3]):
-        async with reading(committed_db) as session:
-            connection = await session.connection()
-            listing = select(Product).order_by(Product.created_at.desc(), Product.id.desc())
-            for statement in (listing.limit(20), select(Product).where(Product.id == tenants[0])):
-                narrowed = statement.where(Product.tenant_id == tenants[3])
-                sql = narrowed.compile(
-                    dialect=owner.dialect, compile_kwargs={"literal_binds": True}
-                )
-                with gate.vouching():
-                    rows = await connection.execute(text(f"EXPLAIN {sql}"))
-                plans.append("\n".join(row[0] for row in rows))
-
-    assert "ix_products_created_at" in plans[0], plans[0]
-    assert "Sort" not in plans[0]
-    assert "Index" in plans[1], plans[1]
-    assert "Seq Scan" not in "".join(plans)

@@ -55,7 +55,7 @@ def after_new_tables(operations: Sequence[ops.MigrateOperation]) -> int:
 
 def first_tenant() -> list[ops.MigrateOperation]:
     """The tenant that gets everything."""
-    tenant_id = uuid4().hex  # PostgreSQL reads it as a uuid, the others store it as it is
+    tenant_id = uuid4().hex  # as every database stores or reads it
     return [ops.ExecuteSQLOp(text.replace("[id]", tenant_id)) for text in (TENANT, MEMBERS)]
 
 
