@@ -68,7 +68,7 @@ def test_types() -> None:
 
 
 def test_its_own_tests_and_migrations_pass() -> None:
-    in_house("pytest", "-q", "-p", "no:cacheprovider")
+    in_house("pytest", "-q", "-p", "no:cacheprovider", "-n", "2")
 
 
 def test_every_python_file_parses() -> None:

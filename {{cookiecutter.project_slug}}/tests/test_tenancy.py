@@ -267,11 +267,16 @@ def plain(row: Any) -> object:  # noqa: ANN401, whatever was asked for
     return values[0] if len(values) == 1 else tuple(values)
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
 async def test_every_kind_of_question_is_answered_for_one_tenant(
-    library: Library, question: str
+    library: Library, subtests: pytest.Subtests
 ) -> None:
-    statement, expected = QUESTIONS[question]
+    for question, (statement, expected) in QUESTIONS.items():
+        with subtests.test(question):
+            await assert_answered(library, statement, expected)
+
+
+async def assert_answered(library: Library, statement: Executable, expected: object) -> None:
+    """In a session that reads, and in one that writes: our rows, and no others."""
 
     async def act(session: AsyncSession) -> list[Any]:
         rows = (await session.execute(statement)).unique().all()
@@ -377,8 +382,16 @@ REFUSED: dict[str, Callable[[Library, Book], Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-async def test_what_cannot_be_narrowed_is_refused(library: Library, name: str) -> None:
+async def test_what_cannot_be_narrowed_is_refused(
+    library: Library, subtests: pytest.Subtests
+) -> None:
+    for name in REFUSED:
+        with subtests.test(name):
+            await assert_refused(library, name)
+
+
+async def assert_refused(library: Library, name: str) -> None:
+    """And nothing has changed."""
     before = await library.titles(library.ours), await library.titles(library.theirs)
 
     async def act(session: AsyncSession) -> None:
@@ -393,8 +406,17 @@ async def test_what_cannot_be_narrowed_is_refused(library: Library, name: str) -
     assert (await library.titles(library.ours), await library.titles(library.theirs)) == before
 
 
-@pytest.mark.parametrize("question", QUESTIONS)
-async def test_without_a_tenant_nothing_is_answered(library: Library, question: str) -> None:
+async def test_without_a_tenant_nothing_is_answered(
+    library: Library, subtests: pytest.Subtests
+) -> None:
+    for question in QUESTIONS:
+        with subtests.test(question):
+            await assert_closed(library, question)
+
+
+async def assert_closed(library: Library, question: str) -> None:
+    """No tenant is at hand."""
+
     async def act(session: AsyncSession) -> None:
         statement = QUESTIONS[question][0]
         if question == "text with the tenant":
