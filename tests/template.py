@@ -168,11 +168,20 @@ def recorded(folder: Path) -> dict[str, Any]:
 
 
 def server(variable: str) -> str:
-    """The URL of a real server; a test without one is skipped, unless servers are required."""
-    url = os.environ.get(variable)
-    if url:
-        return url
-    reason = f"{variable} names no server"
+    """The URL of a real server."""
+    return required(os.environ.get(variable), f"{variable} names no server")
+
+
+def chromium() -> str:
+    """Where a real browser is."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return required(next(filter(None, map(shutil.which, names)), None), "there is no Chromium")
+
+
+def required(found: str | None, reason: str) -> str:
+    """What was found; a test that lacks it is skipped, unless nothing may be."""
+    if found:
+        return found
     if os.environ.get("REQUIRE_SERVERS") == "1":
         pytest.fail(reason)
     pytest.skip(reason)

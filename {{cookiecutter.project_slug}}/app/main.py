@@ -8,13 +8,12 @@ from typing import TypedDict
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
-from app.core import errors, events, logging, middleware, openapi
+from app.core import docs, errors, events, logging, middleware, openapi
 from app.core.db.embedded import ensure_database
 from app.core.db.session import Database, connect
 from app.core.jobs import Queue, metrics
 from app.core.jobs.outbox import QUEUE
 from app.core.pagination import KEYS
-from app.core.routing import API_PREFIX
 from app.core.security.access import Authenticate
 from app.core.security.keys import signing_keys
 from app.core.settings import Settings, get_settings
@@ -70,7 +69,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         summary=about["Summary"],
         version=about["Version"],
         lifespan=lifespan,
-        openapi_url=f"{API_PREFIX}/openapi.json",
+        openapi_url=docs.document_url(settings),
+        docs_url=None,
         redoc_url=None,
         generate_unique_id_function=openapi.operation_id,
         telemetry=NO_TELEMETRY,
@@ -79,6 +79,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     metrics.expect(job.queue for job in JOBS.values())
     errors.install(app)
     middleware.install(app, settings)
+    docs.install(app, settings)
     openapi.install(app, [permission for feature in FEATURES for permission in feature.permissions])
     for feature in FEATURES:
         if feature.router:

@@ -19,7 +19,6 @@ async def test_it_is_served(client: AsyncClient) -> None:
 
     assert document["openapi"].startswith("3.1")
     assert document["info"]["title"]
-    assert (await client.get("/docs")).status_code == 200
 
 
 def test_each_operation_has_a_name_and_a_description(operations: list[dict[str, Any]]) -> None:
