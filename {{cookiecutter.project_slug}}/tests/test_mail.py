@@ -5,6 +5,7 @@ import logging
 import re
 import socket
 from collections.abc import AsyncGenerator, Callable
+from dataclasses import replace
 from email import message_from_bytes
 from email.message import Message
 
@@ -24,7 +25,7 @@ from app.core.mail import Mail
 from app.core.mail.console import ConsoleMailer
 from app.core.mail.outbox import send
 from app.core.mail.smtp import SMTPMailer
-from app.core.settings import Settings
+from app.core.settings import Environment, Settings
 from app.installed import JOBS
 from app.main import create_app, session_info
 from conftest import PASSWORD, client_of
@@ -85,7 +86,8 @@ async def test_from_registration_to_login_through_a_real_server(
     engine: AsyncEngine,
     settings: Settings,
 ) -> None:
-    through = settings.model_copy(update={"mailer": always(mailer)})
+    changes = {"mailer": always(mailer), "environment": Environment.LOCAL}
+    through = settings.model_copy(update=changes)
     database = from_engine(engine, through, session_info(through, InlineQueue(through, JOBS)))
     new = {"email": "ada@example.com", "password": PASSWORD}
     async with client_of(create_app(through), database, through) as client:
@@ -98,6 +100,7 @@ async def test_from_registration_to_login_through_a_real_server(
             r"#token=([\w-]+)", mail.as_string().replace("=3D", "=").replace("=\n", "")
         )
         assert found
+        assert "curl" not in mail.as_string()
 
         proof = {"token": found[1], "password": PASSWORD}
         form = {"username": new["email"], "password": PASSWORD}
@@ -172,6 +175,27 @@ async def test_the_console_shows_the_whole_letter(
     await ConsoleMailer(settings).send(LETTER)
 
     assert "To: ada@example.com" in capsys.readouterr().out
+
+
+async def test_the_console_shows_the_command_too(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await ConsoleMailer(settings).send(replace(LETTER, command="curl it"))
+
+    assert capsys.readouterr().out.endswith("in another terminal:\n\ncurl it\n\n")
+
+
+@pytest.mark.parametrize("environment", Environment)
+async def test_a_command_is_made_for_developers_only(
+    client: AsyncClient, queue: InlineQueue, sent: list[Mail], environment: Environment
+) -> None:
+    queue.settings = queue.settings.model_copy(update={"environment": environment})
+
+    await client.post(
+        "/api/v1/auth/register", json={"email": "ada@example.com", "password": PASSWORD}
+    )
+
+    assert ("/api/v1/auth/verify-email" in sent[0].command) == (environment is Environment.LOCAL)
 
 
 async def test_no_secret_gets_into_the_log(

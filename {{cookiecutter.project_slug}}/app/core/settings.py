@@ -72,6 +72,7 @@ class Settings(BaseSettings):
     issuer: str = "{{ cookiecutter.project_slug }}"
     audience: str = "{{ cookiecutter.project_slug }}"
     public_url: str = Field(default="http://127.0.0.1:3000", pattern=r"^https?://[^\s?#]+$")
+    service_url: str = Field(default="http://127.0.0.1:8000", pattern=r"^https?://[^\s?#]+$")
     api_docs: bool = True
 
     database_url: DatabaseUrl | None = None

@@ -16,6 +16,8 @@ class Mail:
     subject: str
     text: str
     html: str
+    command: str = ""
+    """What does for a developer what the link does; shown on the console, and never sent."""
 
 
 class Mailer(Protocol):

@@ -17,4 +17,6 @@ class ConsoleMailer:
     async def send(self, mail: Mail) -> None:
         """Print; not a log line, because letters hold tokens."""
         sys.stdout.write(f"\nTo: {mail.to}\nSubject: {mail.subject}\n\n{mail.text}\n")
+        if mail.command:
+            sys.stdout.write(f"Or, without that page, in another terminal:\n\n{mail.command}\n\n")
         sys.stdout.flush()

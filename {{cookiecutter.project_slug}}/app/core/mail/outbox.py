@@ -13,15 +13,23 @@ from app.core.mail import Mail, Undeliverable
 async def send(session: AsyncSession, mail: Mail) -> None:
     """Send soon after the work of `session` is committed; a rollback takes the letter back."""
     await enqueue(
-        session, deliver, to=mail.to, subject=mail.subject, text=mail.text, html=mail.html
+        session,
+        deliver,
+        to=mail.to,
+        subject=mail.subject,
+        text=mail.text,
+        html=mail.html,
+        command=mail.command,
     )
 
 
 @job("mail.deliver", queue="mail", retries=8, backoff=timedelta(seconds=10), secret=True)
-async def deliver(work: Work, *, to: str, subject: str, text: str, html: str) -> None:
+async def deliver(
+    work: Work, *, to: str, subject: str, text: str, html: str, command: str = ""
+) -> None:
     """Hand one letter over; a process that dies in that moment may do it twice."""
     mailer = work.settings.mailer(work.settings)
     try:
-        await mailer.send(Mail(to, subject, text, html))
+        await mailer.send(Mail(to, subject, text, html, command))
     except Undeliverable as refused:
         raise GiveUp(str(refused)) from refused

@@ -20,9 +20,9 @@ class Letters:
             keep_trailing_newline=True,
         )
 
-    def write(self, name: str, to: str, **values: object) -> Mail:
+    def write(self, name: str, to: str, *, command: str = "", **values: object) -> Mail:
         """The letter `name` to this address."""
         whole = self.environment.get_template(f"{name}.txt").render(values)
         subject, _, text = whole.partition("\n")
         html = self.environment.get_template(f"{name}.html").render(values)
-        return Mail(to=to, subject=subject.strip(), text=text.lstrip("\n"), html=html)
+        return Mail(to, subject.strip(), text.lstrip("\n"), html, command)

@@ -19,6 +19,7 @@ from app.core.errors import Forbidden
 from app.core.routing import API_PREFIX
 
 EVERYTHING = "*"
+LOGIN = f"{API_PREFIX}/auth/login"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,11 @@ class NotAllowed(Forbidden):
         super().__init__(f"This needs the permission {missing}.")
 
 
-bearer = OAuth2PasswordBearer(f"{API_PREFIX}/auth/login", auto_error=False)
+bearer = OAuth2PasswordBearer(
+    LOGIN,
+    description="Sign in with e-mail address and password, and leave everything else as it is.",
+    auto_error=False,
+)
 
 
 async def authenticated(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.mail.outbox import send
+from app.core.mail.redemption import Redemption
 from app.core.mail.templates import Letters
 from app.core.security import passwords
 from app.core.security.secrets import fingerprint, new_token
@@ -25,11 +26,12 @@ from app.features.users.roles import MEMBER
 from app.features.users.service import add
 
 VERIFY, RESET, CHANGE_FROM, CHANGE_TO = "verify", "reset", "change_from", "change_to"
-PAGES = {
-    VERIFY: "verify-email",
-    RESET: "reset-password",
-    CHANGE_FROM: "confirm-email",
-    CHANGE_TO: "confirm-email",
+CONFIRMATION = Redemption(page="confirm-email", path="/auth/confirm-email")
+REDEMPTIONS = {
+    VERIFY: Redemption(page="verify-email", path="/auth/verify-email", takes_password=True),
+    RESET: Redemption(page="reset-password", path="/auth/reset-password", takes_password=True),
+    CHANGE_FROM: CONFIRMATION,
+    CHANGE_TO: CONFIRMATION,
 }
 
 letters = Letters(Path(__file__).with_name("templates"))
@@ -96,11 +98,18 @@ async def mail_token(
     if instead is not None:
         await instead(session, settings, to)
         return
-    link = f"{settings.public_url.rstrip('/')}/{PAGES[purpose]}#token={token}"
     hours = f"{lifetime / timedelta(hours=1):g}"
-    await send(
-        session, letters.write(purpose, to, link=link, token=token, hours=hours, new=new_email)
+    redemption = REDEMPTIONS[purpose]
+    letter = letters.write(
+        purpose,
+        to,
+        command=redemption.command(settings, token, to),
+        link=redemption.link(settings, token),
+        token=token,
+        hours=hours,
+        new=new_email,
     )
+    await send(session, letter)
 
 
 async def redeem(session: AsyncSession, token: str, *purposes: str) -> tuple[MailedToken, User]:

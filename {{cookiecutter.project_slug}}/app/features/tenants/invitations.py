@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.mail.outbox import send
+from app.core.mail.redemption import Redemption
 from app.core.mail.templates import Letters
 from app.core.pagination import Found, ListQuery
 from app.core.security.access import Principal
@@ -29,6 +30,8 @@ from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.schemas import NewInvitation
 from app.features.tenants.service import at_work
 from app.features.tenants.settings import get_tenant_settings
+
+ACCEPTANCE = Redemption(page="accept-invitation", path="/invitations/accept", signed_in=True)
 
 letters = Letters(Path(__file__).with_name("templates"))
 
@@ -63,11 +66,15 @@ async def invite(
     session.add(invitation)
     await session.flush()
     record(session, "tenant.invited", "invitation", invitation.id, after=new.model_dump())
-    link = f"{settings.public_url.rstrip('/')}/accept-invitation#token={token}"
-    await send(
-        session,
-        letters.write("invitation", new.email, tenant=tenant.name, link=link, days=days),
+    letter = letters.write(
+        "invitation",
+        new.email,
+        command=ACCEPTANCE.command(settings, token, new.email),
+        link=ACCEPTANCE.link(settings, token),
+        tenant=tenant.name,
+        days=days,
     )
+    await send(session, letter)
     return invitation
 
 
