@@ -24,7 +24,7 @@ from app.core.errors import Failure
 from app.core.settings import Settings, get_settings
 from app.installed import FEATURES, SETTINGS
 from app.main import create_app
-from app.seed import seed
+from app.seed import demo, seed
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 db = typer.Typer(no_args_is_help=True, help="Migrate the database.")
@@ -53,12 +53,24 @@ def ready_settings() -> Generator[Settings]:
         yield settings
 
 
+def listening_on(settings: Settings, host: str, port: int) -> Settings:
+    """The settings with the address of the service, unless they name one; for its children too."""
+    if "service_url" in settings.model_fields_set:
+        return settings
+    name = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104, all addresses
+    url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
+    os.environ["SERVICE_URL"] = url
+    get_settings.cache_clear()
+    return settings.model_copy(update={"service_url": url})
+
+
 @cli.command()
 def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Run for development: start and migrate the database, then reload at each change."""
     with ready_settings() as settings:
         migrations.upgrade(settings)
         asyncio.run(seed(settings))
+        typer.echo(asyncio.run(demo(listening_on(settings, host, port))), nl=False)
         typer.echo(f"http://{host}:{port}/docs")
         uvicorn.run(
             FACTORY,
@@ -82,6 +94,7 @@ def serve(
     if workers > 1:  # each counts for itself, and whichever is asked adds up
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="metrics-"))
     with ready_settings() as settings:
+        listening_on(settings, host, port)
         uvicorn.run(
             FACTORY,
             factory=True,

@@ -4,7 +4,7 @@ from sqlalchemy.orm import Session
 
 from app.core.db.dialects import dialect_of
 from app.core.db.session import connect, unit_of_work
-from app.core.settings import Settings
+from app.core.settings import Environment, Settings
 from app.installed import FEATURES
 
 
@@ -16,6 +16,16 @@ async def seed(settings: Settings) -> None:
         for feature in FEATURES:
             if feature.seed:
                 await feature.seed(session, allowed)
+
+
+async def demo(settings: Settings) -> str:
+    """In `local` only, let features make what a developer can try the service out with."""
+    if settings.environment is not Environment.LOCAL:
+        return ""
+    async with connect(settings, {}) as database, unit_of_work(database) as session:
+        await session.run_sync(wait_for_others)
+        told = [await feature.demo(session, settings) for feature in FEATURES if feature.demo]
+    return "".join(told)
 
 
 def wait_for_others(session: Session) -> None:

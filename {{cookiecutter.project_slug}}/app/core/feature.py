@@ -13,9 +13,12 @@ from app.core.db.base import Base
 from app.core.events import Listener
 from app.core.jobs import Job
 from app.core.security.access import Authenticate
+from app.core.settings import Settings
 
 # Makes rows that the service needs, where they are missing; told what everybody may do.
 Seed = Callable[[AsyncSession, Sequence[str]], Awaitable[None]]
+# Makes what a developer can try the service out with, while there is nothing; what to tell them.
+Demo = Callable[[AsyncSession, Settings], Awaitable[str]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,4 +37,5 @@ class Feature:
     authenticate: Authenticate | None = None
     settings: tuple[type[BaseSettings], ...] = ()
     seed: Seed | None = None
+    demo: Demo | None = None
     cli: Typer | None = None

@@ -1,7 +1,7 @@
 """People, and the roles that say what they may do."""
 
 from app.core.feature import Feature
-from app.features.users.cli import cli
+from app.features.users.cli import cli, demo
 from app.features.users.models import Role, User, UserRole
 from app.features.users.permissions import RolePermission, UserPermission
 from app.features.users.roles import seed
@@ -12,5 +12,6 @@ feature = Feature(
     models=(User, Role, UserRole),
     permissions=(UserPermission, RolePermission),
     seed=seed,
+    demo=demo,
     cli=cli,
 )

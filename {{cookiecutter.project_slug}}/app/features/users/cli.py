@@ -1,11 +1,16 @@
 """Commands."""
 
 import asyncio
+import secrets
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Annotated
 
-from pydantic import TypeAdapter
-from typer import Option, Typer, echo
+from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+from typer import BadParameter, Option, Typer, echo
 
+from app.core.db import migrations
 from app.core.db.base import utc_now
 from app.core.db.embedded import ensure_database
 from app.core.db.session import connect, unit_of_work
@@ -15,9 +20,51 @@ from app.core.settings import Settings, get_settings
 from app.features.audit.service import record
 from app.features.users import repository, roles, service
 from app.features.users.events import PasswordReplaced
-from app.features.users.schemas import Email
+from app.features.users.schemas import Email, FullName
 
 cli = Typer(name="users", no_args_is_help=True, help="Look after accounts.")
+
+
+DEMO = "demo@example.com"
+
+
+def email_address(value: str) -> str:
+    """The address as it is stored."""
+    return checked(TypeAdapter(Email), value.strip())
+
+
+def full_name(value: str) -> str:
+    """The name as it is stored."""
+    return checked(TypeAdapter(FullName), value)
+
+
+def checked(kind: TypeAdapter[str], value: str) -> str:
+    """The value, if it is one that the API would take too."""
+    try:
+        return kind.validate_python(value)
+    except ValidationError as invalid:
+        raise BadParameter(invalid.errors()[0]["msg"]) from None
+
+
+Address = Annotated[
+    str,
+    Option(
+        "--email",
+        prompt="E-mail address",
+        parser=email_address,
+        metavar="TEXT",
+        help="The address of the account.",
+    ),
+]
+
+
+@asynccontextmanager
+async def migrated(settings: Settings) -> AsyncGenerator[AsyncSession]:
+    """A transaction on a database that has every table."""
+    async with connect(settings, {}) as database, unit_of_work(database) as session:
+        if await migrations.current(session) != migrations.head():
+            raise RuntimeError("the database is not migrated: run `app db upgrade` first")
+        yield session
 
 
 @cli.callback()
@@ -27,23 +74,22 @@ def about() -> None:
 
 @cli.command("create-admin")
 def create_admin(
-    email: Annotated[str, Option(prompt=True, help="The administrator's address.")],
+    email: Address,
     password: Annotated[
         str,
         Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="ADMIN_PASSWORD"),
     ],
 ) -> None:
-    """Make an administrator, or an administrator of an existing account."""
-    address: str = TypeAdapter(Email).validate_python(email)
+    """Make an administrator, or an administrator with a new password of an existing account."""
     with ensure_database(get_settings()) as settings:
-        asyncio.run(make_admin(settings, address, password))
-    echo(f"{address} is an administrator.")
+        asyncio.run(make_admin(settings, email, password))
+    echo(f"{email} is an administrator.")
 
 
 async def make_admin(settings: Settings, email: str, password: str) -> None:
     """The account, verified and with the role `admin`."""
     passwords.check(password, email)
-    async with connect(settings, {}) as database, unit_of_work(database) as session:
+    async with migrated(settings) as session:
         password_hash = await passwords.hash_password(password)
         admin = await repository.role_for_update(session, roles.ADMIN)
         if admin is None:
@@ -58,3 +104,45 @@ async def make_admin(settings: Settings, email: str, password: str) -> None:
         record(session, "user.made_admin", "user", user.id)
         user.is_active = True
         user.email_verified_at = user.email_verified_at or utc_now()
+
+
+@cli.command()
+def create(
+    email: Address,
+    password: Annotated[
+        str,
+        Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="USER_PASSWORD"),
+    ],
+    role: Annotated[list[str] | None, Option(help="May be repeated; `member` by default.")] = None,
+    name: Annotated[str, Option("--full-name", parser=full_name, metavar="TEXT")] = "",
+) -> None:
+    """Create an account that is verified already."""
+    with ensure_database(get_settings()) as settings:
+        asyncio.run(create_user(settings, email, password, name, role or [roles.MEMBER]))
+    echo(f"{email} can sign in.")
+
+
+async def create_user(
+    settings: Settings, email: str, password: str, name: str, role_names: list[str]
+) -> None:
+    """The account, in a transaction of its own."""
+    async with migrated(settings) as session:
+        await service.create(session, email, password, name, role_names)
+
+
+async def demo(session: AsyncSession, settings: Settings) -> str:
+    """An administrator to look around as, if there is no account yet; the password is kept nowhere."""
+    if await repository.any_user(session):
+        return ""
+    password = secrets.token_hex(10)
+    await service.create(session, DEMO, password, "Demo", [roles.ADMIN])
+    return f"""
+The database was empty, so there is an administrator now to try things out with:
+
+    username  {DEMO}
+    password  {password}
+
+Sign in under "Authorize" at {settings.service_url}/docs. The password is not shown again; to set another, run
+uv run app users create-admin --email {DEMO}
+
+"""

@@ -35,6 +35,11 @@ async def lock(session: AsyncSession, user_id: UUID) -> User | None:
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
+async def any_user(session: AsyncSession) -> bool:
+    """Whether there is an account."""
+    return await session.scalar(select(User.id).limit(1)) is not None
+
+
 async def credentials(session: AsyncSession, email: str) -> Row[UUID, str] | None:
     """Id and password hash of the account with this address."""
     statement = select(User.id, User.password_hash).where(User.email == email)

@@ -28,6 +28,7 @@ from app.features.tenants.jobs import purge_tenant, purge_tenants
 from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
 from app.features.tenants.schemas import NewInvitation
 from app.features.tenants.settings import get_tenant_settings
+from app.features.users.cli import create_user
 from conftest import PASSWORD, Account, SignIn, client_of, make_account
 
 URL = "/api/v1/tenants"
@@ -79,6 +80,19 @@ async def bob(sign_in: SignIn) -> Account:
 @pytest.fixture
 async def eve(sign_in: SignIn) -> Account:
     return await sign_in("eve@example.com", "member")
+
+
+async def test_an_account_created_on_the_command_line_has_a_tenant_of_its_own(
+    committed_client: AsyncClient, settings: Settings
+) -> None:
+    email = "grace@example.com"
+    await create_user(settings, email, PASSWORD, "", ["member"])
+
+    form = {"username": email, "password": PASSWORD}
+    tokens = (await committed_client.post("/api/v1/auth/login", data=form)).json()
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    tenants = (await committed_client.get(URL, headers=headers)).json()["items"]
+    assert [(each["role"], each["tenant"]["name"]) for each in tenants] == [("owner", "Personal")]
 
 
 async def test_whoever_registers_has_a_tenant_of_their_own(
