@@ -133,15 +133,3 @@ def test_make_demo_ends_serving(template: Path, tmp_path: Path) -> None:
     ):
         wait_for(f"http://127.0.0.1:{port}/health/ready", 200)
         assert f"http://127.0.0.1:{port}/docs" in log.read_text()
-
-
-@pytest.mark.xdist_group("demo")
-def test_two_commands_without_make(template: Path, tmp_path: Path) -> None:
-    tools = ROOT / "build" / "tools" / "bin"
-    run(tools / "cookiecutter", template, "--no-input", cwd=tmp_path)
-    port = str(free_port())
-    with running(
-        "uv", "run", "app", "dev", "--port", port, cwd=tmp_path / "acme-api", log=tmp_path / "log"
-    ):
-        wait_for(f"http://127.0.0.1:{port}/health/ready", 200)
-        assert "Acme API" in httpx2.get(f"http://127.0.0.1:{port}/docs").text
