@@ -9,7 +9,7 @@ from app.installed import FEATURES
 
 
 async def seed(settings: Settings) -> None:
-    """Let every feature make the rows that are missing; those that exist stay as they are."""
+    """Let every feature make the rows that are missing, and give what was never given."""
     allowed = [permission.value for f in FEATURES for permission in f.member_permissions]
     async with connect(settings, {}) as database, unit_of_work(database) as session:
         await session.run_sync(wait_for_others)

@@ -25,7 +25,8 @@ Demo = Callable[[AsyncSession, Settings], Awaitable[str]]
 class Feature:
     """The face of a feature: everything that the entry points need to know of it.
 
-    `member_permissions` are given to everybody who registers.
+    `member_permissions` are given to everybody who registers, and to those who have: by the first
+    `app db upgrade`, or `app dev`, that knows the feature.
     """
 
     router: APIRouter | None = None

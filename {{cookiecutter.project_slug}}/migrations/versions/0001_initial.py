@@ -89,6 +89,7 @@ def upgrade() -> None:
         sa.Column("name", ExactText(64), nullable=False),
         sa.Column("description", sa.String(length=200), nullable=False),
         sa.Column("permissions", sa.JSON(), nullable=False),
+        sa.Column("seeded", sa.JSON(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_roles")),
         sa.UniqueConstraint("name", name="uq_roles_name"),
     )

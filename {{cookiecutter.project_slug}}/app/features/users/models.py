@@ -19,6 +19,8 @@ class Role(Base):
     name: Mapped[str] = mapped_column(ExactText(64))
     description: Mapped[str] = mapped_column(String(200), default="")
     permissions: Mapped[list[str]]
+    seeded: Mapped[list[str] | None]
+    """Which of them the service has given to a built-in role; each is given once."""
 
 
 class User(Base):

@@ -1,6 +1,7 @@
 """Rules about roles."""
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -60,16 +61,36 @@ class LastAdministrator(Conflict):
 
 
 async def seed(session: AsyncSession, member_permissions: Sequence[str]) -> None:
-    """Make the built-in roles that are missing; those that exist stay as they were made."""
-    present = {role.name for role in await repository.roles_named(session, [ADMIN, MEMBER])}
-    built_in = {
-        ADMIN: Role(name=ADMIN, description="May do everything", permissions=[EVERYTHING]),
-        MEMBER: Role(
-            name=MEMBER, description="Everybody who registers", permissions=list(member_permissions)
-        ),
-    }
-    session.add_all(role for name, role in built_in.items() if name not in present)
+    """Make the built-in roles that are missing, and give each of them what it was never given."""
+    present = {role.name: role for role in await repository.roles_named(session, [ADMIN, MEMBER])}
+    for name, description, permissions in [
+        (ADMIN, "May do everything", [EVERYTHING]),
+        (MEMBER, "Everybody who registers", list(member_permissions)),
+    ]:
+        role = present.get(name)
+        if role is None:
+            new = Role(name=name, description=description)
+            new.permissions = new.seeded = permissions
+            session.add(new)
+        elif not set(permissions) <= set(role.seeded or ()):
+            await give(session, role, permissions)
     await session.flush()
+
+
+async def give(session: AsyncSession, role: Role, permissions: Sequence[str]) -> None:
+    """Add those that the role was never given: what it had once, an administrator took away."""
+    await session.refresh(role, with_for_update=True)
+    seeded: Sequence[str] | None = role.seeded
+    if seeded is None:  # made before that was recorded: whoever changed it may have taken any
+        untouched = role.updated_at - role.created_at < timedelta(seconds=1)
+        seeded = [] if untouched else permissions
+    before = role.permissions
+    new = [each for each in permissions if each not in {*seeded, *before}]
+    role.permissions = [*before, *new]
+    role.seeded = sorted({*seeded, *permissions})
+    if new:
+        change = {"before": {"permissions": before}, "after": {"permissions": role.permissions}}
+        record(session, "role.changed", "role", role.id, **change)
 
 
 def permissions_of(roles: Iterable[Role]) -> frozenset[str]:

@@ -1,0 +1,134 @@
+"""What a feature that is added later gives to the roles that are there already."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app import seed as seeding
+from app.core.db.session import Database, unit_of_work
+from app.core.feature import Feature
+from app.core.settings import Settings
+from app.features.users import repository, roles
+from app.features.users.permissions import UserPermission
+from app.installed import FEATURES
+from conftest import Account, make_account
+
+ROLES, USERS, LOG = "/api/v1/roles", "/api/v1/users", "/api/v1/audit-events"
+BEFORE = [permission.value for feature in FEATURES for permission in feature.member_permissions]
+LATER = [*BEFORE, UserPermission.READ.value]
+
+
+async def member_role(admin: Account) -> dict[str, Any]:
+    """The role `member` as administrators see it."""
+    items = (await admin.client.get(ROLES)).json()["items"]
+    return next(item for item in items if item["name"] == "member")
+
+
+async def changes(admin: Account) -> list[dict[str, Any]]:
+    """What the log says of changed roles."""
+    events = await admin.client.get(LOG, params={"action": "role.changed"})
+    return events.json()["items"]
+
+
+async def test_a_permission_of_a_later_feature_reaches_those_who_registered_before(
+    session: AsyncSession, admin: Account, member: Account
+) -> None:
+    assert (await member.client.get(USERS)).status_code == 403
+
+    await roles.seed(session, LATER)
+    await session.commit()
+
+    assert (await member.client.get(USERS)).status_code == 200
+    assert (await member_role(admin))["permissions"] == LATER
+    (event,) = await changes(admin)
+    assert (event["before"], event["after"]) == ({"permissions": BEFORE}, {"permissions": LATER})
+    assert event["actor_id"] is None
+
+
+async def test_what_an_administrator_took_away_stays_away(
+    session: AsyncSession, admin: Account, member: Account
+) -> None:
+    await roles.seed(session, LATER)
+    await session.commit()
+    url = f"{ROLES}/{(await member_role(admin))['id']}"
+    assert (await admin.client.patch(url, json={"permissions": BEFORE})).status_code == 200
+
+    session.expire_all()
+    await roles.seed(session, LATER)
+    await session.commit()
+
+    assert (await member.client.get(USERS)).status_code == 403
+    assert (await member_role(admin))["permissions"] == BEFORE
+
+
+@pytest.mark.parametrize("touched", [False, True], ids=["as it was made", "changed since"])
+async def test_a_role_of_which_nothing_is_recorded_is_given_what_nobody_can_have_taken_away(
+    session: AsyncSession, admin: Account, member: Account, *, touched: bool
+) -> None:
+    """Made by a version of the service that did not record what it gave."""
+    role = await repository.role_for_update(session, roles.MEMBER)
+    assert role
+    role.seeded = None
+    role.created_at = role.updated_at = role.created_at - timedelta(days=1)
+    await session.commit()
+    if touched:
+        await admin.client.patch(f"{ROLES}/{role.id}", json={"description": "Readers"})
+        session.expire_all()
+
+    await roles.seed(session, LATER)
+    await session.commit()
+    assert (await member.client.get(USERS)).status_code == (403 if touched else 200)
+
+    await roles.seed(session, [*LATER, "notes:read"])
+    await session.commit()
+    assert "notes:read" in (await member_role(admin))["permissions"]
+
+
+@pytest.fixture
+def later_feature(committed_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One more feature is installed; before the tables are emptied it is gone again."""
+    later = Feature(member_permissions=(UserPermission.READ,))
+    monkeypatch.setattr(seeding, "FEATURES", [*FEATURES, later])
+
+
+@pytest.mark.usefixtures("later_feature")
+async def test_of_several_machines_that_start_at_once_one_gives(
+    committed_db: Database, committed_admin: Account, settings: Settings
+) -> None:
+    await asyncio.gather(*(seeding.seed(settings) for _ in range(4)))
+
+    assert (await member_role(committed_admin))["permissions"] == LATER
+    assert len(await changes(committed_admin)) == 1
+
+
+@pytest.mark.usefixtures("later_feature")
+async def test_seeding_waits_for_whoever_is_changing_the_role(
+    committed_db: Database, committed_admin: Account, settings: Settings
+) -> None:
+    async with unit_of_work(committed_db) as session:
+        role = await repository.role_for_update(session, roles.MEMBER)
+        assert role
+        role.permissions = ["roles:read"]
+        await session.flush()
+        seeding_now = asyncio.create_task(seeding.seed(settings))
+        done, _ = await asyncio.wait({seeding_now}, timeout=0.3)
+        assert not done
+    await seeding_now
+
+    expected = ["roles:read", UserPermission.READ.value]
+    assert (await member_role(committed_admin))["permissions"] == expected
+
+
+@pytest.mark.usefixtures("later_feature")
+async def test_a_new_member_has_what_was_given_later(
+    committed_db: Database, committed_admin: Account, settings: Settings
+) -> None:
+    await seeding.seed(settings)
+    member = await make_account(
+        committed_db, committed_admin.client, "member@example.com", "member"
+    )
+
+    assert (await member.client.get(USERS)).status_code == 200
