@@ -14,6 +14,7 @@ from app.core.db.session import Database, reading
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
 from conftest import PASSWORD, Account
+from tests.deadlocks import assert_one_is_told_to_try_again
 from tests.outages import Kill, assert_replaced_unnoticed, assert_told_and_replaced
 
 
@@ -130,3 +131,7 @@ async def test_a_connection_that_died_idle_is_replaced_unnoticed(
     committed_client: AsyncClient, kill: Kill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await assert_replaced_unnoticed(committed_client, kill, monkeypatch)
+
+
+async def test_of_two_requests_that_wait_for_each_other_one_is_told(committed_db: Database) -> None:
+    await assert_one_is_told_to_try_again(committed_db)

@@ -20,6 +20,7 @@ SIGNED_IN = {
     404: "You are no member of a tenant with this id",
     # {% endif %}
 }
+WRITING = {409: "Another request changed the same at the same moment"}
 WITH_PARAMETERS = {422: "The request does not match the schema"}
 WITH_BODY = {400: "The body cannot be read", 413: "The body is too large", **WITH_PARAMETERS}
 
@@ -74,13 +75,13 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
         schemas.pop(unused, None)
     for path in document["paths"].values():
         for method in METHODS & path.keys():
-            declare(path[method])
+            declare(path[method], WRITING if method != "get" else {})
     return document
 
 
-def declare(operation: dict[str, Any]) -> None:
-    """Add the responses that follow from what the operation takes."""
-    expected = dict(ANYWHERE)
+def declare(operation: dict[str, Any], of_method: dict[int, str]) -> None:
+    """Add the responses that follow from the method and from what the operation takes."""
+    expected = ANYWHERE | of_method
     if "security" in operation:
         expected |= SIGNED_IN
     if "parameters" in operation:
