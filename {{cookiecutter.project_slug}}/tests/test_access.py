@@ -20,8 +20,6 @@ from app.installed import FEATURES
 from conftest import Account, SignIn, client_of
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-SOMETHING = {"email": "somebody@example.com"}
-"""What to fill an empty collection with."""
 
 
 def calls(dependant: Dependant) -> Iterator[Any]:
@@ -83,18 +81,31 @@ async def ids(account: Account, collection: str) -> list[str]:
     return found if answer.status_code == 200 else []
 
 
-async def with_ids_of(victim: Account, thief: Account, path: str) -> str:
-    """The path, each id in it one that the victim sees and the thief does not."""
-    filled = ""
+def example(document: dict[str, Any], collection: str) -> dict[str, Any]:
+    """What to fill an empty collection with: the examples that the document gives."""
+    body = document["paths"][collection]["post"]["requestBody"]["content"]["application/json"]
+    name = body["schema"]["$ref"].rpartition("/")[2]
+    schema = document["components"]["schemas"][name]
+    missing = [each for each in schema["required"] if "examples" not in schema["properties"][each]]
+    assert not missing, f"give these fields of {name} an example: {missing}"
+    return {each: schema["properties"][each]["examples"][0] for each in schema["required"]}
+
+
+async def with_ids_of(document: dict[str, Any], victim: Account, thief: Account, path: str) -> str:
+    """The path, each id in it one that the victim sees; the thief does not, unless members may."""
+    filled = collection = ""
     for segment in path.removeprefix("/").split("/"):
+        chosen = segment
         if segment.startswith("{"):
-            hidden = set(await ids(thief, filled))
             if not await ids(victim, filled):
-                await victim.client.post(filled, json=SOMETHING)
+                await victim.client.post(filled, json=example(document, collection))
+            shown = is_for_members(document["paths"][collection]["get"])
+            hidden: set[str] = set() if shown else set(await ids(thief, filled))
             known = [found for found in await ids(victim, filled) if found not in hidden]
             assert known, f"nothing that is the victim's in {filled}"
-            segment = known[0]  # noqa: PLW2901
-        filled += f"/{segment}"
+            chosen = known[0]
+        filled += f"/{chosen}"
+        collection += f"/{segment}"
     return filled
 
 
@@ -108,7 +119,7 @@ async def test_with_an_id_of_somebody_else_nothing_is_shown_or_changed(
     tried = 0
     for method, path, operation in operations(app):
         if "{" in path and not is_for_members(operation):
-            url = await with_ids_of(admin, member, path)
+            url = await with_ids_of(app.openapi(), admin, member, path)
             answer = await member.client.request(method, url, json={})
             assert answer.status_code in {403, 404}, (method, path, answer.text)
             tried += 1

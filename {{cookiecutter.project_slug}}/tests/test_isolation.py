@@ -48,6 +48,8 @@ class Place:
     """What each of the people is in it, by their number."""
     products: dict[str, str] = field(default_factory=dict[str, str])
     """Id by SKU."""
+    prices: dict[str, int] = field(default_factory=dict[str, int])
+    """Of everything that was ever added, by its id; what was deleted keeps its last one."""
     invitations: dict[str, tuple[str, str, str]] = field(
         default_factory=dict[str, tuple[str, str, str]]
     )
@@ -183,7 +185,7 @@ class Isolation(RuleBasedStateMachine):
     @rule(person=people, header=anywhere, sku=skus)
     def add_product(self, person: int, header: int | None, sku: str) -> None:
         secret = f"secret {uuid4()}"
-        new = {"sku": sku, "name": secret, "price": 1}
+        new = {"sku": sku, "name": secret, "price": 100}
         answer = self.ask(person, "POST", PRODUCTS, header, json=new)
         scope = self.scope_of(person, header)
         if scope is None:
@@ -195,6 +197,7 @@ class Isolation(RuleBasedStateMachine):
         else:
             self.expect(answer, 201, scope)
             scope.products[sku] = answer.json()["id"]
+            scope.prices[answer.json()["id"]] = 100
             scope.secrets |= {secret, answer.json()["id"]}
 
     @rule(person=people, header=anywhere, number=numbers)
@@ -208,6 +211,54 @@ class Isolation(RuleBasedStateMachine):
             assert answer.status_code == 404
             words = answer.text.replace(product_id, "")  # it says what was asked for
             assert not any(secret in words for each in self.places for secret in each.secrets)
+
+    def expect_as_for_writing(self, answer: Response, person: int, where: Place | None) -> None:
+        """Whoever works elsewhere does not find it, and members may not."""
+        role = where.roles[person] if where else None
+        assert answer.status_code == (403 if role == "member" else 404), answer.text
+
+    @rule(person=people, header=anywhere, number=numbers, sku=st.one_of(st.none(), skus))
+    def change_product(self, person: int, header: int | None, number: int, sku: str | None) -> None:
+        place, product_id = self.any_product(number)
+        secret = f"secret {uuid4()}"
+        wanted = {"name": secret} if sku is None else {"sku": sku}
+        answer = self.ask(person, "PATCH", f"{PRODUCTS}/{product_id}", header, json=wanted)
+        scope = self.scope_of(person, header)
+        if scope is None or scope is not place or scope.roles[person] == "member":
+            self.expect_as_for_writing(answer, person, scope)
+        elif sku is None:
+            self.expect(answer, 200, scope)
+            scope.secrets.add(secret)
+        elif scope.products.get(sku, product_id) != product_id:
+            self.expect(answer, 409, None)
+        else:
+            self.expect(answer, 200, scope)
+            others = {k: v for k, v in scope.products.items() if v != product_id}
+            scope.products = {**others, sku: product_id}
+
+    @rule(person=people, header=anywhere, number=numbers)
+    def delete_product(self, person: int, header: int | None, number: int) -> None:
+        place, product_id = self.any_product(number)
+        answer = self.ask(person, "DELETE", f"{PRODUCTS}/{product_id}", header)
+        scope = self.scope_of(person, header)
+        if scope is None or scope is not place or scope.roles[person] == "member":
+            self.expect_as_for_writing(answer, person, scope)
+        else:
+            self.expect(answer, 204, scope)
+            scope.products = {k: v for k, v in scope.products.items() if v != product_id}
+
+    @rule(person=people, header=anywhere, percent=st.integers(-50, 50))
+    def change_prices(self, person: int, header: int | None, percent: int) -> None:
+        """A job does it, for the tenant that asked."""
+        wanted = {"currency": "EUR", "percent": percent}
+        answer = self.ask(person, "POST", f"{PRODUCTS}/price-changes", header, json=wanted)
+        scope = self.scope_of(person, header)
+        if scope is None or scope.roles[person] == "member":
+            self.expect_as_for_writing(answer, person, scope)
+            return
+        self.expect(answer, 202, scope)
+        for product_id in scope.products.values():
+            scope.prices[product_id] = (scope.prices[product_id] * (100 + percent) + 50) // 100
 
     @rule(
         person=people,
@@ -380,11 +431,12 @@ class Isolation(RuleBasedStateMachine):
                 async with unit_of_work(self.world.database) as session:
                     rows = (await session.scalars(select(Product))).all()
                     assert {row.sku: str(row.id) for row in rows} == place.products
+                    assert all(row.price == place.prices[str(row.id)] for row in rows)
                     events = await session.scalars(
                         select(AuditEvent).where(AuditEvent.action == "product.created")
                     )
                     found = {str(event.object_id) for event in events}
-                    assert found == set(place.products.values())
+                    assert found == place.prices.keys()
 
 
 @pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import (
@@ -11,12 +11,17 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
 )
 
 # No control characters: not every database stores NUL, and the others forge lines in logs and mails.
 Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+
+# For a field of a change: it may be left out, `model_dump(exclude_unset=True)` then lacks it, and it
+# may not be null.
+UNCHANGED: Any = Field(default_factory=lambda: None)
 
 
 def refuse_number(value: object) -> object:

@@ -1,6 +1,7 @@
 """Things for sale: an example of a feature, from HTTP to the database."""
 
 from app.core.feature import Feature
+from app.features.products.jobs import change_prices
 from app.features.products.models import Product
 from app.features.products.permissions import ProductPermission
 from app.features.products.router import router
@@ -8,6 +9,7 @@ from app.features.products.router import router
 feature = Feature(
     router=router,
     models=(Product,),
+    jobs=(change_prices,),
     permissions=(ProductPermission,),
     member_permissions=(ProductPermission.READ,),
 )

@@ -1,14 +1,16 @@
 """All SQL about products."""
 
+from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import case, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.pagination import Found, paginate
 from app.features.products.models import Product
-from app.features.products.schemas import ProductQuery
+from app.features.products.schemas import HIGHEST_PRICE, ProductQuery
 
+BATCH = 1000
 SORTABLE = {
     "created_at": Product.created_at,
     "id": Product.id,
@@ -18,9 +20,11 @@ SORTABLE = {
 }
 
 
-async def get(session: AsyncSession, product_id: UUID) -> Product | None:
-    """The product with this id."""
-    return await session.get(Product, product_id)
+async def get(
+    session: AsyncSession, product_id: UUID, *, for_update: bool = False
+) -> Product | None:
+    """The product with this id; on demand as it is now, and locked."""
+    return await session.get(Product, product_id, with_for_update=for_update)
 
 
 async def page(session: AsyncSession, query: ProductQuery) -> Found[Product]:
@@ -35,3 +39,25 @@ async def page(session: AsyncSession, query: ProductQuery) -> Found[Product]:
     if query.max_price is not None:
         statement = statement.where(Product.price <= query.max_price)
     return await paginate(session, statement, query, sortable=SORTABLE, default="-created_at")
+
+
+async def change_prices(
+    session: AsyncSession, currency: str, percent: int, until: datetime, after: UUID | None
+) -> tuple[int, UUID | None]:
+    """Change a batch of prices; how many that were, and the last of them if there may be more.
+
+    To the nearest unit, halves up; none rises above the highest price that there is.
+    """
+    batch = select(Product.id).where(Product.currency == currency, Product.created_at <= until)
+    if after is not None:
+        batch = batch.where(Product.id > after)
+    locked = batch.order_by(Product.id).limit(BATCH).with_for_update()
+    ids = (await session.scalars(locked)).all()
+    price = (Product.price * (100 + percent) + 50) // 100
+    statement = (
+        update(Product)
+        .where(Product.id.in_(ids))
+        .values(price=case((price > HIGHEST_PRICE, HIGHEST_PRICE), else_=price))
+    )
+    await session.execute(statement, execution_options={"synchronize_session": False})
+    return len(ids), ids[-1] if len(ids) == BATCH else None

@@ -10,12 +10,21 @@ from app.core.pagination import Found, Page
 from app.core.routing import router as new_router
 from app.core.security.access import Can
 from app.features.products import service
-from app.features.products.deps import ProductOr404
+from app.features.products.deps import LockedProduct, ProductOr404
 from app.features.products.models import Product
 from app.features.products.permissions import ProductPermission
-from app.features.products.schemas import NewProduct, ProductQuery, ProductRead
+from app.features.products.schemas import (
+    NewProduct,
+    PriceChange,
+    ProductChange,
+    ProductQuery,
+    ProductRead,
+)
 
 router = new_router("/products", tag="products")
+
+NOT_FOUND = problems({404: "No such product"})
+TAKEN = problems({409: "The SKU is taken"})
 
 
 @router.post(
@@ -23,7 +32,7 @@ router = new_router("/products", tag="products")
     status_code=201,
     response_model=ProductRead,
     dependencies=[Can(ProductPermission.WRITE)],
-    responses=problems({409: "The SKU is taken"}),
+    responses=TAKEN,
 )
 async def create_product(session: SessionDep, new: NewProduct, response: Response) -> Product:
     """Add a product."""
@@ -36,7 +45,7 @@ async def create_product(session: SessionDep, new: NewProduct, response: Respons
     "/{product_id}",
     response_model=ProductRead,
     dependencies=[Can(ProductPermission.READ)],
-    responses=problems({404: "No such id"}),
+    responses=NOT_FOUND,
 )
 async def get_product(product: ProductOr404) -> Product:
     """One product."""
@@ -49,3 +58,37 @@ async def list_products(
 ) -> Found[Product]:
     """Products, newest first unless asked otherwise."""
     return await service.page(session, query)
+
+
+@router.patch(
+    "/{product_id}",
+    response_model=ProductRead,
+    dependencies=[Can(ProductPermission.WRITE)],
+    responses=NOT_FOUND | TAKEN,
+)
+async def change_product(
+    session: SessionDep, product: LockedProduct, wanted: ProductChange
+) -> Product:
+    """Change a product: the fields that are given."""
+    return await service.change(session, product, wanted)
+
+
+@router.delete(
+    "/{product_id}",
+    status_code=204,
+    dependencies=[Can(ProductPermission.WRITE)],
+    responses=NOT_FOUND,
+)
+async def delete_product(session: SessionDep, product: LockedProduct) -> None:
+    """Delete a product for good."""
+    await service.delete(session, product)
+
+
+@router.post("/price-changes", status_code=202, dependencies=[Can(ProductPermission.WRITE)])
+async def change_prices(session: SessionDep, wanted: PriceChange) -> PriceChange:
+    """Raise or lower all prices in one currency by some percent, soon after the answer.
+
+    To the nearest unit, halves up, and none above 10^12; products that are added later keep theirs.
+    """
+    await service.change_prices(session, wanted)
+    return wanted

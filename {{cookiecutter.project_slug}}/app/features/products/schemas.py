@@ -5,23 +5,53 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from app.core.pagination import ListQuery
-from app.core.schemas import Input, Line, Stored, Text
+from app.core.schemas import UNCHANGED, Input, Line, Stored, Text
 
-Sku = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9._-]{0,63}$")]
-Name = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+HIGHEST_PRICE = 10**12
+
+Sku = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9._-]{0,63}$"),
+    Field(examples=["TEA-250"], description="Unique; capitals, digits and . _ -"),
+]
+Name = Annotated[
+    Line, StringConstraints(min_length=1, max_length=200), Field(examples=["Green tea, 250 g"])
+]
+Description = Annotated[Text, StringConstraints(max_length=10_000)]
+Price = Annotated[
+    int,
+    Field(ge=0, le=HIGHEST_PRICE, examples=[1250], description="In the currency's smallest unit"),
+]
+Currency = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217 code")
+]
 
 
 class NewProduct(Input):
     """A product to be added."""
 
-    sku: Sku = Field(examples=["TEA-250"], description="Unique; capitals, digits and . _ -")
-    name: Name = Field(examples=["Green tea, 250 g"])
-    description: Annotated[Text, StringConstraints(max_length=10_000)] = ""
-    price: int = Field(
-        ge=0, le=10**12, examples=[1250], description="In the currency's smallest unit"
-    )
-    currency: Currency = Field("EUR", description="ISO 4217 code")
+    sku: Sku
+    name: Name
+    description: Description = ""
+    price: Price
+    currency: Currency = "EUR"
+
+
+class ProductChange(Input):
+    """What to change of a product; what is left out stays as it is."""
+
+    sku: Sku = UNCHANGED
+    name: Name = UNCHANGED
+    description: Description = UNCHANGED
+    price: Price = UNCHANGED
+    currency: Currency = UNCHANGED
+
+
+class PriceChange(Input):
+    """By how much to raise or lower all prices in one currency."""
+
+    currency: Currency = Field(examples=["EUR"])
+    percent: int = Field(ge=-99, le=100, examples=[5], description="Below 0 lowers them")
 
 
 class ProductRead(Stored):
@@ -39,5 +69,5 @@ class ProductQuery(ListQuery):
 
     name: Line | None = Field(None, max_length=200, description="Part of the name")
     currency: Currency | None = None
-    min_price: int | None = Field(None, ge=0, le=10**12)
-    max_price: int | None = Field(None, ge=0, le=10**12)
+    min_price: int | None = Field(None, ge=0, le=HIGHEST_PRICE)
+    max_price: int | None = Field(None, ge=0, le=HIGHEST_PRICE)

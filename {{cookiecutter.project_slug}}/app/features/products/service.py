@@ -4,13 +4,15 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.errors import Conflict, NotFound
+from app.core.jobs.outbox import enqueue
 from app.core.pagination import Found
 from app.features.audit.service import record
-from app.features.products import repository
+from app.features.products import jobs, repository
 from app.features.products.models import Product
-from app.features.products.schemas import NewProduct, ProductQuery
+from app.features.products.schemas import NewProduct, PriceChange, ProductChange, ProductQuery
 
 
 class ProductNotFound(NotFound):
@@ -37,9 +39,9 @@ async def create(session: AsyncSession, new: NewProduct) -> Product:
     return product
 
 
-async def get(session: AsyncSession, product_id: UUID) -> Product:
-    """One product."""
-    product = await repository.get(session, product_id)
+async def get(session: AsyncSession, product_id: UUID, *, for_update: bool = False) -> Product:
+    """One product; on demand nobody else changes it until the commit."""
+    product = await repository.get(session, product_id, for_update=for_update)
     if product is None:
         raise ProductNotFound
     return product
@@ -48,3 +50,30 @@ async def get(session: AsyncSession, product_id: UUID) -> Product:
 async def page(session: AsyncSession, query: ProductQuery) -> Found[Product]:
     """One page of products."""
     return await repository.page(session, query)
+
+
+async def change(session: AsyncSession, product: Product, wanted: ProductChange) -> Product:
+    """Change a product, which is locked, and note what was different before."""
+    given = wanted.model_dump(exclude_unset=True)
+    changes = {name: value for name, value in given.items() if value != getattr(product, name)}
+    before = {name: getattr(product, name) for name in changes}
+    for name, value in changes.items():
+        setattr(product, name, value)
+    with refusing("uq_products_sku", SkuTaken(product.sku)):
+        await session.flush()
+    if changes:
+        record(session, "product.changed", "product", product.id, before=before, after=changes)
+    return product
+
+
+async def delete(session: AsyncSession, product: Product) -> None:
+    """Delete a product, which is locked, for good."""
+    before = {name: getattr(product, name) for name in NewProduct.model_fields}
+    record(session, "product.deleted", "product", product.id, before=before)
+    await session.delete(product)
+    await session.flush()
+
+
+async def change_prices(session: AsyncSession, wanted: PriceChange) -> None:
+    """Have the prices of all that there is by now changed, after the commit."""
+    await enqueue(session, jobs.change_prices, **wanted.model_dump(), until=utc_now())
