@@ -142,6 +142,13 @@ def bake_with_copier(template: Path, target: Path, answers: Answers) -> Path:
     return target
 
 
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace a text that must be there."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
 def files(folder: Path) -> Iterator[Path]:
     """Every file that was generated, relative to `folder`."""
     skipped = {".git", ".venv", ".data", "__pycache__", "uv.lock", ".pytest_cache", ".ruff_cache"}

@@ -18,6 +18,7 @@ from tests.template import (
     bake_with_cookiecutter,
     bake_with_copier,
     commit_all,
+    edit,
     export,
     git,
     recorded,
@@ -43,13 +44,6 @@ def update(project: Path, data: Answers | None = None) -> None:
             vcs_ref="HEAD",
         )
     assert not list(project.rglob("*.rej"))
-
-
-def edit(path: Path, old: str, new: str) -> None:
-    """Replace a text that must be there."""
-    text = path.read_text(encoding="utf-8")
-    assert old in text
-    path.write_text(text.replace(old, new), encoding="utf-8")
 
 
 def release(template: Path) -> None:

@@ -78,7 +78,7 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
             host=host,
             port=port,
             reload=True,
-            reload_dirs=["app"],
+            reload_dirs=["app", "migrations"],
             access_log=False,
             log_config=None,
         )

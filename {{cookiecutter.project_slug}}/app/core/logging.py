@@ -54,12 +54,13 @@ def renderers(log_format: LogFormat) -> list[Processor]:
     return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
 
 
-# Libraries that would write whole URLs, statements with their values, or forms.
+# Libraries that would write whole URLs, statements with their values, forms, or of every file that changes.
 QUIET = {
     "aiosqlite": logging.INFO,
     "httpx2": logging.WARNING,
     "httpcore2": logging.INFO,
     "python_multipart": logging.INFO,
+    "watchfiles": logging.WARNING,
 }
 
 
