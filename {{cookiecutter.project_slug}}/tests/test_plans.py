@@ -1,16 +1,22 @@
 """How PostgreSQL goes about the requests of one tenant among many."""
 
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import event, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.db.tenancy import gate
 from app.core.settings import Settings
 from app.core.tenancy import within
+from app.features.products import repository
 from app.features.products.models import Product
+from app.features.products.schemas import ProductQuery
 from app.features.tenants.models import Tenant
 
 
@@ -74,3 +80,57 @@ async def test_lists_and_details_use_an_index_of_the_tenant(
     assert "Sort" not in plans[0]
     assert "Index" in plans[1], plans[1]
     assert "Seq Scan" not in "".join(plans)
+
+
+@contextmanager
+def selects(engine: AsyncEngine) -> Generator[list[tuple[str, Any]]]:
+    """What is asked of the database meanwhile, and with which values."""
+    asked: list[tuple[str, Any]] = []
+
+    def note(_: object, __: object, statement: str, parameters: object, *rest: object) -> None:
+        asked.append((statement, parameters))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(engine.sync_engine, "before_cursor_execute", note)
+
+
+async def plan_of(session: AsyncSession, statement: str, parameters: object) -> str:
+    """How the database would answer this, at its own estimate."""
+    connection = await session.connection()
+    with gate.vouching():
+        rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)  # pyright: ignore[reportArgumentType]
+    return "\n".join(row[0] for row in rows)
+
+
+async def test_no_page_in_any_order_sorts_the_products_of_a_tenant(
+    committed_db: Database, engine: AsyncEngine, owner: AsyncEngine, subtests: pytest.Subtests
+) -> None:
+    tenant, *_ = await fill(committed_db, 3)
+    many = [
+        {"sku": f"X-{n}", "name": f"{n}", "description": "", "price": n, "currency": "EUR"}
+        for n in range(10_000)
+    ]
+    with within(tenant):
+        async with unit_of_work(committed_db) as session:
+            await session.execute(insert(Product), many)
+        async with owner.connect() as connection:
+            await connection.execute(text("ANALYZE products"))
+        for order in [sign + field for field in repository.SORTABLE for sign in ("", "-")]:
+            with subtests.test(order), selects(engine) as asked:
+                async with reading(committed_db) as session:
+                    query = ProductQuery.model_validate({"sort": order})
+                    first = await repository.page(session, query)
+                    query = query.model_copy(update={"cursor": first.next_cursor})
+                    await repository.page(session, query)
+                    pages = [each for each in asked if "ORDER BY" in each[0]]
+                    assert len(pages) == 2
+                    for page in pages:
+                        assert_in_order(await plan_of(session, *page), unique="sku" in order)
+
+
+def assert_in_order(plan: str, *, unique: bool) -> None:
+    """An index leads through the rows. In that of a unique column no two are left to be compared."""
+    nodes = set(re.findall(r"(\w+ Sort|Sort|Seq Scan|Index Scan)\b[\w ]*\(cost", plan))
+    assert "Index Scan" in plan, plan
+    assert nodes <= ({"Index Scan", "Incremental Sort"} if unique else {"Index Scan"}), plan

@@ -169,6 +169,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_tenants_created_at", "tenants", ["created_at", "id"], unique=False)
     op.create_index("ix_tenants_deleted_at", "tenants", ["deleted_at"], unique=False)
+    op.create_index("ix_tenants_name", "tenants", ["name", "id"], unique=False)
     # {% endif %}
     op.create_table(
         "user_roles",
@@ -237,7 +238,7 @@ def upgrade() -> None:
         "ix_memberships_tenant_id", "memberships", ["tenant_id", "created_at", "id"], unique=False
     )
     op.create_index(
-        "ix_memberships_user_id", "memberships", ["user_id", "created_at"], unique=False
+        "ix_memberships_user_id", "memberships", ["user_id", "created_at", "id"], unique=False
     )
     # {% endif %}
     # {% if cookiecutter.include_example %}
@@ -277,6 +278,30 @@ def upgrade() -> None:
             "tenant_id",
             # {% endif %}
             "created_at",
+            "id",
+        ],
+        unique=False,
+    )
+    op.create_index(
+        "ix_products_name",
+        "products",
+        [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "name",
+            "id",
+        ],
+        unique=False,
+    )
+    op.create_index(
+        "ix_products_price",
+        "products",
+        [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "price",
             "id",
         ],
         unique=False,

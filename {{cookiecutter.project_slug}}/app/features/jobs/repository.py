@@ -12,7 +12,7 @@ from app.core.jobs.models import JobRun, JobState
 from app.core.pagination import Found, paginate
 from app.features.jobs.schemas import JobQuery
 
-SORTABLE = {"created_at": JobRun.created_at, "id": JobRun.id, "due_at": JobRun.due_at}
+SORTABLE = {"created_at": JobRun.created_at, "id": JobRun.id}
 
 
 async def get(session: AsyncSession, job_id: UUID, *, for_update: bool = False) -> JobRun | None:

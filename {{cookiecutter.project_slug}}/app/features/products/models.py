@@ -13,6 +13,8 @@ class Product(Resource):
     __table_args__ = (
         unique("sku", name="uq_products_sku"),
         index("created_at", "id", name="ix_products_created_at"),
+        index("name", "id", name="ix_products_name"),
+        index("price", "id", name="ix_products_price"),
     )
 
     sku: Mapped[str] = mapped_column(String(64))

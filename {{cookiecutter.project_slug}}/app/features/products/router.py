@@ -56,7 +56,11 @@ async def get_product(product: ProductOr404) -> Product:
 async def list_products(
     session: ReadSessionDep, query: Annotated[ProductQuery, Query()]
 ) -> Found[Product]:
-    """Products, newest first unless asked otherwise."""
+    """Products, newest first unless asked otherwise.
+
+    A page costs the same however many there are, in each order of one field. Filters are tried on one
+    product after the other until the page is full.
+    """
     return await service.page(session, query)
 
 

@@ -67,7 +67,12 @@ class ProductRead(Stored):
 class ProductQuery(ListQuery):
     """Which products to list."""
 
-    name: Line | None = Field(None, max_length=200, description="Part of the name")
+    name: Line | None = Field(
+        None,
+        max_length=200,
+        description="Part of the name, in small or capital letters. No index helps: when few products match,"
+        " every one is read, a second for each million",
+    )
     currency: Currency | None = None
     min_price: int | None = Field(None, ge=0, le=HIGHEST_PRICE)
     max_price: int | None = Field(None, ge=0, le=HIGHEST_PRICE)

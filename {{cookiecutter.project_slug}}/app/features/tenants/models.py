@@ -28,6 +28,7 @@ class Tenant(Base):
     __table_args__ = (
         UniqueConstraint("personal_user_id", name="uq_tenants_personal_user_id"),
         Index("ix_tenants_created_at", "created_at", "id"),
+        Index("ix_tenants_name", "name", "id"),
         Index("ix_tenants_deleted_at", "deleted_at"),
     )
 
@@ -47,7 +48,7 @@ class Membership(TenantTagged, Base):
     __tablename__ = "memberships"
     __table_args__ = (
         UniqueConstraint("tenant_id", "user_id", name="uq_memberships_tenant_id_user_id"),
-        Index("ix_memberships_user_id", "user_id", "created_at"),
+        Index("ix_memberships_user_id", "user_id", "created_at", "id"),
     )
 
     tenant_id: Mapped[UUID] = mapped_column(  # pyright: ignore[reportIncompatibleVariableOverride]
