@@ -21,35 +21,35 @@ help:  ## Show this list
 
 demo: build/tools  ## Make a service and run it: make demo ANSWERS="database=mysql" PORT=8000
 	rm -rf build/demo
-	$(TOOLS)/cookiecutter . --no-input --output-dir build project_name=Demo $(ANSWERS)
+	"$(TOOLS)/cookiecutter" . --no-input --output-dir build project_name=Demo $(ANSWERS)
 	cd build/demo && env -u UV_PROJECT_ENVIRONMENT -u PYTHONPYCACHEPREFIX uv run app dev --port $(PORT)
 
 test: environments  ## Run all tests (TEST_POSTGRES_URL, TEST_MYSQL_URL, TEST_REDIS_URL, TEST_AMQP_URL name servers; REQUIRE_SERVERS=1 insists)
 	@# Not in pytest's own folder, which the suites of the generated projects close to other users,
 	@# such as the one that an embedded PostgreSQL runs as when root tests.
-	@folder=$$(mktemp -d) && { $(TOOLS)/pytest -n 2 --dist loadgroup --basetemp=$$folder/t $(PYTEST); status=$$?; rm -rf $$folder; exit $$status; }
+	@folder=$$(mktemp -d) && { "$(TOOLS)/pytest" -n 2 --dist loadgroup --basetemp="$$folder/t" $(PYTEST); status=$$?; rm -rf "$$folder"; exit $$status; }
 
 check: environments  ## Check the template in seconds: style, types, guards, generated files
-	$(TOOLS)/ruff check .
-	$(TOOLS)/ruff format --check .
-	$(TOOLS)/basedpyright
-	$(TOOLS)/pytest -q -n 2 tests/test_in_place.py
+	"$(TOOLS)/ruff" check .
+	"$(TOOLS)/ruff" format --check .
+	"$(TOOLS)/basedpyright"
+	"$(TOOLS)/pytest" -q -n 2 tests/test_in_place.py
 
 format: environments  ## Format, and write the generated files
-	$(TOOLS)/ruff check --fix .
-	$(TOOLS)/ruff format .
-	cd "$(HOUSE)" && $(BUILD)/house/bin/ruff check --fix . && $(BUILD)/house/bin/ruff format .
+	"$(TOOLS)/ruff" check --fix .
+	"$(TOOLS)/ruff" format .
+	cd "$(HOUSE)" && "$(BUILD)/house/bin/ruff" check --fix . && "$(BUILD)/house/bin/ruff" format .
 	$(MAKE) copier initial-migration
 
 copier: environments  ## Write copier.yml from cookiecutter.json
-	$(TOOLS)/python tools/write_copier.py
+	"$(TOOLS)/python" tools/write_copier.py
 
 initial-migration: environments  ## Write the template's first migration from its models
-	PATH="$(BUILD)/house/bin:$(PATH)" $(BUILD)/house/bin/python tools/write_initial_migration.py
+	PATH="$(BUILD)/house/bin:$(PATH)" "$(BUILD)/house/bin/python" tools/write_initial_migration.py
 
 bench: environments  ## Measure: logins of known and unknown addresses; what keeping tenants apart costs
-	$(TOOLS)/python -m benchmarks.login_timing
-	$(TOOLS)/python -m benchmarks.tenancy_cost
+	"$(TOOLS)/python" -m benchmarks.login_timing
+	"$(TOOLS)/python" -m benchmarks.tenancy_cost
 
 docs: environments  ## Build the documentation into site/
 	uv run --group docs zensical build
@@ -64,7 +64,7 @@ build/tools: pyproject.toml | build/uv
 # What the template's own tree needs to run as it stands, unrendered.
 build/house: $(HOUSE)/pyproject.toml | build/uv
 	uv venv --clear $@
-	cd "$(HOUSE)" && VIRTUAL_ENV=$(BUILD)/house uv pip install --editable . --group dev
+	cd "$(HOUSE)" && VIRTUAL_ENV="$(BUILD)/house" uv pip install --editable . --group dev
 	@touch $@
 
 build/uv:

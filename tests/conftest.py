@@ -28,13 +28,17 @@ Installed = Callable[[Answers], Path]
 
 @pytest.fixture(scope="session")
 def installed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Bake these answers once, with their dependencies installed; do not change the project."""
+    """Bake these answers once, with their dependencies installed; do not change the project.
+
+    It lies where a shell would trip: in a folder with a space and letters that are not ASCII.
+    """
     made: dict[tuple[tuple[str, Any], ...], Path] = {}
 
     def bake(answers: Answers) -> Path:
         key = tuple(sorted(answers.items()))
         if key not in made:
-            project = bake_with_cookiecutter(template, tmp_path_factory.mktemp("bake"), answers)
+            folder = tmp_path_factory.mktemp("bake") / "sp ace" / "ünï"
+            project = bake_with_cookiecutter(template, folder, answers)
             run("uv", "sync", "--quiet", cwd=project)
             made[key] = project
         return made[key]

@@ -27,7 +27,7 @@ def test_style_and_types(installed: Installed, answers: Answers) -> None:
 @each_combination
 def test_migrations_go_up_and_down(installed: Installed, answers: Answers, tmp_path: Path) -> None:
     project = installed(answers)
-    data = str(tmp_path)
+    data = str(tmp_path / "sp ace" / "ünï")
 
     for command in (["upgrade"], ["check"], ["downgrade", "base"], ["upgrade"], ["check"]):
         run("uv", "run", "app", "db", *command, cwd=project, DATA_DIR=data)
@@ -37,7 +37,9 @@ def test_migrations_go_up_and_down(installed: Installed, answers: Answers, tmp_p
 def test_its_tests_pass_without_a_server(
     installed: Installed, answers: Answers, tmp_path: Path
 ) -> None:
-    run("uv", "run", "pytest", "-q", cwd=installed(answers), DATA_DIR=str(tmp_path))
+    data = str(tmp_path / "sp ace" / "ünï")
+
+    run("uv", "run", "pytest", "-q", cwd=installed(answers), DATA_DIR=data)
 
 
 # On MySQL that is what runs without a server.

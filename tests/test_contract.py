@@ -38,7 +38,7 @@ def test_schemathesis_finds_nothing(
         {"database": database, "include_example": True, "multi_tenancy": multi_tenancy}
     )
     app = project / ".venv/bin/app"
-    data = {"DATA_DIR": str(tmp_path)}
+    data = {"DATA_DIR": str(tmp_path / "sp ace" / "ünï")}
     base = f"http://127.0.0.1:{(port := free_port())}"
     with running(app, "dev", "--port", str(port), cwd=project, log=tmp_path / "log", **data):
         wait_for(f"{base}/health/ready", 200)

@@ -121,7 +121,7 @@ def test_a_request_under_way_is_finished_before_the_end(
 
 @pytest.mark.xdist_group("demo")
 def test_make_demo_ends_serving(template: Path, tmp_path: Path) -> None:
-    clone = tmp_path / "clone"
+    clone = tmp_path / "sp ace" / "ünï" / "clone"
     home = tmp_path / "home"
     home.mkdir()
     run("git", "clone", "--quiet", template, clone, cwd=tmp_path)

