@@ -1,0 +1,171 @@
+"""`docs/adding-a-feature.md` of a generated project, done as it is written: to an answer for a member.
+
+Every block of its last part is taken from the document: files are written, lines are added, commands
+are run, while the service runs and reloads.
+"""
+
+import re
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx2
+
+from tests.processes import free_port, running, until, wait_for
+from tests.template import Answers, bake_with_cookiecutter, edit, run
+from tests.test_service import PASSWORD
+
+NOTES = "/api/v1/notes"
+# Of all the project's tests, which others run, those that look at every feature.
+LOOKING = ["access", "architecture", "lists", "migrations", "openapi"]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who follows the document, with the service running in another terminal."""
+
+    project: Path
+    base: str
+    log: Path
+    data: Path
+    checks: str
+    read: set[str] = field(default_factory=set[str])
+    """The tokens of mails that were used."""
+
+    def post(self, path: str, body: object, who: dict[str, str] | None = None) -> httpx2.Response:
+        """Ask the service for something that it does."""
+        answer = httpx2.post(f"{self.base}/api/v1{path}", json=body, headers=who, timeout=30)
+        assert answer.is_success, answer.text
+        return answer
+
+    def token(self, page: str) -> str:
+        """The token in the next mail that leads to this page, as the service's terminal shows it."""
+        found: list[str] = []
+
+        def arrived() -> bool:
+            mailed = re.findall(rf"/{page}#token=([\w-]+)", self.log.read_text())
+            found[:] = [token for token in mailed if token not in self.read]
+            return bool(found)
+
+        until(arrived)
+        self.read.add(found[0])
+        return found[0]
+
+    def register(self, email: str) -> dict[str, str]:
+        """The header of somebody who has registered and signed in."""
+        self.post("/auth/register", {"email": email, "password": PASSWORD})
+        self.post("/auth/verify-email", {"token": self.token("verify-email"), "password": PASSWORD})
+        form = {"username": email, "password": PASSWORD}
+        signed_in = httpx2.post(f"{self.base}/api/v1/auth/login", data=form, timeout=30).json()
+        return {"Authorization": f"Bearer {signed_in['access_token']}"}
+
+    def keeps_a_note(self, who: dict[str, str]) -> bool:
+        """Whether somebody may add a note, and sees it."""
+        url = f"{self.base}{NOTES}"
+        added = httpx2.post(url, json={"title": "Milk"}, headers=who, timeout=30)
+        listed = httpx2.get(url, headers=who, timeout=30)
+        answered = (added.status_code, listed.status_code) == (201, 200)
+        return answered and added.json() in listed.json()["items"]
+
+    def steps(self) -> Iterator[tuple[str, str, str]]:
+        """The blocks of the last part: language, text, and the file that was named last before it."""
+        text = (self.project / "docs/adding-a-feature.md").read_text(encoding="utf-8")
+        last = text.partition("\n## Step by step\n")[2]
+        for block in re.finditer(r"```(\w+)\n(.*?)```", last, re.DOTALL):
+            named = re.findall(r"`([\w/-]+\.\w+)`:\n", last[: block.start()])
+            yield block[1], block[2], named[-1] if named else ""
+
+    def follow(self) -> str:
+        """Do it all; what the last command prints."""
+        printed = ""
+        for language, block, name in self.steps():
+            file = self.project / name
+            if language == "python":
+                file.parent.mkdir(parents=True, exist_ok=True)
+                assert not file.exists(), name
+                file.write_text(block, encoding="utf-8")
+            elif language == "diff":
+                before = re.sub(r"(?m)^\+.*\n", "", block)
+                assert file.read_text(encoding="utf-8").count(before[1:]) == 1, block
+                edit(file, before[1:], re.sub(r"(?m)^.", "", block))
+            else:
+                printed = self.console(block)
+        return printed
+
+    def console(self, block: str) -> str:
+        """What commands print; they are about the service that runs already."""
+        if block == "uv run app dev\n":
+            return ""
+        if block == "make test lint types\n":
+            files = " ".join(f"tests/test_{name}.py" for name in LOOKING)
+            block = f"uv run pytest -q app/features/notes {files}\nmake {self.checks}\n"
+        if "curl" in block:
+            wait_for(f"{self.base}/health/ready", 200)
+            block = block.replace("http://127.0.0.1:8000", self.base)
+            block = block.replace("curl ", "curl --fail-with-body --silent --show-error ")
+        if "TOKEN=...\n" in block:
+            block = block.replace("TOKEN=...", f"TOKEN={self.token('verify-email')}")
+        command = ["bash", "-euo", "pipefail", "-c", block]
+        return run(*command, cwd=self.project, DATA_DIR=str(self.data)).stdout
+
+
+@contextmanager
+def reader(
+    template: Path, folder: Path, answers: Answers, checks: str = "lint types"
+) -> Generator[Reader]:
+    """Somebody who has a new project, and has started it."""
+    project = bake_with_cookiecutter(template, folder / "project", answers)
+    run("uv", "sync", "--quiet", cwd=project)
+    port, log, data = free_port(), folder / "log", folder / "data"
+    base = f"http://127.0.0.1:{port}"
+    dev = [project / ".venv/bin/app", "dev", "--port", str(port)]
+    with running(*dev, cwd=project, log=log, DATA_DIR=str(data)):
+        wait_for(f"{base}/health/ready", 200)
+        yield Reader(project, base, log, data, checks)
+
+
+def test_the_steps_lead_to_an_answer_for_a_member(template: Path, tmp_path: Path) -> None:
+    answers = {"database": "mysql", "multi_tenancy": "none", "include_example": False}
+    # Types take long, and are the same in the other project.
+    with reader(template, tmp_path, answers, checks="lint") as somebody:
+        registered_before = somebody.register("before@example.com")
+
+        answer = somebody.follow()
+
+        assert '"items":[{' in answer
+        assert '"title":"Tea"' in answer
+        assert somebody.keeps_a_note(registered_before)
+
+
+def test_the_steps_lead_to_an_answer_for_each_role_in_a_tenant(
+    template: Path, tmp_path: Path
+) -> None:
+    answers = {"database": "postgresql", "multi_tenancy": "row", "include_example": True}
+    with reader(template, tmp_path, answers) as somebody:
+        people = {
+            role: somebody.register(f"{role}@example.com") for role in ("owner", "admin", "member")
+        }
+        tenant = shared_tenant(somebody, people)
+
+        answer = somebody.follow()
+
+        assert '"items":[{' in answer
+        assert '"title":"Tea"' in answer
+        for role, who in people.items():
+            assert somebody.keeps_a_note(who | tenant), role
+        stranger = somebody.register("stranger@example.com")
+        assert somebody.keeps_a_note(stranger)
+        assert not somebody.keeps_a_note(stranger | tenant)
+
+
+def shared_tenant(reader: Reader, people: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The header of the owner's tenant, for which the others work as what they are called."""
+    made = reader.post("/tenants", {"name": "Acme"}, people["owner"]).json()
+    invitations = f"/tenants/{made['tenant']['id']}/invitations"
+    for role in ("admin", "member"):
+        invited = {"email": f"{role}@example.com", "role": role}
+        reader.post(invitations, invited, people["owner"])
+        token = {"token": reader.token("accept-invitation")}
+        reader.post("/invitations/accept", token, people[role])
+    return {"X-Tenant-ID": made["tenant"]["id"]}
