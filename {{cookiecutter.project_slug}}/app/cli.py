@@ -4,22 +4,28 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from logging import getLogger
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 import uvicorn
 from alembic.util import CommandError
 from fastapi.routing import iter_route_contexts
 from pydantic import ValidationError
+from uvicorn.supervisors import ChangeReload, Multiprocess
 
-from app.core import events, logging
+from app.core import configuration, events, logging
 from app.core.db import migrations
 from app.core.db.embedded import ensure_database
+from app.core.db.errors import DatabaseUnavailable
+from app.core.db.refusals import Refused, is_lasting
+from app.core.db.session import connect
 from app.core.errors import Failure
 from app.core.settings import Settings, get_settings
 from app.installed import FEATURES, SETTINGS
@@ -35,6 +41,8 @@ cli.add_typer(settings_cli, name="settings")
 Port = Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)]
 Host = Annotated[str, typer.Option(help="On which address to listen.")]
 FACTORY = "app.main:create_app"
+
+logger = getLogger(__name__)
 
 
 def leave(number: int, frame: object) -> None:
@@ -53,35 +61,61 @@ def ready_settings() -> Generator[Settings]:
         yield settings
 
 
+def bind(host: str, port: int) -> socket.socket:
+    """Where requests will arrive; taken before anything starts that would be in vain."""
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if os.name == "posix":  # elsewhere it would take the port from whoever has it
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        raise RuntimeError(
+            f"cannot listen on {host}:{port} ({error.strerror}): choose another port with"
+            " --port, or another address with --host"
+        ) from None
+    listener.set_inheritable(True)
+    return listener
+
+
+def base_url(host: str, port: int) -> str:
+    """How a browser calls it."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def listening_on(settings: Settings, host: str, port: int) -> Settings:
     """The settings with the address of the service, unless they name one; for its children too."""
     if "service_url" in settings.model_fields_set:
         return settings
-    name = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104, all addresses
-    url = f"http://[{name}]:{port}" if ":" in name else f"http://{name}:{port}"
-    os.environ["SERVICE_URL"] = url
+    here = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104, all addresses
+    os.environ["SERVICE_URL"] = url = base_url(here, port)
     get_settings.cache_clear()
     return settings.model_copy(update={"service_url": url})
+
+
+def run(listener: socket.socket, **options: Any) -> None:  # noqa: ANN401, uvicorn's own
+    """Answer what arrives at `listener`, in as many processes as the options say."""
+    config = uvicorn.Config(FACTORY, factory=True, access_log=False, log_config=None, **options)
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        if config.should_reload:
+            ChangeReload(config, target=server.run, sockets=[listener]).run()
+        elif config.workers > 1:
+            Multiprocess(config, sockets=[listener]).run()
+        else:
+            server.run(sockets=[listener])
 
 
 @cli.command()
 def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     """Run for development: start and migrate the database, then reload at each change."""
+    listener = bind(host, port)
     with ready_settings() as settings:
         migrations.upgrade(settings)
         asyncio.run(seed(settings))
-        typer.echo(asyncio.run(demo(listening_on(settings, host, port))), nl=False)
-        typer.echo(f"http://{host}:{port}/docs")
-        uvicorn.run(
-            FACTORY,
-            factory=True,
-            host=host,
-            port=port,
-            reload=True,
-            reload_dirs=["app", "migrations"],
-            access_log=False,
-            log_config=None,
-        )
+        settings = listening_on(settings, host, port)
+        typer.echo(asyncio.run(demo(settings)), nl=False)
+        typer.echo(f"{base_url(host, port)}/docs")
+        run(listener, reload=True, reload_dirs=["app", "migrations"])
 
 
 @cli.command()
@@ -91,20 +125,24 @@ def serve(
     workers: Annotated[int, typer.Option(help="How many processes.", min=1)] = 1,
 ) -> None:
     """Run the service; migrations are a step of their own: `app db upgrade`."""
+    listener = bind(host, port)
     if workers > 1:  # each counts for itself, and whichever is asked adds up
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="metrics-"))
     with ready_settings() as settings:
         listening_on(settings, host, port)
-        uvicorn.run(
-            FACTORY,
-            factory=True,
-            host=host,
-            port=port,
-            workers=workers,
-            access_log=False,
-            log_config=None,
-            timeout_graceful_shutdown=settings.shutdown_timeout,
-        )
+        asyncio.run(try_database(settings))
+        logger.info("listening on %s", base_url(host, port))
+        run(listener, workers=workers, timeout_graceful_shutdown=settings.shutdown_timeout)
+
+
+async def try_database(settings: Settings) -> None:
+    """Refuse to start with a login or a database that is wrong; one that is away may come back."""
+    try:
+        async with connect(settings, {}):
+            pass
+    except DatabaseUnavailable as error:
+        if is_lasting(error):
+            raise
 
 
 @db.command()
@@ -174,16 +212,22 @@ events.install(listener for feature in FEATURES for listener in feature.listener
 def main() -> None:
     """Run a command; what is wrong with the settings or the database is told in plain words."""
     try:
+        configuration.check(SETTINGS)
         logging.configure(get_settings())
+        for name, meant in configuration.misspelt(SETTINGS, os.environ):
+            logger.warning("%s is not a setting: did you mean %s?", name, meant)
         cli()
+    except configuration.UnfitSettings as unfit:
+        for fault in unfit.faults:
+            typer.echo(f"settings: {fault}", err=True)
+        sys.exit(2)
     except ValidationError as invalid:
         for error in invalid.errors():
-            name = "_".join(str(step) for step in error["loc"]).upper()
-            for fault in error["msg"].removeprefix("Value error, ").split("; "):
-                typer.echo(f"settings: {name} {fault}".replace("  ", " "), err=True)
-        sys.exit(2)
+            typer.echo(f"error: {error['msg'].removeprefix('Value error, ')}", err=True)
+        sys.exit(1)
     except (CommandError, Failure, OSError, RuntimeError) as error:
-        typer.echo(f"error: {error}", err=True)
+        refusal = error.__cause__ if isinstance(error.__cause__, Refused) else error
+        typer.echo(f"error: {refusal}", err=True)
         sys.exit(1)
 
 

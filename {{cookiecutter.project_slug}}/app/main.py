@@ -8,7 +8,7 @@ from typing import TypedDict
 from fastapi import FastAPI
 from fastapi.telemetry import TelemetryConfig
 
-from app.core import docs, errors, events, logging, middleware, openapi
+from app.core import configuration, docs, errors, events, logging, middleware, openapi
 from app.core.db.embedded import ensure_database
 from app.core.db.session import Database, connect
 from app.core.jobs import Queue, metrics
@@ -17,7 +17,7 @@ from app.core.pagination import KEYS
 from app.core.security.access import Authenticate
 from app.core.security.keys import signing_keys
 from app.core.settings import Settings, get_settings
-from app.installed import FEATURES, JOBS
+from app.installed import FEATURES, JOBS, SETTINGS
 
 # OpenTelemetry without a receiver costs a third of a small request.
 NO_TELEMETRY: TelemetryConfig = {"tracing": False, "metrics": False, "logs": False}
@@ -44,7 +44,9 @@ def authenticator() -> Authenticate:
 
 def create_app(settings: Settings | None = None) -> FastAPI:
     """The application of these settings; by default those of the environment."""
-    settings = settings or get_settings()
+    if settings is None:
+        configuration.check(SETTINGS)
+        settings = get_settings()
     logging.hand_over()
 
     @asynccontextmanager
@@ -53,7 +55,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         with ensure_database(settings) as complete:
             queue = complete.job_queue(complete, JOBS)
             async with (
-                connect(complete, session_info(complete, queue)) as database,
+                connect(
+                    complete, session_info(complete, queue), patient=True, log=True
+                ) as database,
                 queue.working(session_info(complete, queue)),
             ):
                 yield {

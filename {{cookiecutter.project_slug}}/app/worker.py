@@ -7,15 +7,16 @@ from celery import signals
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.core import events, logging as app_logging
+from app.core import configuration, events, logging as app_logging
 from app.core.jobs import Job
 from app.core.jobs.celery.application import HARD, RELAY, make_celery
 from app.core.jobs.celery.process import Process
 from app.core.jobs.celery.settings import get_celery_settings
 from app.core.settings import get_settings
-from app.installed import FEATURES, JOBS
+from app.installed import FEATURES, JOBS, SETTINGS
 from app.main import session_info
 
+configuration.check(SETTINGS)
 settings = get_settings()
 celery = make_celery(JOBS)
 process = Process(settings, JOBS, session_info)

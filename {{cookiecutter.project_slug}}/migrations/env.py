@@ -14,6 +14,7 @@ from app.core.db import (
     adoption,
     # {% endif %}
     base,
+    refusals,
 )
 from app.core.db.dialects import (
     dialect_of,
@@ -77,10 +78,12 @@ def migrate(connection: Connection, settings: Settings) -> None:
 
 async def online(settings: Settings) -> None:
     """Connect with the owner's URL; the service itself works with fewer rights."""
+    variable = "MIGRATION_DATABASE_URL" if settings.migration_database_url else "DATABASE_URL"
     url = settings.migration_database_url or settings.database_url
     if url is None:
         raise RuntimeError("no database URL")
     engine = create_async_engine(url, poolclass=pool.NullPool)
+    refusals.explain(engine.sync_engine, variable)
     async with engine.connect() as connection:
         for prepare in [
             dialect_of(url).lock,

@@ -1,6 +1,7 @@
 """What only PostgreSQL does for us."""
 
 from collections.abc import AsyncGenerator
+from uuid import uuid4
 
 import pytest
 from httpx2 import AsyncClient
@@ -76,6 +77,68 @@ async def test_a_deployed_service_refuses_a_superuser(settings: Settings) -> Non
     deployed = settings.model_copy(update={"environment": Environment.PRODUCTION})
     engine = create_engine(deployed)
     with pytest.raises(UnsafeLoginError, match="superuser"):
+        async with engine.connect():
+            pass
+    await engine.dispose()
+
+
+@pytest.fixture
+async def table_owner(owner: AsyncEngine) -> AsyncGenerator[str]:
+    """A login without special rights that the tables belong to."""
+    name = f"owner_{uuid4().hex[:8]}"
+    async with owner.connect() as connection:
+        before = await connection.scalar(text("SELECT current_user"))
+        await connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
+        await connection.exec_driver_sql(f"ALTER TABLE alembic_version OWNER TO {name}")
+        yield name
+        await connection.exec_driver_sql(f"ALTER TABLE alembic_version OWNER TO {before}")
+        await connection.exec_driver_sql(f"DROP OWNED BY {name}")
+        await connection.exec_driver_sql(f"DROP ROLE {name}")
+
+
+@pytest.mark.parametrize("named", [False, True])
+async def test_a_deployed_service_refuses_to_work_as_the_owner_of_the_tables(
+    settings: Settings, table_owner: str, *, named: bool
+) -> None:
+    assert settings.database_url
+    deployed = settings.model_copy(
+        update={
+            "environment": Environment.PRODUCTION,
+            "database_url": settings.database_url.set(username=table_owner, password=table_owner),
+            "database_role": table_owner if named else "",
+        }
+    )
+    engine = create_engine(deployed)
+    with pytest.raises(UnsafeLoginError, match="owns the tables"):
+        async with engine.connect():
+            pass
+    await engine.dispose()
+
+
+async def test_a_deployed_service_may_work_as_a_login_that_owns_nothing(
+    settings: Settings, owner: AsyncEngine
+) -> None:
+    assert settings.database_url
+    name = f"login_{uuid4().hex[:8]}"
+    deployed = settings.model_copy(
+        update={
+            "environment": Environment.PRODUCTION,
+            "database_url": settings.database_url.set(username=name, password=name),
+            "database_role": "",
+        }
+    )
+    async with owner.connect() as connection:
+        await connection.exec_driver_sql(f"CREATE ROLE {name} LOGIN PASSWORD '{name}'")
+        engine = create_engine(deployed)
+        async with engine.connect() as checked:
+            assert await checked.scalar(text("SELECT current_user")) == name
+        await engine.dispose()
+        await connection.exec_driver_sql(f"DROP ROLE {name}")
+
+
+async def test_a_role_that_is_missing_is_told_with_what_makes_it(settings: Settings) -> None:
+    engine = create_engine(settings.model_copy(update={"database_role": "not_there"}))
+    with pytest.raises(PermissionError, match=r"DATABASE_ROLE: .*not_there.*app db upgrade"):
         async with engine.connect():
             pass
     await engine.dispose()

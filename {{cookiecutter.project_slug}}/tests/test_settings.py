@@ -1,12 +1,14 @@
 """Settings: their defaults are documented, and unfit ones are refused by name."""
 
 import re
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import URL
 
 from app.cli import main
 from app.core.db.dialects import DIALECTS, parse_url
@@ -15,13 +17,18 @@ from app.installed import SETTINGS
 from tests.databases import NO_FILE
 
 DRIVER = DIALECTS[0].driver
-SECRET = "0123456789abcdef" * 4
+SCHEME = DIALECTS[0].schemes[-1]
+SECRET = "fedcba9876543210f0e1d2c3b4a5968778695a4b3c2d1e0f"
 FIT = {
     "ENVIRONMENT": "production",
+    "SECRET_KEY": SECRET,
     "PUBLIC_URL": "https://app.example.com",
     "MAILER": "app.core.mail.smtp.SMTPMailer",
+    "SMTP_URL": "smtp+starttls://app:hunter2@mail.example.com",
+    "DATABASE_URL": f"{SCHEME}://app:hunter2@db.example/app",
+    "CORS_ORIGINS": "https://app.example.com,https://xn--bcher-kva.example:8443,https://[::1]",
+    "METRICS_TOKEN": SECRET,
 }
-SCHEME = DIALECTS[0].schemes[-1]
 
 
 @dataclass(frozen=True)
@@ -78,32 +85,172 @@ def test_production_refuses_sqlite() -> None:
 
 
 def test_fit_settings_are_shown_without_secrets(run_app: Run) -> None:
-    url = f"{SCHEME}://app:hunter2@db.example/app"
+    result = run_app("settings", "check", **FIT)
 
-    result = run_app("settings", "check", **FIT, DATABASE_URL=url, SECRET_KEY=SECRET)
-
-    assert result.code == 0
+    assert (result.code, result.err) == (0, "")
     assert "db.example" in result.out
     assert "hunter2" not in result.out
     assert SECRET not in result.out
 
 
-@pytest.mark.parametrize("secret", ["changeme", "change-me-" * 10, "x" * 64])
+@pytest.mark.parametrize(
+    "secret",
+    ["changeme", "change-me-" * 10, "x" * 64, "0123456789abcdef" * 4, "abcdefghijkl" * 5 + "abcde"],
+)
 def test_production_refuses_a_secret_that_can_be_guessed(run_app: Run, secret: str) -> None:
-    url = f"{SCHEME}://app:hunter2@db.example/app"
-
-    result = run_app("settings", "check", **FIT, DATABASE_URL=url, SECRET_KEY=secret)
+    result = run_app("settings", "check", **(FIT | {"SECRET_KEY": secret}))
 
     assert result.code == 2
     assert "SECRET_KEY" in result.err
     assert secret not in result.err
 
 
-def test_a_wrong_value_is_named_and_not_repeated(run_app: Run) -> None:
-    result = run_app("settings", "check", DATABASE_POOL_SIZE="hunter2")
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SMTP_URL", "smtp://app:hunter2@mail.example.com"),
+        ("PUBLIC_URL", "https://app:hunter2@app.example.com"),
+        ("ISSUER", ""),
+        ("AUDIENCE", " "),
+        ("MAX_BODY_SIZE", str(100 * 1024**3)),
+        ("METRICS_TOKEN", "a" * 32),
+        ("METRICS_TOKEN", "hunter2-" * 8),
+        *[
+            ("CORS_ORIGINS", f"https://app.example.com,{origin}")
+            for origin in (
+                "null",
+                "http://app.example.com",
+                "https://app.example.com/",
+                "https://app.example.com/path",
+                "https://*.example.com",
+                "https://App.example.com",
+                "https://app:hunter2@example.com",
+                "app.example.com",
+            )
+        ],
+    ],
+)
+def test_production_refuses_what_is_unsafe(run_app: Run, name: str, value: str) -> None:
+    result = run_app("settings", "check", **(FIT | {name: value}))
 
     assert result.code == 2
-    assert result.err.startswith("settings: DATABASE_POOL_SIZE ")
+    (fault,) = result.err.splitlines()
+    assert name in fault
+    assert "hunter2" not in fault
+
+
+def test_the_faults_of_features_are_named_with_the_others(run_app: Run) -> None:
+    result = run_app(
+        "settings",
+        "check",
+        **(FIT | {"DEBUG": "true", "METRICS_TOKEN": "a" * 32, "AUTH_RESET_MINUTES": "0"}),
+    )
+
+    assert result.code == 2
+    assert [line.split()[1] for line in result.err.splitlines()] == [
+        "DEBUG",
+        "AUTH_RESET_MINUTES",
+        "METRICS_TOKEN",
+    ]
+
+
+def test_a_misspelt_name_in_the_file_is_told_with_the_right_one(
+    run_app: Run, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(
+        "DATABSE_URL=x\nauth_sesion_days=3\nAUDIT_DAY=3\nAUTH_VERIFICATION_MINUTES=3\nSECRETKEY=x\n"
+    )
+
+    result = run_app("settings", "check")
+
+    assert result.code == 2
+    assert result.err.splitlines() == [
+        f"settings: {name} in .env is not a setting: did you mean {meant}?"
+        for name, meant in [
+            ("AUDIT_DAY", "AUDIT_DAYS"),
+            ("AUTH_SESION_DAYS", "AUTH_SESSION_DAYS"),
+            ("AUTH_VERIFICATION_MINUTES", "AUTH_VERIFICATION_HOURS"),
+            ("DATABSE_URL", "DATABASE_URL"),
+            ("SECRETKEY", "SECRET_KEY"),
+        ]
+    ]
+
+
+def test_what_belongs_to_others_is_left_alone(
+    run_app: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = (
+        "COMPOSE_PROJECT_NAME EDITOR USER PATH DATABASE_USER DATABASE_PASSWORD TEST_DATABASE_URL"
+    )
+    names += " ADMIN_PASSWORD AUTH_SECRET AUTH0_DOMAIN SMTP_HOST LOG_FILE TZ PORT SECRET_KEY_BASE"
+    (tmp_path / ".env").write_text("\n".join(f"{name}=x" for name in names.split()))
+    for name in [*names.split(), "METRICS_PORT", "JOBS_SERVICE_HOST"]:
+        monkeypatch.setenv(name, "x")
+
+    assert run_app("settings", "check").err == ""
+
+
+def test_a_misspelt_name_in_the_environment_is_a_warning(run_app: Run) -> None:
+    result = run_app("settings", "check", DATABSE_URL="x")
+
+    assert result.code == 0
+    assert "DATABSE_URL is not a setting: did you mean DATABASE_URL?" in result.err
+
+
+def refused_port() -> int:
+    """A port on which nothing listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+CREATE_ADMIN = ("users", "create-admin", "--email", "a@example.com", "--password", SECRET)
+
+
+@pytest.mark.parametrize("command", [("db", "upgrade"), CREATE_ADMIN, ("jobs", "failed")], ids=str)
+def test_a_database_that_is_away_is_told_on_one_line(
+    run_app: Run, command: tuple[str, ...]
+) -> None:
+    port = refused_port()
+
+    result = run_app(*command, DATABASE_URL=f"{SCHEME}://app:hunter2@127.0.0.1:{port}/app")
+
+    assert result.code == 1
+    assert re.fullmatch(
+        rf"error: DATABASE_URL: 127.0.0.1:{port} cannot be reached \(.*\): .*\n", result.err
+    )
+    assert "hunter2" not in result.err
+
+
+def test_the_owner_s_variable_is_named_when_migrations_use_it(run_app: Run) -> None:
+    url = f"{SCHEME}://app:hunter2@127.0.0.1:{refused_port()}/app"
+
+    result = run_app("db", "upgrade", DATABASE_URL=FIT["DATABASE_URL"], MIGRATION_DATABASE_URL=url)
+
+    assert result.err.startswith("error: MIGRATION_DATABASE_URL: ")
+
+
+@pytest.fixture
+def server(settings: Settings) -> URL:
+    """The server of the tests."""
+    assert settings.database_url
+    if settings.database_url.get_backend_name() == "sqlite":
+        pytest.skip("a file has no logins and no databases")
+    return settings.database_url
+
+
+@pytest.mark.parametrize("command", [("db", "upgrade"), CREATE_ADMIN], ids=str)
+@pytest.mark.parametrize("wrong", ["not_there", "no_one:hunter2"])
+def test_what_the_server_refuses_is_told_on_one_line(
+    run_app: Run, server: URL, command: tuple[str, ...], wrong: str
+) -> None:
+    user, _, password = wrong.partition(":")
+    url = server.set(username=user, password=password) if password else server.set(database=wrong)
+
+    result = run_app(*command, DATABASE_URL=url.render_as_string(False))
+
+    assert result.code == 1
+    assert re.fullmatch(rf"error: DATABASE_URL: .*{user}.*: .*correct .*\n", result.err)
     assert "hunter2" not in result.err
 
 
@@ -115,10 +262,19 @@ def test_a_database_url_is_read_as_providers_write_it() -> None:
     assert parse_url("") is None
 
 
-@pytest.mark.parametrize("url", ["oracle://db.example/app", "not a url"])
+@pytest.mark.parametrize(
+    "url", ["oracle://db.example/app", "not a url", f"{SCHEME}://app:x@db.example:hunter2/app"]
+)
 def test_a_database_url_that_cannot_work_is_refused(url: str) -> None:
-    with pytest.raises(ValueError, match=DIALECTS[0].schemes[0]):
+    with pytest.raises(ValueError, match=DIALECTS[0].schemes[0]) as refusal:
         parse_url(url)
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_a_password_that_ends_at_its_own_at_sign_is_not_taken_for_the_host() -> None:
+    with pytest.raises(ValueError, match="%40") as refusal:
+        parse_url(f"{SCHEME}://app:x@hunter2@db.example/app")
+    assert "hunter2" not in str(refusal.value)
 
 
 def test_every_setting_is_in_the_example_file(project_root: Path) -> None:

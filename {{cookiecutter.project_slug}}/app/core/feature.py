@@ -27,6 +27,7 @@ class Feature:
 
     `member_permissions` are given to everybody who registers, and to those who have: by the first
     `app db upgrade`, or `app dev`, that knows the feature.
+    `settings` may have a method `faults`, which tells a deployed service what it must not run with.
     """
 
     router: APIRouter | None = None

@@ -1,10 +1,12 @@
 """Settings of the service, read from environment variables and from `.env`."""
 
+import re
 from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Self
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from pydantic import (
@@ -31,6 +33,9 @@ class Environment(StrEnum):
     TEST = "test"
     STAGING = "staging"
     PRODUCTION = "production"
+
+
+DEPLOYED = frozenset({Environment.STAGING, Environment.PRODUCTION})
 
 
 class LogFormat(StrEnum):
@@ -100,13 +105,16 @@ class Settings(BaseSettings):
     @property
     def deployed(self) -> bool:
         """Whether strangers can reach this process."""
-        return self.environment in {Environment.STAGING, Environment.PRODUCTION}
+        return self.environment in DEPLOYED
+
+    def faults(self) -> list[str]:
+        """Everything that is unfit for a deployed service."""
+        return [text for unfit, text in FAULTS if unfit(self)]
 
     @model_validator(mode="after")
     def refuse_faults(self) -> Self:
-        """Name everything that is unfit for a deployed service, at once."""
-        faults = [text for unfit, text in FAULTS if unfit(self)] if self.deployed else []
-        if faults:
+        """Name every fault of a deployed service at once."""
+        if self.deployed and (faults := self.faults()):
             raise ValueError("; ".join(faults))
         return self
 
@@ -115,12 +123,32 @@ def _is_sqlite(url: URL | None) -> bool:
     return url is not None and url.get_backend_name() == "sqlite"
 
 
+def is_repetitive(secret: str) -> bool:
+    """Whether it is one shorter text, again and again."""
+    return any(secret[size:] == secret[:-size] for size in range(1, len(secret) // 2 + 1))
+
+
 def _is_weak(secret: SecretStr | None) -> bool:
-    """Short, or made of few different characters, as `changeme` repeated is."""
+    """Short, repetitive, or made of few different characters."""
     if secret is None:
         return False
     value = secret.get_secret_value()
-    return len(value.encode()) < 32 or len(set(value)) < 12  # noqa: PLR2004
+    few = len(value.encode()) < 32 or len(set(value)) < 12  # noqa: PLR2004
+    return few or is_repetitive(value)
+
+
+def _sends_password_openly(smtp_url: SecretStr) -> bool:
+    url = urlsplit(smtp_url.get_secret_value())
+    return url.scheme == "smtp" and bool(url.password)
+
+
+def _has_login(url: str) -> bool:
+    return "@" in urlsplit(url).netloc
+
+
+# What a browser sends as `Origin` of a page that it got over TLS.
+ORIGIN = re.compile(r"https://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+MOST_BODY = 1024**3
 
 
 FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
@@ -137,8 +165,20 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
         "PUBLIC_URL is not https://, and the links in mails lead there",
     ),
     (
+        lambda s: _has_login(s.public_url),
+        "PUBLIC_URL carries a user or a password, which every mail would show: leave them out",
+    ),
+    (
+        lambda s: not (s.issuer.strip() and s.audience.strip()),
+        "ISSUER or AUDIENCE is empty: name this service, or tokens of another one would do",
+    ),
+    (
         lambda s: getattr(s.mailer, "for_development", False),
         "MAILER only shows mails to developers: set it to app.core.mail.smtp.SMTPMailer",
+    ),
+    (
+        lambda s: _sends_password_openly(s.smtp_url),
+        "SMTP_URL sends a password without TLS: begin it with smtps:// or smtp+starttls://",
     ),
     (
         lambda s: s.database_url is None,
@@ -155,6 +195,15 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
     (
         lambda s: "*" in s.cors_origins,
         "CORS_ORIGINS contains *, which lets any website call the service: name each origin",
+    ),
+    (
+        lambda s: any(each != "*" and not ORIGIN.fullmatch(each) for each in s.cors_origins),
+        "CORS_ORIGINS contains what is no origin of a page behind TLS: write https://app.example.com,"
+        " in small letters, without a path, a slash at the end, or a *",
+    ),
+    (
+        lambda s: s.max_body_size > MOST_BODY,
+        f"MAX_BODY_SIZE is more than {MOST_BODY}, and a few such bodies fill the memory: lower it",
     ),
 ]
 

@@ -1,6 +1,7 @@
 """The engine: pool, time limits, and what happens on each connection."""
 
 import logging
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -17,6 +18,7 @@ from app.core.db import (
     # {% endif %}
 )
 from app.core.db.errors import DatabaseUnavailable
+from app.core.db.refusals import Refused, opened
 from app.core.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -25,8 +27,8 @@ IDLE_SECONDS = 30.0  # below it a connection is trusted: testing each one costs 
 RECYCLE_SECONDS = 1800
 
 
-def create_engine(settings: Settings) -> AsyncEngine:
-    """The service's engine; `database_url` must be known by now."""
+def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
+    """The service's engine; `database_url` must be known by now. It may `log` why that is refused."""
     url = settings.database_url
     if url is None:
         raise ValueError("no database URL: open the embedded database first")
@@ -43,7 +45,7 @@ def create_engine(settings: Settings) -> AsyncEngine:
     )
     dialect.configure(engine.sync_engine, role=settings.database_role, deployed=settings.deployed)
     for watch in [
-        report_refusals,
+        partial(report_refusals, log=log),
         test_idle_connections,
         # {% if cookiecutter.multi_tenancy == "row" %}
         tenancy.watch,
@@ -53,18 +55,28 @@ def create_engine(settings: Settings) -> AsyncEngine:
     return engine
 
 
-def report_refusals(engine: Engine) -> None:
+def report_refusals(engine: Engine, *, log: bool) -> None:
     """Say `DatabaseUnavailable` when a connection cannot be opened, whatever the driver raises."""
+    told: str | None = None
 
     @event.listens_for(engine, "do_connect")
     def open_connection(
         dialect: Dialect, record: ConnectionPoolEntry, args: list[Any], kwargs: dict[str, Any]
     ) -> DBAPIConnection:
+        nonlocal told
         try:
-            return dialect.connect(*args, **kwargs)
-        except Exception as error:
-            logger.warning("cannot connect to the database: %s", error)
-            raise DatabaseUnavailable from error
+            connection = opened(
+                engine.url, "DATABASE_URL", lambda: dialect.connect(*args, **kwargs)
+            )
+        except Refused as refusal:
+            if log and str(refusal) != told:  # once, however many requests and jobs run into it
+                logger.warning("%s", refusal)
+            told = str(refusal)
+            raise DatabaseUnavailable from refusal
+        if log and told:
+            logger.warning("the database can be reached again")
+        told = None
+        return connection
 
 
 def test_idle_connections(engine: Engine) -> None:

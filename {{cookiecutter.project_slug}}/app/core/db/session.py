@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ from app.core.db import (
 )
 from app.core.db.dialects import dialect_of
 from app.core.db.errors import DatabaseUnavailable, reporting_outage
+from app.core.db.refusals import is_lasting
 from app.core.errors import Failure
 from app.core.settings import Settings
 
@@ -50,16 +51,22 @@ class Database:
 
 
 @asynccontextmanager
-async def connect(settings: Settings, info: Mapping[str, Any]) -> AsyncGenerator[Database]:
+async def connect(
+    settings: Settings, info: Mapping[str, Any], *, patient: bool = False, log: bool = False
+) -> AsyncGenerator[Database]:
     """Open the engine; close it at the end. Each session carries `info`.
 
-    A database that is away does not keep the service from starting; a login that is too mighty does.
+    A service is patient: a database that is away does not keep it from starting, and it logs why. What
+    waiting does not mend does: a wrong password, no such database, a login that is too mighty.
     """
-    engine = engines.create_engine(settings)
+    engine = engines.create_engine(settings, log=log)
     try:
-        with suppress(DatabaseUnavailable):
+        try:
             async with engine.connect():
                 pass
+        except DatabaseUnavailable as error:
+            if not patient or is_lasting(error):
+                raise
         yield from_engine(engine, settings, info)
     finally:
         await engine.dispose()

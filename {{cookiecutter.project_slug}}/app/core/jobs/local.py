@@ -50,7 +50,8 @@ class LocalQueue:
         them.
         """
         pool = {"database_pool_size": self.settings.job_concurrency + SPARE_CONNECTIONS}
-        async with connect(self.settings.model_copy(update=pool), info) as database:
+        settings = self.settings.model_copy(update=pool)
+        async with connect(settings, info, patient=True) as database:
             claiming = asyncio.create_task(self.work(database))
             watching = asyncio.create_task(self.keep_schedule(database))
             try:

@@ -5,6 +5,8 @@ from functools import cache
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.core.settings import is_repetitive
+
 
 class MetricsSettings(BaseSettings):
     """Each field is the environment variable `METRICS_` and its name in capitals."""
@@ -14,6 +16,12 @@ class MetricsSettings(BaseSettings):
     )
 
     token: SecretStr | None = Field(default=None, min_length=16)
+
+    def faults(self) -> list[str]:
+        """A token that can be guessed."""
+        if self.token and is_repetitive(self.token.get_secret_value()):
+            return ["METRICS_TOKEN can be guessed: make one with `openssl rand -hex 32`"]
+        return []
 
 
 @cache

@@ -43,6 +43,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def refusals(self) -> Mapping[str | int, str]:
+        """What to do about the codes with which a server refuses a connection until that is done."""
+        ...
+
+    @property
     def read_options(self) -> Mapping[str, Any]:
         """Execution options of sessions that only read."""
         ...
@@ -102,8 +107,10 @@ def parse_url(value: object) -> URL | None:
         return None
     try:
         url = make_url(str(value))
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise ValueError(f"is not a database URL, such as {EXAMPLE_URL}") from None
+    if "@" in (url.host or ""):
+        raise ValueError("has an @ in the user or the password: write it as %40")
     scheme = url.get_backend_name()
     if scheme not in BY_SCHEME:
         spoken = " and ".join(dialect.schemes[0] for dialect in DIALECTS)

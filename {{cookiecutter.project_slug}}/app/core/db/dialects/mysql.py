@@ -20,6 +20,12 @@ logger = logging.getLogger(__name__)
 driver = "mysql+asyncmy"
 schemes = ("mysql", "mariadb")
 instant: DateTime = DATETIME(fsp=6)
+# https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html
+refusals: Mapping[str | int, str] = {
+    1044: "grant it rights on the database, or correct the name",
+    1045: "correct the user or the password",
+    1049: "create it, or correct the name",
+}
 # Switching autocommit on and off costs more round trips here than the transaction it avoids.
 read_options: Mapping[str, Any] = {}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, DateTime, Engine, String, event, make_url, text
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
 from app.core.db.dialects import (
@@ -22,11 +22,34 @@ from app.core.db.dialects import (
 driver = "postgresql+asyncpg"
 schemes = ("postgresql", "postgres")
 instant = DateTime(timezone=True)
+# https://www.postgresql.org/docs/current/errcodes-appendix.html
+refusals: Mapping[str | int, str] = {
+    "3D000": "create it, or correct the name",
+    "28P01": "correct the user or the password",
+    "28000": "correct the user, or let it in on the server (pg_hba.conf)",
+    "42501": "grant it the right to connect, or correct the user",
+}
 # Without BEGIN and COMMIT a read costs one round trip instead of three.
 read_options: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 
 LOCK = 0x6D696772617465  # "migrate"
 
+
+# Finds whom nothing holds back, and says what to do about it.
+UNSAFE = [
+    (
+        "SELECT rolname FROM pg_roles WHERE rolname IN (session_user, current_user)"
+        " AND (rolsuper OR rolbypassrls)",
+        "DATABASE_URL or DATABASE_ROLE names {}, a superuser or a role with BYPASSRLS: give the service"
+        " a login without those rights",
+    ),
+    (
+        "SELECT current_user FROM pg_class WHERE oid = to_regclass('alembic_version')"
+        " AND pg_has_role(current_user, relowner, 'MEMBER')",
+        "DATABASE_ROLE lets the service work as {}, who owns the tables: name a role that owns nothing"
+        " in it, or a login that owns nothing in DATABASE_URL, and the owner in MIGRATION_DATABASE_URL",
+    ),
+]
 
 REFUSE_CHANGE = """
 CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -40,7 +63,7 @@ END $$
 """
 
 
-class UnsafeLoginError(Exception):
+class UnsafeLoginError(RuntimeError):
     """`DATABASE_URL` signs in as somebody whom no permission and no policy holds back."""
 
 
@@ -55,26 +78,28 @@ def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
 
 
 def configure(engine: Engine, *, role: str, deployed: bool) -> None:
-    """Work as `role` on every connection; refuse a superuser where strangers can reach us."""
+    """Work as `role` on every connection; refuse who may do more where strangers can reach us."""
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, record: object) -> None:
         connection.autocommit = True  # no transaction stays open behind the SET
         cursor = connection.cursor()
-        if deployed:
-            cursor.execute(
-                "SELECT session_user FROM pg_roles WHERE rolname IN (session_user, current_user)"
-                " AND (rolsuper OR rolbypassrls)"
-            )
-            if row := cursor.fetchone():
-                raise UnsafeLoginError(
-                    f"DATABASE_URL signs in as {row[0]}, a superuser or a role with BYPASSRLS:"
-                    " give the service a login without those rights"
-                )
         if role:
-            cursor.execute(f"SET ROLE {quote(engine, role)}")
+            take(cursor, quote(engine, role))
+        for query, unsafe in UNSAFE if deployed else ():
+            cursor.execute(query)
+            if row := cursor.fetchone():
+                raise UnsafeLoginError(unsafe.format(row[0]))
         cursor.close()
         connection.autocommit = False
+
+
+def take(cursor: DBAPICursor, role: str) -> None:
+    """Work as `role` from here on."""
+    try:
+        cursor.execute(f"SET ROLE {role}")
+    except Exception as error:
+        raise PermissionError(f"DATABASE_ROLE: {error}: run `app db upgrade` first") from error
 
 
 def lock(connection: Connection) -> None:
@@ -167,11 +192,13 @@ def make_role(connection: Connection, role: str) -> None:
 
 def let_login_take(connection: Connection, role: str, login: str) -> None:
     """Let the login of `DATABASE_URL` work as `role`."""
+    # Since version 16 whoever creates a role is a member of it, and still may not take it.
+    right = "SET" if (connection.dialect.server_version_info or ()) >= (16,) else "MEMBER"
     member = text(
         "SELECT 1 FROM pg_roles WHERE rolname = :login"
-        " AND (rolsuper OR pg_has_role(:login, :role, 'MEMBER'))"
+        " AND (rolsuper OR pg_has_role(:login, :role, :right))"
     )
-    if not connection.scalar(member, {"login": login, "role": role}):
+    if not connection.scalar(member, {"login": login, "role": role, "right": right}):
         connection.exec_driver_sql(f"GRANT {quote(connection, role)} TO {quote(connection, login)}")
 
 

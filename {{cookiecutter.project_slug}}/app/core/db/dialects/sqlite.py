@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 driver = "sqlite+aiosqlite"
 schemes = ("sqlite",)
 instant = DateTime()
+refusals: Mapping[str | int, str] = {}
 read_options: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 
 

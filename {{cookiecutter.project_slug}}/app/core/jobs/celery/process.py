@@ -61,7 +61,8 @@ class Process:
             )
             queue = CeleryQueue(settings, self.jobs)
             info = self.info(settings, queue)
-            database = await self.stack.enter_async_context(connect(settings, info))
+            connection = connect(settings, info, patient=True, log=True)
+            database = await self.stack.enter_async_context(connection)
             await self.stack.enter_async_context(queue.working(info))
             self.opened = database, queue
         await act(*self.opened)

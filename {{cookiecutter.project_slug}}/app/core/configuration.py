@@ -1,0 +1,104 @@
+"""Everything that is wrong with the settings of this process, the features' too, at once."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
+from typing import Protocol, runtime_checkable
+
+from pydantic import ValidationError
+from pydantic_settings import BaseSettings, DotEnvSettingsSource
+
+from app.core.settings import DEPLOYED, Environment, Settings
+
+Kinds = Sequence[type[BaseSettings]]
+
+# How alike two names are, 1 being equal. A slip or two in a name; `DATABASE_USER` is not `DATABASE_URL`.
+SLIP = 0.885
+# Enough where a name begins with the prefix of a feature, and so was meant for it.
+MEANT_FOR_US = 0.65
+
+
+class UnfitSettings(Exception):
+    """Settings that the service does not run with."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("; ".join(faults))
+        self.faults = faults
+
+
+@runtime_checkable
+class Judged(Protocol):
+    """Settings that know what a deployed service must not run with."""
+
+    def faults(self) -> Iterable[str]:
+        """Each names the variable, and says what to do."""
+        ...
+
+
+class Stage(BaseSettings):
+    """Where the service runs, whatever the other settings are."""
+
+    model_config = Settings.model_config
+
+    environment: Environment = Environment.LOCAL
+
+
+def check(kinds: Kinds) -> None:
+    """Raise `UnfitSettings`, which names every fault, if there is one."""
+    try:
+        found = [*misspelt_in_file(kinds), *faults(kinds)]
+    except UnicodeDecodeError:
+        found = [".env is not UTF-8: save it as that"]
+    if found:
+        raise UnfitSettings(found)
+
+
+def faults(kinds: Kinds) -> Iterator[str]:
+    """What each kind of settings refuses."""
+    try:
+        deployed = Stage().environment in DEPLOYED
+    except ValidationError:  # which the service's own settings report
+        deployed = False
+    for kind in kinds:
+        try:
+            settings = kind()
+        except ValidationError as invalid:
+            yield from refusals(kind, invalid)
+        else:
+            if deployed and isinstance(settings, Judged):
+                yield from settings.faults()
+
+
+def refusals(kind: type[BaseSettings], invalid: ValidationError) -> Iterator[str]:
+    """Each with the variable's name, and never with its value."""
+    for error in invalid.errors():
+        for fault in error["msg"].removeprefix("Value error, ").split("; "):
+            name = variable(kind, str(error["loc"][0])) if error["loc"] else ""
+            yield f"{name} {fault}".strip()
+
+
+def misspelt_in_file(kinds: Kinds) -> Iterator[str]:
+    """What `.env` says in vain."""
+    for name, meant in misspelt(kinds, DotEnvSettingsSource(kinds[0]).env_vars, MEANT_FOR_US):
+        yield f"{name} in .env is not a setting: did you mean {meant}?"
+
+
+def misspelt(
+    kinds: Kinds, names: Iterable[str], prefixed: float = SLIP
+) -> Iterator[tuple[str, str]]:
+    """Names that are nearly settings, each with the nearest; all others belong to somebody else."""
+    known = [variable(kind, field) for kind in kinds for field in kind.model_fields]
+    prefixes = tuple(filter(None, (prefix(kind).upper() for kind in kinds)))
+    for name in sorted({name.upper() for name in names}.difference(known)):
+        alike = prefixed if name.startswith(prefixes) else SLIP
+        for meant in get_close_matches(name, known, 1, alike):
+            yield name, meant
+
+
+def variable(kind: type[BaseSettings], field: str) -> str:
+    """The environment variable of a field."""
+    return (prefix(kind) + field).upper()
+
+
+def prefix(kind: type[BaseSettings]) -> str:
+    """What the variables of a feature begin with."""
+    return kind.model_config.get("env_prefix", "")
