@@ -112,8 +112,7 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     with ready_settings() as settings:
         migrations.upgrade(settings)
         asyncio.run(seed(settings))
-        settings = listening_on(settings, host, port)
-        typer.echo(asyncio.run(demo(settings)), nl=False)
+        typer.echo(asyncio.run(demo(listening_on(settings, host, port))), nl=False)
         typer.echo(f"{base_url(host, port)}/docs")
         run(listener, reload=True, reload_dirs=["app", "migrations"])
 
