@@ -2,13 +2,16 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 PROJECT = Path.cwd()
 ANSWERS_FILE = PROJECT / ".copier-answers.yml"
+STOOD = Path(os.environ.get("PWD", PROJECT.parent)).resolve()  # where the user was
 
 
 def prune() -> None:
@@ -23,7 +26,7 @@ def prune() -> None:
 def template_folder() -> Path:
     """The template on this disk; a relative path is relative to where the user stood."""
     given = answers.get("_repo_dir") or answers["_template"]
-    candidates = [Path(place) / given for place in (os.environ.get("PWD", ""), PROJECT.parent)]
+    candidates = [place / given for place in (STOOD, PROJECT.parent)]
     found = [path for path in candidates if (path / "cookiecutter.json").is_file()]
     return (found or candidates)[0].resolve()
 
@@ -56,7 +59,8 @@ def source(folder: Path) -> str:
 def note_origin() -> str:
     """Complete `.copier-answers.yml`, which `copier update` reads; returns the version."""
     folder = template_folder()
-    version = commit(folder)
+    # cruft says which commit it took, and compares two of them: what it has cloned is the newest.
+    version = answers.get("_commit") or commit(folder)
     lines = ANSWERS_FILE.read_text(encoding="utf-8").splitlines(keepends=True)
     filled = [
         line.replace('"@commit@"', json.dumps(version)).replace(
@@ -69,16 +73,27 @@ def note_origin() -> str:
     return version
 
 
+def compared() -> bool:
+    """Whether cruft only compares this with another version of it, in a temporary folder."""
+    return "_commit" in answers and Path(tempfile.gettempdir()).resolve() in PROJECT.parents
+
+
+def say_what_comes_next(version: str) -> None:
+    """The commands to begin with, and what updates lack."""
+    folder = PROJECT.relative_to(STOOD) if STOOD in PROJECT.parents else PROJECT
+    print(answers["__summary"].replace("@folder@", shlex.quote(str(folder))))
+    if not version:
+        missing = not shutil.which("git")
+        reason = "git is not installed" if missing else "the template has no git history here"
+        print(answers["__unversioned"].replace("@reason@", reason))
+
+
 def main() -> None:
     """Finish the project and say what comes next."""
     prune()
     version = note_origin()
-    print(answers["__summary"])
-    if not version:
-        print(
-            "The template has no git history here, so updates need one more step: write the commit that\n"
-            "you used as `_commit: <commit>` into .copier-answers.yml.\n"
-        )
+    if not compared():
+        say_what_comes_next(version)
 
 
 main()

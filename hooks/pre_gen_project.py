@@ -1,14 +1,12 @@
-"""Refuse answers that break a rule of `_validators` in `cookiecutter.json`, before a file is written."""
+"""Refuse bad answers and a folder that is in use, before a file is written, whoever calls."""
 
 import json
-import re
 import sys
+from pathlib import Path
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
-faults = [
-    f"{name}: {rule['message']}"
-    for name, rule in answers["_validators"].items()
-    if not re.search(rule["pattern"], answers[name])
-]
-if faults:
-    sys.exit("\n".join(faults))
+found = json.loads(r"""{{ cookiecutter | faults | tojson }}""")
+if any(path.name != ".git" for path in Path.cwd().iterdir()):
+    found.append(f"{Path.cwd()} {answers['_in_use']}")
+if found:
+    sys.exit("\n".join(found))

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from cookiecutter.main import cookiecutter
 from copier import run_copy
+from covertable import make
 
 ROOT = Path(__file__).parent.parent
 HOUSE = ROOT / "{{cookiecutter.project_slug}}"
@@ -58,6 +59,8 @@ def parameter(answers: Answers) -> Any:  # noqa: ANN401, what pytest makes of it
 
 
 COMBINATIONS = [parameter(answers) for answers in combinations()]
+# Few, in which every two answers meet.
+PAIRS = [parameter(each) for each in combinations() if each in make(options(), strength=2)]
 ON_POSTGRESQL = [parameter(each) for each in combinations() if each["database"] == "postgresql"]
 
 
@@ -79,7 +82,7 @@ def run(*command: str | Path, cwd: Path, **environ: str) -> subprocess.Completed
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env=environment(**environ),
+        env=environment(PWD=str(cwd), **environ),
         capture_output=True,
         text=True,
         check=False,

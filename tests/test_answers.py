@@ -1,5 +1,7 @@
 """Any sensible answer works; any other is refused in plain words, and nothing is left behind."""
 
+import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -9,6 +11,7 @@ import yaml
 from pytest_cookies.plugin import Cookies
 
 from tests.template import (
+    ROOT,
     SOURCE,
     TOOLS,
     bake_with_cookiecutter,
@@ -40,7 +43,8 @@ BAD = [
     ("project_name", " "),
     ("project_name", "x" * 61),
     ("project_name", "two\nlines"),
-    ("project_name", "curly {{ braces }}"),
+    ("project_name", "curly { braces }"),
+    ("project_name", "a line and its end\n"),
     ("project_slug", "Capital"),
     ("project_slug", "-hyphen"),
     ("project_slug", "under_score"),
@@ -74,6 +78,15 @@ def test_an_awkward_text_works_in_every_question(template: Path, tmp_path: Path,
     run(TOOLS / "ruff", "format", "--check", "--no-cache", ".", cwd=project)
 
 
+def test_an_awkward_name_is_the_same_in_the_example_file(template: Path, tmp_path: Path) -> None:
+    """The project's own test says so, which reads that file as an `.env`."""
+    answers = {"project_name": r"""O'Brien's "back\slash" \n 100 % # <&>"""}
+    project = bake_with_cookiecutter(template, tmp_path, answers)
+
+    pytest_there = [ROOT / "build/house/bin/pytest", "-q", "-p", "no:cacheprovider"]
+    run(*pytest_there, "tests/test_settings.py", "-k", "example_file", cwd=project)
+
+
 @pytest.mark.parametrize(
     ("name", "slug"),
     [
@@ -89,27 +102,143 @@ def test_a_slug_is_proposed(template: Path, tmp_path: Path, name: str, slug: str
     assert project.name == slug
 
 
+def attempt(
+    *command: str | Path, cwd: Path, stdin: str = "", **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command that may fail."""
+    return subprocess.run(
+        [str(part) for part in command],
+        cwd=cwd,
+        env=environment(PWD=str(cwd), **environ),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def line(question: str) -> str:
+    """What is said of a bad answer."""
+    return f"{question}: {SOURCE['_validators'][question]['message']}\n"
+
+
 @pytest.mark.parametrize(("question", "answer"), BAD)
 def test_a_bad_answer_is_refused_in_the_same_words(
     template: Path, tmp_path: Path, question: str, answer: str
 ) -> None:
-    message = SOURCE["_validators"][question]["message"]
-    for command in (
-        [TOOLS / "cookiecutter", "--no-input", template, f"{question}={answer}"],
-        [TOOLS / "copier", *COPY, "--data", f"{question}={answer}", template, "project"],
-    ):
-        done = subprocess.run(
-            [str(part) for part in command],
-            cwd=tmp_path,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        said = " ".join((done.stdout + done.stderr).split())
-        assert done.returncode != 0
-        assert " ".join(message.split()) in said
-        assert list(tmp_path.iterdir()) == []
+    given = f"{question}={answer}"
+    told = attempt(TOOLS / "cookiecutter", "--no-input", template, given, cwd=tmp_path)
+    other = attempt(TOOLS / "copier", *COPY, "--data", given, template, "project", cwd=tmp_path)
+
+    assert (told.returncode, told.stdout, told.stderr) == (1, line(question), "")
+    assert other.returncode != 0
+    assert SOURCE["_validators"][question]["message"] in other.stdout + other.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_all_bad_answers_are_told_at_once(template: Path, tmp_path: Path) -> None:
+    bad = ["author_email=nobody", "project_slug=Capital", "project_name= "]
+    told = attempt(TOOLS / "cookiecutter", "--no-input", template, *bad, cwd=tmp_path)
+
+    assert told.stdout == line("project_name") + line("project_slug") + line("author_email")
+    assert told.stderr == ""
+
+
+def test_a_bad_answer_is_asked_again(template: Path, tmp_path: Path) -> None:
+    """At once, so that no other answer is lost."""
+    typed = ["curly {{ braces }}", "Ours", "Capital", "", "ours", *[""] * 7]
+    lines = "".join(f"{answer}\n" for answer in typed)
+    told = attempt(TOOLS / "cookiecutter", template, cwd=tmp_path, stdin=lines)
+
+    assert told.returncode == 0, told.stderr
+    assert told.stdout.count(line("project_name")) == 1
+    assert told.stdout.count(line("project_slug")) == 2
+    answers = recorded(tmp_path / "ours")
+    assert (answers["project_name"], answers["description"]) == ("Ours", "The Ours service.")
+
+
+def test_what_looks_like_a_template_is_no_answer(template: Path, tmp_path: Path) -> None:
+    """Cookiecutter itself refuses that, as it would render it."""
+    given = "project_name={{ braces }}"
+    told = attempt(TOOLS / "cookiecutter", "--no-input", template, given, cwd=tmp_path)
+
+    assert told.returncode == 1
+    assert told.stdout.startswith("Unable to render variable 'project_name'")
+    assert list(tmp_path.iterdir()) == []
+
+
+def everything(folder: Path) -> dict[str, bytes | None]:
+    """Every file and folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["cookiecutter", "TEMPLATE", "--no-input"],
+        ["cookiecutter", "TEMPLATE", "--no-input", "--overwrite-if-exists"],
+        [
+            "cookiecutter",
+            "TEMPLATE",
+            "--no-input",
+            "--overwrite-if-exists",
+            "--skip-if-file-exists",
+        ],
+        ["cookiecutter", "TEMPLATE", "--replay", "--overwrite-if-exists", "--skip-if-file-exists"],
+        ["cruft", "create", "TEMPLATE", "--no-input", "--overwrite-if-exists"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("what", ["project", "note", "file"])
+def test_nothing_that_exists_is_touched(
+    template: Path,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    command: list[str],
+    what: str,
+) -> None:
+    """Neither a project with other options, nor a folder with a file of the user's, nor a file."""
+    home = {"HOME": str(tmp_path_factory.mktemp("home"))}  # where answers for a replay are kept
+    if "--replay" in command:
+        run(TOOLS / "cookiecutter", template, "--no-input", cwd=tmp_path, **home)
+        shutil.rmtree(tmp_path / "acme-api")
+    target = tmp_path / "acme-api"
+    if what == "project":
+        bake_with_cookiecutter(template, tmp_path, {"multi_tenancy": "row", "use_celery": True})
+        (target / "app/features/tenants/service.py").write_text("# Ours.\n", encoding="utf-8")
+    elif what == "note":
+        target.mkdir()
+        (target / "note.txt").write_text("Ours.")
+    else:
+        target.write_text("Ours.")
+    before = everything(tmp_path)
+
+    words = [template if word == "TEMPLATE" else word for word in command[1:]]
+    told = attempt(TOOLS / command[0], *words, cwd=tmp_path, **home)
+
+    assert told.returncode != 0
+    assert everything(tmp_path) == before
+    if "--overwrite-if-exists" in command and "--no-input" in command and command[0] != "cruft":
+        assert (told.stdout, told.stderr) == (f"acme-api {SOURCE['_in_use']}\n", "")
+    elif "--overwrite-if-exists" in command and what != "file":
+        assert SOURCE["_in_use"] in told.stderr
+
+
+@pytest.mark.parametrize("repository", [False, True], ids=["empty", "repository"])
+def test_an_empty_folder_is_used(template: Path, tmp_path: Path, *, repository: bool) -> None:
+    (tmp_path / "acme-api").mkdir()
+    if repository:
+        run("git", "init", "--quiet", "acme-api", cwd=tmp_path)
+    head = everything(tmp_path / "acme-api")
+
+    command = [TOOLS / "cookiecutter", "--no-input", "--overwrite-if-exists", template]
+    run(*command, cwd=tmp_path)
+
+    assert tree(tmp_path / "acme-api") == tree(bake_with_copier(template, tmp_path / "other", {}))
+    assert everything(tmp_path / "acme-api").items() >= head.items()
 
 
 def test_an_unknown_choice_is_refused(cookies: Cookies, template: Path) -> None:
@@ -119,20 +248,73 @@ def test_an_unknown_choice_is_refused(cookies: Cookies, template: Path) -> None:
     assert "oracle" in str(result.exception)
 
 
-def test_the_hook_says_what_comes_next(template: Path, tmp_path: Path) -> None:
-    done = run(TOOLS / "cookiecutter", "--no-input", template, cwd=tmp_path)
+MAKE = {
+    "cookiecutter": ["cookiecutter", "TEMPLATE", "--no-input"],
+    "copier": ["copier", "copy", "--defaults", "--vcs-ref", "HEAD", "TEMPLATE", "acme-api"],
+}
 
-    assert "cd acme-api" in done.stdout
-    assert "uv run app dev" in done.stdout
+
+def make(engine: str, template: Path, folder: Path, **environ: str) -> str:
+    """What an engine says that makes a project."""
+    command, *words = MAKE[engine]
+    words = [str(template) if word == "TEMPLATE" else word for word in words]
+    done = run(TOOLS / command, *words, cwd=folder, **environ)
+    return done.stdout + done.stderr
 
 
-def test_a_template_without_git_says_how_to_update_later(template: Path, tmp_path: Path) -> None:
+def test_the_first_commands_work(template: Path, tmp_path: Path) -> None:
+    """The first commit has all that the image is built from, the lock of all versions too."""
+    other = tmp_path / "other"
+    other.mkdir()
+    commands, same = (
+        re.findall(r"^  (\S.*)", said[said.index("Next:") :], re.MULTILINE)
+        for said in (make("cookiecutter", template, tmp_path), make("copier", template, other))
+    )
+    assert commands == same
+    assert commands[-1] == "uv run app dev"
+    who = {
+        f"GIT_{role}_{what}": "user@example.com"
+        for role in ("AUTHOR", "COMMITTER")
+        for what in ("NAME", "EMAIL")
+    }
+    run("bash", "-euc", "\n".join(commands[:-1]), cwd=tmp_path, **who)
+
+    project = tmp_path / "acme-api"
+    assert run("git", "status", "--porcelain", cwd=project).stdout == ""
+    run("uv", "lock", "--check", cwd=project)
+    run("git", "clone", "--quiet", project, "clone", cwd=tmp_path)
+    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", (project / "Dockerfile").read_text(), re.M)
+    sources = {source for sources in copied for source in sources.split()}
+    assert "uv.lock" in sources
+    admitted = set(re.findall(r"^!(.*)", (project / ".dockerignore").read_text(), re.MULTILINE))
+    for path in (tmp_path / "clone").iterdir():
+        if path.name not in sources & admitted:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    run("uv", "sync", "--quiet", "--locked", "--no-dev", cwd=tmp_path / "clone")
+    run(tmp_path / "clone/.venv/bin/app", "--help", cwd=tmp_path / "clone")
+
+
+@pytest.mark.parametrize("engine", MAKE)
+def test_a_template_without_git_says_how_to_update_later(
+    template: Path, tmp_path: Path, engine: str
+) -> None:
     copied = tmp_path / "template"
-    run("git", "clone", "--quiet", template, copied, cwd=tmp_path)
-    run("rm", "-rf", copied / ".git", cwd=tmp_path)
-    done = run(TOOLS / "cookiecutter", "--no-input", "template", cwd=tmp_path)
+    shutil.copytree(template, copied, ignore=shutil.ignore_patterns(".git"))
+    said = make(engine, Path("template"), tmp_path)
 
-    assert "_commit: <commit>" in done.stdout
+    assert "_commit: <commit>" in said
+    assert "the template has no git history" in said
     answers = recorded(tmp_path / "acme-api")
     assert "_commit" not in answers
     assert "@" not in str(answers).replace("you@example.com", "")
+
+
+@pytest.mark.parametrize("engine", MAKE)
+def test_without_git_it_says_that_git_is_missing(
+    template: Path, tmp_path: Path, engine: str
+) -> None:
+    said = make(engine, template, tmp_path, PATH=str(tmp_path))
+
+    assert "_commit: <commit>" in said
+    assert "git is not installed" in said
+    assert "_commit" not in recorded(tmp_path / "acme-api")

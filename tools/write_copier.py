@@ -28,6 +28,7 @@ cookiecutter: # the answers as the templates name them
 """
 # Inside double quotes of YAML; `tojson` writes what lies beyond 16 bits as two surrogates.
 ESCAPED = r"""| replace('\\', '\\\\') | replace('"', '\\u0022')"""
+MIGRATIONS = "/migrations/versions"
 CONDITION = "{{{{ '' if {test} else {otherwise} }}}}"
 
 
@@ -89,13 +90,26 @@ def namespace(source: dict[str, Any]) -> str:
     return "".join(f"    {line}\n" for line in lines)
 
 
+def closing(source: dict[str, Any]) -> str:
+    """What comes next; and what updates lack, where the version is not known."""
+    folder = "{{ _copier_conf.dst_path | string | quote }}"
+    reason = "git is not installed, or the template has no git history there"
+    text = "\n" + source["__unversioned"].replace("@reason@", reason)
+    lack = CONDITION.format(test="_copier_answers._commit is defined", otherwise=quoted(text))
+    return source["__summary"].replace("@folder@", folder) + lack
+
+
 def configuration(source: dict[str, Any]) -> str:
     """The whole file."""
     settings: dict[str, Any] = {
         "_envops": {"keep_trailing_newline": True, **source["_jinja2_env_vars"]},
         "_skip_if_exists": ["migrations/versions/*"],
-        "_exclude": exclusions(source["_prune"]),
-        "_message_after_copy": in_copier(source["__summary"]),
+        # An update leaves them alone altogether: it would bring back one that its user has replaced.
+        "_exclude": [
+            CONDITION.format(test="_copier_operation != 'update'", otherwise=quoted(MIGRATIONS)),
+            *exclusions(source["_prune"]),
+        ],
+        "_message_after_copy": closing(source),
     }
     for name, default in source.items():
         if not name.startswith("_"):
