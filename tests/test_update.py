@@ -1,5 +1,6 @@
 """Projects follow the template: their users' edits stay, and any option can be changed later."""
 
+import json
 import os
 import re
 import shutil
@@ -8,12 +9,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-import cruft
 import pytest
 from copier import run_update
 
 from tests.template import (
     ROOT,
+    TOOLS,
     Answers,
     bake_with_cookiecutter,
     bake_with_copier,
@@ -29,6 +30,7 @@ from tests.template import (
 RELEASES: dict[str, str] = tomllib.loads(
     (ROOT / "tests" / "releases.toml").read_text(encoding="utf-8")
 )["releases"]
+MIGRATION = "migrations/versions/0001_initial.py"
 BAKERS = {"cookiecutter": bake_with_cookiecutter, "copier": bake_with_copier}
 
 
@@ -47,31 +49,49 @@ def update(project: Path, data: Answers | None = None) -> None:
 
 
 def release(template: Path) -> None:
-    """A newer template: it changes a line, and adds a file."""
+    """A newer template: it changes a line and the first migration, and adds a file."""
     house = template / "{{cookiecutter.project_slug}}"
     edit(
         house / "app/core/settings.py",
         "shutdown_timeout: int = Field(default=30",
         "shutdown_timeout: int = Field(default=20",
     )
+    edit(house / MIGRATION, '"""The tables', '"""All tables')
     (house / "docs" / "new.md").write_text("News for {{ cookiecutter.project_name }}.\n")
     commit_all(template, "A newer template")
 
 
 def change_as_a_user(project: Path) -> None:
-    """What users do to their projects: edit, add and delete."""
-    edit(project / "app/core/settings.py", 'Field(default="INFO"', 'Field(default="DEBUG"')
+    """What users do to their projects: edit, also near what the template changes, add and delete."""
+    settings = project / "app/core/settings.py"
+    edit(settings, "WARNING|ERROR)", "WARNING|ERROR|CRITICAL)")
+    edit(settings, "cors_origins: CommaSeparated = []", "cors_origins: CommaSeparated = []  # ours")
     (project / "app" / "features" / "colours").mkdir()
     (project / "app" / "features" / "colours" / "__init__.py").write_text('"""Ours."""\n')
     (project / "docs" / "adr" / "0003-errors-are-problem-documents.md").unlink()
+
+
+def replace_the_first_migration(project: Path) -> dict[str, bytes]:
+    """What users do who squash their migrations; returns what is there afterwards."""
+    edit(project / MIGRATION, "Create them.", "Create them all.")
+    (project / MIGRATION).rename(project / "migrations/versions/0001_ours.py")
+    return migrations(project)
+
+
+def migrations(project: Path) -> dict[str, bytes]:
+    """The user's migrations."""
+    folder = project / "migrations/versions"
+    return {path.name: path.read_bytes() for path in folder.glob("*.py")}
 
 
 def assert_merged(project: Path) -> None:
     """The template's changes are there, and the user's too."""
     settings = (project / "app/core/settings.py").read_text(encoding="utf-8")
     assert "Field(default=20" in settings
-    assert 'Field(default="DEBUG"' in settings
+    assert "WARNING|ERROR|CRITICAL)" in settings
+    assert "CommaSeparated = []  # ours" in settings
     assert "<<<<<<<" not in settings
+    assert not list(project.rglob("*.rej"))
     assert (project / "docs" / "new.md").read_text() == "News for Acme API.\n"
     assert (project / "app" / "features" / "colours" / "__init__.py").exists()
     assert not (project / "docs" / "adr" / "0003-errors-are-problem-documents.md").exists()
@@ -82,13 +102,16 @@ def test_an_edited_project_follows_the_template(
     own_template: Path, tmp_path: Path, engine: str
 ) -> None:
     project = BAKERS[engine](own_template, tmp_path / "project", {})
+    commit_all(project, "Begin")
     change_as_a_user(project)
+    mine = replace_the_first_migration(project)
     commit_all(project, "Ours")
 
     release(own_template)
     update(project)
 
     assert_merged(project)
+    assert migrations(project) == mine
     assert git(own_template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
 
 
@@ -154,15 +177,78 @@ def test_an_option_switched_on_later_runs(own_template: Path, tmp_path: Path) ->
     run("uv", "run", "pytest", "-q", cwd=project, **brokers)
 
 
-def test_cruft_updates_too(own_template: Path, tmp_path: Path) -> None:
-    project = cruft.create(str(own_template), output_dir=tmp_path / "out", no_input=True)
+def test_cruft_updates_too_and_copier_goes_on_from_there(
+    own_template: Path, tmp_path: Path
+) -> None:
+    """Migrations stay the user's, and the answers file says which version the project has."""
+    run(TOOLS / "cruft", "create", own_template, "--no-input", cwd=tmp_path)
+    project = tmp_path / "acme-api"
+    assert git(own_template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
+    run(TOOLS / "cruft", "diff", "--exit-code", cwd=project)
+    commit_all(project, "Begin")
     change_as_a_user(project)
+    mine = replace_the_first_migration(project)
     commit_all(project, "Ours")
 
     release(own_template)
+    run(TOOLS / "cruft", "update", "--skip-apply-ask", cwd=project)
 
-    assert cruft.update(project, skip_apply_ask=True)
     assert_merged(project)
+    assert migrations(project) == mine
+    assert git(own_template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
+    commit_all(project, "Updated")
+    run(TOOLS / "cruft", "check", cwd=project)
+
+    settings = own_template / "{{cookiecutter.project_slug}}/app/core/settings.py"
+    edit(settings, "Field(default=20, ge=0)", "Field(default=10, ge=0)")
+    commit_all(own_template, "A still newer template")
+    run(TOOLS / "copier", "update", "--defaults", cwd=project)
+
+    assert "Field(default=10" in (project / "app/core/settings.py").read_text(encoding="utf-8")
+    assert "<<<<<<<" not in git(project, "diff")
+    assert migrations(project) == mine
+    assert git(own_template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
+
+
+def blocks(page: str) -> list[str]:
+    """The commands of a page of the documentation, block by block."""
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    return re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+
+
+def run_block(block: str, project: Path) -> None:
+    """Run commands as a script would, without a terminal, after work was committed as the page says."""
+    if git(project, "status", "--porcelain"):
+        commit_all(project, "Work")
+    ours = re.sub(r"^uvx ", f"{TOOLS}/", block, flags=re.MULTILINE)
+    run("bash", "-euc", ours, cwd=project)
+
+
+def test_the_commands_that_the_documentation_names_work(own_template: Path, tmp_path: Path) -> None:
+    """Nothing is asked, all answers stay, and the newest release is taken over."""
+    git(own_template, "tag", "v1.0.0")
+    answers = {"database": "mysql", "project_name": "Ours", "include_example": False}
+    project = bake_with_cookiecutter(own_template, tmp_path / "project", answers)
+    create = [TOOLS / "cruft", "create", own_template, "--extra-context", json.dumps(answers)]
+    run(*create, "--no-input", "--output-dir", "cruft", cwd=tmp_path)
+    theirs = tmp_path / "cruft" / "ours"
+    for folder in (project, theirs):
+        commit_all(folder, "Begin")
+    release(own_template)
+    git(own_template, "tag", "v1.1.0")
+
+    commands = blocks("updating.md")
+    assert len(commands) == 6
+    for block in commands:
+        run_block(block, theirs if "cruft" in block else project)
+
+    for folder, tenancy in ((project, "row"), (theirs, "none")):
+        after = answers | {"use_celery": True, "multi_tenancy": tenancy}
+        assert recorded(folder).items() >= after.items()
+        commit = git(own_template, "rev-parse", f"{recorded(folder)['_commit']}^{{commit}}")
+        assert commit == git(own_template, "rev-parse", "v1.1.0^{commit}")
+        assert (folder / "docs" / "new.md").read_text() == "News for Ours.\n"
+        assert (folder / "app/worker.py").exists()
 
 
 def test_every_release_is_listed() -> None:
