@@ -52,7 +52,7 @@ bench: environments  ## Measure: logins of known and unknown addresses; what kee
 	"$(TOOLS)/python" -m benchmarks.tenancy_cost
 
 docs: environments  ## Build the documentation into site/
-	uv run --group docs zensical build
+	uv run --group docs zensical build --strict
 
 environments: build/tools build/house
 
