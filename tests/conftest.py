@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.template import Answers, bake_with_cookiecutter, export, run
+from tests.template import Answers, bake_with_cookiecutter, export, identity, run
 
 
 @pytest.fixture(scope="session")
@@ -21,6 +21,24 @@ def own_template(tmp_path: Path) -> Path:
     folder = tmp_path / "template"
     folder.mkdir()
     return export(folder)
+
+
+Generated = Callable[[Answers], Path]
+
+
+@pytest.fixture(scope="session")
+def generated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generated:
+    """Bake these answers once, and only read the project."""
+    folder = tmp_path_factory.mktemp("generated")
+    made: dict[str, Path] = {}
+
+    def bake(answers: Answers) -> Path:
+        name = identity(answers)
+        if name not in made:
+            made[name] = bake_with_cookiecutter(template, folder / name, answers)
+        return made[name]
+
+    return bake
 
 
 Installed = Callable[[Answers], Path]
