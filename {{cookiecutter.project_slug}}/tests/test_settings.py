@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from sqlalchemy import URL
 
 from app.cli import main
+from app.core.configuration import variable
 from app.core.db.dialects import DIALECTS, parse_url
 from app.core.settings import Settings, get_settings
 from app.installed import SETTINGS
@@ -277,12 +278,32 @@ def test_a_password_that_ends_at_its_own_at_sign_is_not_taken_for_the_host() -> 
     assert "hunter2" not in str(refusal.value)
 
 
-def test_every_setting_is_in_the_example_file(project_root: Path) -> None:
+def documented(project_root: Path) -> list[tuple[str, str]]:
+    """The variables and values in the example file."""
     example = (project_root / ".env.example").read_text(encoding="utf-8")
-    named = re.findall(r"^# ([A-Z_]+)=", example, re.MULTILINE)
+    return re.findall(r"^# ([A-Z][A-Z0-9_]*)=(.*)$", example, re.MULTILINE)
 
-    fields: list[str] = []
+
+def test_every_setting_is_in_the_example_file(project_root: Path) -> None:
+    fields = [variable(kind, field) for kind in SETTINGS for field in kind.model_fields]
+
+    assert [name for name, _ in documented(project_root)] == fields
+
+
+def test_the_example_file_says_the_defaults(
+    project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read as an `.env` it changes nothing; what is empty there is off or empty."""
+    example = dict(documented(project_root))
+    for name in example:
+        monkeypatch.delenv(name, raising=False)
+    file = tmp_path / "example"
+    lines = [f"{name}={value}" for name, value in example.items() if value]
+    file.write_text("\n".join(lines), encoding="utf-8")
+
     for kind in SETTINGS:
-        prefix = kind.model_config.get("env_prefix", "").lower()
-        fields += [prefix + name for name in kind.model_fields]
-    assert [name.lower() for name in named] == fields
+        told, default = kind(_env_file=file).model_dump(), kind(**NO_FILE).model_dump()
+        for field, value in default.items():
+            name = variable(kind, field)
+            assert told[field] == value, name
+            assert example[name] or not value, name
