@@ -1,4 +1,4 @@
-"""Lists cost what a page costs, however many rows there are: an index has each order that is allowed."""
+"""No list sorts all its rows for a page: an index has each order that is allowed."""
 
 import ast
 import importlib

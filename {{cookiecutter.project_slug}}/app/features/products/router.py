@@ -58,8 +58,8 @@ async def list_products(
 ) -> Found[Product]:
     """Products, newest first unless asked otherwise.
 
-    A page costs the same however many there are, in each order of one field. Filters are tried on one
-    product after the other until the page is full.
+    Each order of one field is read from an index. Filters are tried on one product after the other
+    until the page is full.
     """
     return await service.page(session, query)
 
