@@ -175,24 +175,20 @@ def everything(folder: Path) -> dict[str, bytes | None]:
     }
 
 
+AGAIN = [
+    ["cookiecutter", "TEMPLATE", "--no-input", "--overwrite-if-exists"],
+    ["cookiecutter", "TEMPLATE", "--no-input", "--overwrite-if-exists", "--skip-if-file-exists"],
+    ["cookiecutter", "TEMPLATE", "--no-input"],
+    ["cookiecutter", "TEMPLATE", "--replay", "--overwrite-if-exists", "--skip-if-file-exists"],
+    ["cruft", "create", "TEMPLATE", "--no-input", "--overwrite-if-exists"],
+]
+
+
 @pytest.mark.parametrize(
-    "command",
-    [
-        ["cookiecutter", "TEMPLATE", "--no-input"],
-        ["cookiecutter", "TEMPLATE", "--no-input", "--overwrite-if-exists"],
-        [
-            "cookiecutter",
-            "TEMPLATE",
-            "--no-input",
-            "--overwrite-if-exists",
-            "--skip-if-file-exists",
-        ],
-        ["cookiecutter", "TEMPLATE", "--replay", "--overwrite-if-exists", "--skip-if-file-exists"],
-        ["cruft", "create", "TEMPLATE", "--no-input", "--overwrite-if-exists"],
-    ],
-    ids=" ".join,
+    ("command", "what"),
+    [*((command, "project") for command in AGAIN), (AGAIN[0], "note"), (AGAIN[0], "file")],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else value,
 )
-@pytest.mark.parametrize("what", ["project", "note", "file"])
 def test_nothing_that_exists_is_touched(
     template: Path,
     tmp_path: Path,
@@ -223,7 +219,7 @@ def test_nothing_that_exists_is_touched(
     assert everything(tmp_path) == before
     if "--overwrite-if-exists" in command and "--no-input" in command and command[0] != "cruft":
         assert (told.stdout, told.stderr) == (f"acme-api {SOURCE['_in_use']}\n", "")
-    elif "--overwrite-if-exists" in command and what != "file":
+    elif "--overwrite-if-exists" in command:
         assert SOURCE["_in_use"] in told.stderr
 
 
