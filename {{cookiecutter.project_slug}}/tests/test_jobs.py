@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -15,7 +16,9 @@ from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from app import installed
 from app.core.context import NOBODY, Actor, actor
+from app.core.db import purge
 from app.core.db.base import utc_now
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.jobs import GiveUp, Job, job, store
@@ -29,6 +32,7 @@ from app.core.jobs.work import Work
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
 from app.features.audit.service import record
+from app.features.jobs.jobs import purge_jobs
 from app.main import session_info
 from tests.inline import InlineQueue, make_due
 
@@ -101,8 +105,15 @@ async def in_context(work: Work) -> None:
     seen.append((correlation_id.get(), actor.get()))
 
 
-DECLARED = [note, typed, hasty, unique, secret, patient_secret, scheduled, in_context]
+@job("test.urgent", queue="urgent")
+async def urgent(work: Work, *, text: str) -> None:
+    await behave("urgent")
+    seen.append(text)
+
+
+DECLARED = [note, typed, hasty, unique, secret, patient_secret, scheduled, in_context, urgent]
 JOBS = {each.name: each for each in DECLARED}
+ALL_JOBS = {**installed.JOBS, **JOBS}
 
 
 @pytest.fixture(autouse=True)
@@ -339,6 +350,22 @@ async def test_many_workers_share_the_work(table: Table) -> None:
 
     assert sum(counts) == 60
     assert await table.effects() == wanted
+
+
+async def test_processes_that_claim_at_once_share_what_is_due(table: Table) -> None:
+    async def claim() -> list[UUID]:
+        async with unit_of_work(table.database) as session:
+            return [run.id for run in await store.claim(session, JOBS, limit=10)]
+
+    async with unit_of_work(table.database) as session:
+        for number in range(40):
+            wanted = [secret, urgent][number % 4 == 0]
+            await enqueue(session, wanted, text=str(number))
+
+    claimed = [await asyncio.gather(*(claim() for _ in range(3))) for _ in range(2)]
+
+    ids = [run_id for runs in [*claimed[0], *claimed[1]] for run_id in runs]
+    assert sorted(ids) == [row.id for row in await table.rows()]
 
 
 async def test_jobs_of_another_version_of_the_service_are_left_alone(table: Table) -> None:
@@ -622,7 +649,8 @@ def local(table: Table, engine: AsyncEngine) -> Local:
     settings = table.settings.model_copy(
         update={"job_poll_seconds": 60, "shutdown_timeout": 5, "job_concurrency": 2}
     )
-    queue = LocalQueue(settings, {name: JOBS[name] for name in ("test.note", "test.secret")})
+    named = ("test.note", "test.secret", "test.urgent", "jobs.purge")
+    queue = LocalQueue(settings, {name: ALL_JOBS[name] for name in named})
     return Local(queue, from_engine(engine, settings, session_info(settings, queue)))
 
 
@@ -667,6 +695,83 @@ async def test_at_most_so_many_run_at_once(table: Table, local: Local) -> None:
         await until(all_done)
 
     assert most == 2
+
+
+@pytest.mark.parametrize("slots", [1, 2, 4])
+async def test_no_queue_waits_for_the_backlog_of_another(
+    table: Table, local: Local, slots: int
+) -> None:
+    local.queue.settings.job_concurrency = slots
+    for number in range(30):
+        await table.add(secret, text=str(number))
+    await table.add(urgent, text="urgent")
+
+    async def all_done() -> bool:
+        return len(seen) == 31
+
+    async with local.working():
+        await until(all_done)
+
+    assert seen.index("urgent") <= slots
+
+
+async def test_queues_share_the_slots_while_each_has_work(table: Table, local: Local) -> None:
+    local.queue.settings.job_concurrency = 4
+    running, begun = Counter[str](), Counter[str]()
+    most = Counter[str]()
+
+    def counting(name: str, other: str) -> Callable[[], Awaitable[None]]:
+        async def count() -> None:
+            running[name] += 1
+            begun[name] += 1
+            if begun[other] < 12:  # else it may have no work left
+                most[name] = max(most[name], running[name])
+            await asyncio.sleep(0.02)
+            running[name] -= 1
+
+        return count
+
+    behaviour.update(secret=counting("secret", "urgent"), urgent=counting("urgent", "secret"))
+    for wanted in (secret, urgent):
+        for number in range(16):
+            await table.add(wanted, text=str(number))
+
+    async def all_done() -> bool:
+        return len(seen) == 32
+
+    async with local.working():
+        await until(all_done)
+
+    assert most == {"secret": 2, "urgent": 2}
+
+
+async def test_a_purge_goes_on_while_other_jobs_wait(
+    table: Table, local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A purge of many batches enqueues itself again and again; what is due meanwhile is no older."""
+    monkeypatch.setattr(purge, "BATCH", 1)
+    local.queue.settings.job_concurrency = 1
+    async with unit_of_work(table.database) as session:
+        for _ in range(3):
+            long_ago = {"state": JobState.DONE, "finished_at": utc_now() - timedelta(days=400)}
+            session.add(JobRun(name="test.old", queue="default", arguments={}, **long_ago))
+    await table.add(purge_jobs)
+    for number in range(20):
+        await table.add(secret, text=str(number))
+    left: list[int] = []
+
+    async def count() -> None:
+        left.append(sum(row.name == "test.old" for row in await table.rows()))
+
+    behaviour["secret"] = count
+
+    async def all_done() -> bool:
+        return len(seen) == 20
+
+    async with local.working():
+        await until(all_done)
+
+    assert left[4] == 0
 
 
 async def test_a_job_under_way_is_finished_before_the_end(table: Table, local: Local) -> None:

@@ -8,7 +8,7 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core.db import migrations
 from app.core.db.engine import create_engine
@@ -17,6 +17,7 @@ from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
 from app.seed import seed
+from tests.backlogs import assert_others_are_not_read, fill, sizes
 from tests.deadlocks import assert_one_is_told_to_try_again
 from tests.outages import Kill, assert_replaced_unnoticed, assert_told_and_replaced
 
@@ -133,3 +134,20 @@ async def test_a_connection_that_died_idle_is_replaced_unnoticed(
 
 async def test_of_two_requests_that_wait_for_each_other_one_is_told(committed_db: Database) -> None:
     await assert_one_is_told_to_try_again(committed_db)
+
+
+async def rows_read(session: AsyncSession) -> int:
+    """Rows and index entries that this connection has read so far."""
+    counters = await session.execute(text("SHOW SESSION STATUS LIKE 'Handler_read%'"))
+    return sum(int(row[1]) for row in counters)
+
+
+@sizes
+async def test_a_job_is_found_among_many_others_whether_or_not_they_were_counted(
+    committed_db: Database, owner: AsyncEngine, size: int
+) -> None:
+    await fill(committed_db, size)
+    await assert_others_are_not_read(committed_db, rows_read, 60)
+    async with owner.connect() as connection:
+        await connection.execute(text("ANALYZE TABLE jobs"))
+    await assert_others_are_not_read(committed_db, rows_read, 60)

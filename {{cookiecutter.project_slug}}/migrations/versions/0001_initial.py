@@ -76,8 +76,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("unique_key", name="uq_jobs_unique_key"),
     )
     op.create_index("ix_jobs_created_at", "jobs", ["created_at", "id"], unique=False)
-    op.create_index("ix_jobs_due_at", "jobs", ["due_at"], unique=False)
-    op.create_index("ix_jobs_state", "jobs", ["state", "finished_at"], unique=False)
+    op.create_index("ix_jobs_name_due_at", "jobs", ["name", "due_at"], unique=False)
+    op.create_index("ix_jobs_state", "jobs", ["state", "finished_at", "due_at"], unique=False)
     # {% if cookiecutter.multi_tenancy == "row" %}
     op.create_index("ix_jobs_tenant_id", "jobs", ["tenant_id", "created_at", "id"], unique=False)
     # {% endif %}

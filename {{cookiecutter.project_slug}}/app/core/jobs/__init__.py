@@ -15,6 +15,9 @@ from app.core.jobs.schedule import Schedule
 
 P = ParamSpec("P")
 
+MAINTENANCE = "maintenance"
+"""The queue of what the service does for itself: with a share of its own, it waits for no backlog."""
+
 
 class JobError(Exception):
     """A failure in words of our own: they are stored and shown, those of a secret job too."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from app.core.errors import Unavailable
 from app.core.jobs import Jobs, store
 from app.core.jobs.models import JobRun
 from app.core.jobs.runner import execute
+from app.core.jobs.shares import Shares
 from app.core.jobs.ticker import Ticker
 from app.core.settings import Settings
 
@@ -25,7 +27,10 @@ LONGEST_SLEEP = 60.0  # seconds; a clock that is set is noticed by then
 
 
 class LocalQueue:
-    """Claims due rows, as many at once as `job_concurrency` says; other processes do the same."""
+    """Claims due rows, as many at once as `job_concurrency` says; other processes do the same.
+
+    Queues with something due share these slots; a queue that is alone has them all.
+    """
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.settings = settings
@@ -33,6 +38,7 @@ class LocalQueue:
         self.due = asyncio.Event()
         self.stopping = False
         self.under_way: set[asyncio.Task[None]] = set()
+        self.shares = Shares()
 
     def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
         """Look at the table now rather than soon."""
@@ -92,7 +98,7 @@ class LocalQueue:
         """Due rows; none while the database is away."""
         try:
             async with unit_of_work(database) as session:
-                return await store.claim(session, self.jobs, limit=limit)
+                return await store.claim(session, self.jobs, limit=limit, shares=self.shares)
         except Unavailable:
             log.warning("jobs_wait_for_the_database")
         except Exception:
@@ -104,11 +110,13 @@ class LocalQueue:
         job = self.jobs[run.name]
         task = asyncio.create_task(execute(database, self.settings, job, run))
         self.under_way.add(task)
-        task.add_done_callback(self.end)
+        self.shares.begin(job.queue)
+        task.add_done_callback(partial(self.end, job.queue))
 
-    def end(self, task: asyncio.Task[None]) -> None:
+    def end(self, queue: str, task: asyncio.Task[None]) -> None:
         """Make room for the next."""
         self.under_way.discard(task)
+        self.shares.end(queue)
         self.due.set()
 
     async def keep_schedule(self, database: Database) -> None:

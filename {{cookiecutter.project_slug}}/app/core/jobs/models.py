@@ -26,8 +26,8 @@ class JobRun(Record):
     __tablename__ = "jobs"
     __table_args__ = (
         UniqueConstraint("unique_key", name="uq_jobs_unique_key"),
-        Index("ix_jobs_due_at", "due_at"),
-        Index("ix_jobs_state", "state", "finished_at"),
+        Index("ix_jobs_name_due_at", "name", "due_at"),
+        Index("ix_jobs_state", "state", "finished_at", "due_at"),
         Index("ix_jobs_created_at", "created_at", "id"),
     )
 

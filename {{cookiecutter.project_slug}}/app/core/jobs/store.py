@@ -2,41 +2,79 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, TypeVarTuple, cast
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, CursorResult, Row, and_, func, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    CompoundSelect,
+    CursorResult,
+    Row,
+    Select,
+    and_,
+    func,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
+from app.core.db.dialects import dialect_of
 from app.core.jobs import Job, Jobs
 from app.core.jobs.models import JobRun, JobState
+from app.core.jobs.shares import Shares
 
 GRACE = timedelta(seconds=10)
 """What a process may take beyond a job's time limit before others believe that it has died."""
 CLOCKS_DIFFER = timedelta(minutes=1)
 LOST = "the process that ran it died, or took too long"
+Columns = TypeVarTuple("Columns")
 
 
 async def claim(
-    session: AsyncSession,
-    jobs: Jobs,
-    *,
-    limit: int,
+    session: AsyncSession, jobs: Jobs, *, limit: int, shares: Shares | None = None
 ) -> list[JobRun]:
     """Take due rows, each for the time that its job may last; nobody else has them meanwhile.
 
-    Rows whose process died come back here; after the last attempt they are dead.
+    Each queue gets its share of `limit`. Rows whose process died come back here; after the last
+    attempt they are dead.
     """
-    now = utc_now()
-    due = (
-        select(JobRun)
-        .where(JobRun.due_at <= now, JobRun.name.in_(jobs))
-        .order_by(JobRun.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return [run for run in await session.scalars(due) if take(run, jobs[run.name], now)]
+    connection = await session.connection()
+    await connection.run_sync(dialect_of(connection.engine.url).keep_index_order)
+    now, shares = utc_now(), shares or Shares()
+    names, free, runs = set(jobs), limit, list[JobRun]()
+    while names and free:
+        due = (await session.execute(next_up(names, now, free))).all()
+        chosen = shares.share_out([(jobs[row[0]].queue, row[0]) for row in due], free)
+        for name, count in chosen.items():
+            rows = due_rows(select(JobRun), name, now, count).with_for_update(skip_locked=True)
+            found = (await session.scalars(rows)).all()
+            runs += [run for run in found if take(run, jobs[name], now)]
+            free -= len(found)
+            if len(found) < count:
+                names.discard(name)  # other processes have locked the rest of it
+        if names.issuperset(chosen):
+            break
+    return runs
+
+
+def next_up(names: Iterable[str], now: datetime, limit: int) -> CompoundSelect[str, datetime]:
+    """Names and times of the rows that are due, the oldest first; of each name `limit` at most."""
+    columns = select(JobRun.name, JobRun.due_at)
+    each = [select(due_rows(columns, name, now, limit).subquery()) for name in names]
+    return union_all(*each).order_by("due_at")
+
+
+def due_rows(wanted: Select[*Columns], name: str, now: datetime, limit: int) -> Select[*Columns]:
+    """The oldest due rows of one name: a piece of an index, however many other rows are due.
+
+    Several names in one condition would be read and sorted whole, or, in the order of an index on the
+    time alone, together with the rows of every other queue and of other versions of the service.
+    """
+    due = wanted.where(JobRun.name == name, JobRun.due_at <= now)
+    return due.order_by(JobRun.due_at).limit(limit)
 
 
 async def claim_one(session: AsyncSession, jobs: Jobs, run_id: UUID) -> JobRun | None:
@@ -86,29 +124,29 @@ async def settle(session: AsyncSession, run: JobRun, **values: object) -> bool:
     return cast("CursorResult[Any]", done).rowcount == 1
 
 
-def neglected(jobs: Iterable[str], patience: timedelta) -> ColumnElement[bool]:
+def neglected(names: Iterable[str], patience: timedelta) -> ColumnElement[bool]:
     """Due rows that no queue was told of, or longer ago than that."""
     now = utc_now()
     return and_(
         JobRun.due_at <= now,
-        JobRun.name.in_(jobs),
+        JobRun.name.in_(names),
         or_(JobRun.nudged_at.is_(None), JobRun.nudged_at < now - patience),
     )
 
 
-async def neglected_queues(
+async def neglected_names(
     session: AsyncSession, jobs: Iterable[str], patience: timedelta
 ) -> Sequence[str]:
-    """The queues of such rows."""
-    statement = select(JobRun.queue).where(neglected(jobs, patience)).distinct()
+    """Those of the jobs that have such rows."""
+    statement = select(JobRun.name).where(neglected(jobs, patience)).distinct()
     return (await session.scalars(statement)).all()
 
 
 async def mark_nudged(
-    session: AsyncSession, jobs: Iterable[str], queue: str, patience: timedelta, limit: int
+    session: AsyncSession, names: Iterable[str], patience: timedelta, limit: int
 ) -> list[tuple[UUID, str]]:
-    """Note for such rows of one queue that it is told of them now: their ids and names."""
-    due = select(JobRun.id, JobRun.name).where(neglected(jobs, patience), JobRun.queue == queue)
+    """Note for such rows that their queue is told of them now: their ids and names."""
+    due = select(JobRun.id, JobRun.name).where(neglected(names, patience))
     found = (await session.execute(due.order_by(JobRun.due_at).limit(limit))).all()
     mark = update(JobRun).where(JobRun.id.in_([row[0] for row in found]))
     options = {"synchronize_session": False}
@@ -120,7 +158,12 @@ async def waiting(session: AsyncSession) -> Sequence[Row[str, int, datetime | No
     """For each queue: how many rows are due, and since when the first of them."""
     statement = (
         select(JobRun.queue, func.count(), func.min(JobRun.due_at))
-        .where(JobRun.due_at <= utc_now())
+        .where(
+            # Of whatever is due these two are true; said, all of it is one piece of an index.
+            JobRun.state.in_([JobState.QUEUED, JobState.RUNNING]),
+            JobRun.finished_at.is_(None),
+            JobRun.due_at <= utc_now(),
+        )
         .group_by(JobRun.queue)
     )
     return (await session.execute(statement)).all()

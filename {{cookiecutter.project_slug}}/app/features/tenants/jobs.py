@@ -7,7 +7,7 @@ from sqlalchemy import delete, true
 from app.core.db.base import Base, utc_now
 from app.core.db.purge import purge
 from app.core.db.resource import Resource
-from app.core.jobs import job
+from app.core.jobs import MAINTENANCE, job
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.schedule import cron
@@ -19,7 +19,7 @@ from app.features.tenants.models import Invitation, Tenant
 from app.features.tenants.settings import get_tenant_settings
 
 
-@job("tenants.purge", schedule=cron("47 3 * * *"))
+@job("tenants.purge", queue=MAINTENANCE, schedule=cron("47 3 * * *"))
 async def purge_tenants(work: Work) -> None:
     """Forget expired invitations, and begin to forget tenants whose days of grace are over."""
     if await purge(work.session, Invitation, Invitation.expires_at < utc_now()):
@@ -30,7 +30,7 @@ async def purge_tenants(work: Work) -> None:
             await enqueue(work.session, purge_tenant)
 
 
-@job("tenants.purge_one")
+@job("tenants.purge_one", queue=MAINTENANCE)
 async def purge_tenant(work: Work) -> None:
     """Forget everything about the tenant that this job belongs to, a batch at a time.
 

@@ -60,6 +60,10 @@ class Dialect(Protocol):
         """Prepare every connection that the service's engine will open."""
         ...
 
+    def keep_index_order(self, connection: Connection) -> None:
+        """In this transaction: read by an index in its order rather than read all and sort."""
+        ...
+
     def lock(self, connection: Connection) -> None:
         """Let one process at a time migrate; released with the connection."""
         ...

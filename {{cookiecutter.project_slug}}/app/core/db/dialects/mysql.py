@@ -66,6 +66,10 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
         cursor.close()
 
 
+def keep_index_order(connection: Connection) -> None:
+    """It does so by itself."""
+
+
 def lock(connection: Connection) -> None:
     """A named lock, which ends with the connection."""
     got = connection.scalar(

@@ -47,6 +47,10 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
+def keep_index_order(connection: Connection) -> None:
+    """It does so by itself."""
+
+
 def lock(connection: Connection) -> None:
     """A file serves development, where one process migrates."""
 

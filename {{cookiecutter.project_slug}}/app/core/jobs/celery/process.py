@@ -1,6 +1,7 @@
 """One worker process: one event loop, one engine."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from datetime import timedelta
@@ -91,14 +92,15 @@ class Process:
         async def look(database: Database, queue: CeleryQueue) -> None:
             await self.ticker.fire(database, utc_now())
             async with reading(database) as session:
-                queues = await store.neglected_queues(session, self.jobs, PATIENCE)
-            if not queues:
-                return
-            empty = queue.empty(queues)
-            for name in queues:
-                patience = PATIENCE if name in empty else BACKLOG_PATIENCE
+                found = await store.neglected_names(session, self.jobs, PATIENCE)
+            queues = defaultdict[str, list[str]](list)
+            for name in found:
+                queues[self.jobs[name].queue].append(name)
+            empty = queue.empty([*queues]) if queues else set[str]()
+            for which, names in queues.items():  # a batch of each, so that none waits for another
+                patience = PATIENCE if which in empty else BACKLOG_PATIENCE
                 async with unit_of_work(database) as session:
-                    runs = await store.mark_nudged(session, self.jobs, name, patience, BATCH)
+                    runs = await store.mark_nudged(session, names, patience, BATCH)
                 queue.send(runs)  # after the commit, or a worker that is quick finds nothing due
 
         self.run(look)
