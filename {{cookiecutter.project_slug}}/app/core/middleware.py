@@ -1,7 +1,9 @@
 """What happens to every request, in the order of `install`; plain ASGI, which costs least."""
 
+import asyncio
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from contextvars import Token
 from time import perf_counter
 from typing import Any
@@ -26,6 +28,10 @@ from app.core.settings import Settings
 
 CORRELATION_HEADER = "X-Correlation-ID"
 SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+READ_AT_MOST = 8
+"""So many times the limit of a body that is too large is read, for clients that send first."""
+READ_SECONDS = 5.0
+"""So long it may take to come."""
 
 log = structlog.stdlib.get_logger("app.access")
 
@@ -110,7 +116,11 @@ class ErrorBoundary:
 
 
 class BodyLimit:
-    """Refuse a body of more than `limit` bytes, announced or not."""
+    """Refuse a body of more than `limit` bytes, announced or not.
+
+    A connection that is closed over unread bytes is reset, and a client that sends everything before it
+    reads would never see the answer. So the rest of the body is read first, within limits.
+    """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
         self.app = app
@@ -120,9 +130,12 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        announced = Headers(scope=scope).get("content-length", "")
+        headers = Headers(scope=scope)
+        announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self.limit:
-            raise self.refusal()
+            # Whoever asks before sending (`Expect: 100-continue`) would be told to by our reading.
+            read = "expect" not in headers and int(announced) <= READ_AT_MOST * self.limit
+            raise self.refusal(close=not (read and await self.drain(receive, 0)))
         received = 0
 
         async def count() -> Message:
@@ -130,14 +143,27 @@ class BodyLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > self.limit:
-                raise self.refusal()
+                ended = not message.get("more_body") or await self.drain(receive, received)
+                raise self.refusal(close=not ended)
             return message
 
         await self.app(scope, count, send)
 
-    def refusal(self) -> HTTPException:
+    async def drain(self, receive: Receive, received: int) -> bool:
+        """Read on and keep nothing; whether the body has ended within the limits."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READ_SECONDS):
+                while received <= READ_AT_MOST * self.limit:
+                    message = await receive()
+                    received += len(message.get("body", b""))
+                    if not message.get("more_body"):
+                        return True
+        return False
+
+    def refusal(self, *, close: bool) -> HTTPException:
         """What the client is told; FastAPI lets no other exception out of reading a body."""
-        return HTTPException(413, f"The body is larger than {self.limit} bytes.")
+        headers = {"Connection": "close"} if close else None
+        return HTTPException(413, f"The body is larger than {self.limit} bytes.", headers)
 
 
 class CORS(CORSMiddleware):
