@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 import structlog
-from kombu import Connection
+from kombu.transport.base import StdChannel
 
 from app.core.jobs import Jobs
 from app.core.jobs.celery.application import CONNECT_SECONDS, make_celery, queue_name
@@ -97,15 +97,13 @@ class CeleryQueue:
 
     def empty(self, queues: Sequence[str]) -> set[str]:
         """Those in which no message waits, so that one that was sent has arrived or is lost."""
-        with self.celery.connection_for_write() as connection:
-            return {queue for queue in queues if self.is_empty(connection, queue)}
+        with self.celery.connection_for_write() as connection, connection.channel() as channel:
+            return {queue for queue in queues if self.count(channel, queue) == 0}
 
-    def is_empty(self, connection: Connection, queue: str) -> bool:
-        """Whether a queue has no message; one that is not there has none."""
-        channel: Any = connection.channel()
-        try:
-            return channel.queue_declare(queue_name(queue), passive=True).message_count == 0
-        except connection.channel_errors:
-            return True
-        finally:
-            channel.close()
+    def count(self, channel: StdChannel, queue: str) -> int:
+        """How many messages wait in a queue.
+
+        It is declared as workers do: asked passively, Redis has no queue whose keys have a prefix.
+        """
+        declared: Any = self.celery.amqp.queues[queue_name(queue)](channel).queue_declare()
+        return declared.message_count
