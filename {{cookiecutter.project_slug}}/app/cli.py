@@ -56,7 +56,7 @@ def ready_settings() -> Generator[Settings]:
     signal.signal(signal.SIGTERM, leave)
     with ensure_database(get_settings()) as settings:
         if settings.database_url is not None:
-            os.environ["DATABASE_URL"] = settings.database_url.render_as_string(False)  # noqa: TID251, what is started inherits it
+            os.environ["DATABASE_URL"] = settings.database_url.render_as_string(False)
             get_settings.cache_clear()
         yield settings
 
@@ -126,7 +126,7 @@ def serve(
     """Run the service; migrations are a step of their own: `app db upgrade`."""
     listener = bind(host, port)
     if workers > 1:  # each counts for itself, and whichever is asked adds up
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="metrics-"))  # noqa: TID251, the library's own
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="metrics-"))
     with ready_settings() as settings:
         listening_on(settings, host, port)
         asyncio.run(try_database(settings))

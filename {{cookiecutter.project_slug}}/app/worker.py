@@ -62,6 +62,12 @@ def serve_metrics(**_: object) -> None:
     start_http_server(ours.metrics_port, ours.metrics_host, registry)
 
 
+def show_life(**_: object) -> None:
+    """Touch the file whose age a health check looks at, when one is set."""
+    if file := get_celery_settings().heartbeat_file:
+        file.touch()
+
+
 def close(**_: object) -> None:
     """The process ends."""
     process.close()
@@ -70,3 +76,6 @@ def close(**_: object) -> None:
 signals.setup_logging.connect(configure_log)
 signals.worker_ready.connect(serve_metrics)
 signals.worker_process_shutdown.connect(close)
+# A worker's heart beats while it is connected to the broker; beat's, when the broker has its pulse.
+signals.heartbeat_sent.connect(show_life)
+signals.after_task_publish.connect(show_life, sender=RELAY)

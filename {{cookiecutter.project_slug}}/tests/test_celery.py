@@ -23,23 +23,28 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from celery import Celery
 from fastapi import FastAPI
 from httpx2 import AsyncClient
+from kombu import Connection
 from pydantic import SecretStr
 from redis import Redis
-from sqlalchemy import select, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db import migrations
 from app.core.db.base import utc_now
 from app.core.db.session import Database, from_engine, reading, unit_of_work
+from app.core.jobs import job
 from app.core.jobs.celery import CeleryQueue, CelerySettings, application
-from app.core.jobs.celery.application import RELAY
-from app.core.jobs.celery.process import PATIENCE
+from app.core.jobs.celery.application import RELAY, make_celery
+from app.core.jobs.celery.process import BATCH, PATIENCE, Process
 from app.core.jobs.models import JobRun, JobState
-from app.core.jobs.outbox import QUEUE
+from app.core.jobs.outbox import QUEUE, enqueue
+from app.core.jobs.work import Work
 from app.core.mail import Mail
 from app.core.mail.outbox import send
 from app.core.security.keys import signing_keys
 from app.core.settings import Settings
+from app.features.auth.jobs import forgot_password
+from app.features.jobs.jobs import purge_jobs
 from app.installed import JOBS
 from app.main import session_info
 from conftest import PASSWORD, client_of
@@ -108,6 +113,7 @@ class Worker:
 
     log: Path
     smtp_port: int
+    heartbeat: Path
 
 
 @pytest.fixture(scope="module", params=BROKERS)
@@ -123,7 +129,7 @@ def worker(
         pytest.skip(f"{variable} names no broker")
     ours = CelerySettings(broker_url=SecretStr(url), prefix=f"test-{uuid4().hex[:8]}")
     folder = tmp_path_factory.mktemp("worker")
-    worker = Worker(folder / "log", free_port())
+    worker = Worker(folder / "log", free_port(), folder / "heartbeat")
     with worker.log.open("w") as output, pytest.MonkeyPatch.context() as patch:
         patch.setattr(application, "get_celery_settings", lambda: ours)
         process = subprocess.Popen(  # noqa: S603
@@ -155,6 +161,7 @@ def environment(
     assert settings.database_url
     return {
         "CELERY_BROKER_URL": ours.broker_url.get_secret_value(),
+        "CELERY_HEARTBEAT_FILE": str(folder / "heartbeat"),
         "CELERY_PREFIX": ours.prefix,
         "DATABASE_URL": settings.database_url.render_as_string(hide_password=False),
         "DATA_DIR": str(folder),
@@ -294,6 +301,110 @@ async def test_a_job_that_failed_is_tried_again(working: Working, post: Post) ->
 
     await until(delivered)
     assert len(post.box.letters) == 1
+
+
+async def test_a_worker_works_for_every_queue(working: Working, post: Post) -> None:
+    async def done() -> bool:
+        return await working.states() == [JobState.DONE] * 3
+
+    async with unit_of_work(working.database) as session:
+        await enqueue(session, forgot_password, email="nobody@example.com")
+        await enqueue(session, purge_jobs)
+        await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
+        queues = set(await session.scalars(select(JobRun.queue)))
+    assert queues == {each.queue for each in JOBS.values()}
+
+    await until(done)
+
+
+async def test_a_worker_shows_that_it_lives(worker: Worker) -> None:
+    async def touched() -> bool:
+        return worker.heartbeat.exists() and worker.heartbeat.stat().st_mtime > 0
+
+    for _ in range(3):
+        await until(touched)
+        os.utime(worker.heartbeat, (0, 0))
+
+
+async def test_no_queue_waits_for_the_backlog_of_another(working: Working, post: Post) -> None:
+    async with unit_of_work(working.database) as session:
+        for number in range(100):
+            await enqueue(session, forgot_password, email=f"{number}@example.com")
+    async with unit_of_work(working.database) as session:
+        await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
+
+    async def delivered() -> bool:
+        return bool(post.box.letters)
+
+    await until(delivered)
+    assert (await working.states()).count(JobState.QUEUED) > 20
+
+    async def all_done() -> bool:
+        return set(await working.states()) == {JobState.DONE}
+
+    await until(all_done)
+
+
+@job("relay.bulk")
+async def bulk(work: Work) -> None:
+    """There is much of it."""
+
+
+@job("relay.rare", queue="rare")
+async def rare(work: Work) -> None:
+    """There is little of it."""
+
+
+RELAYED = {each.name: each for each in (bulk, rare)}  # a worker of another test knows neither
+
+
+@pytest.mark.parametrize("variable", URLS)
+async def test_the_relay_sends_a_batch_of_each_queue_and_nothing_that_still_waits(
+    variable: str, committed_db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = URLS[variable] or pytest.skip(f"{variable} names no broker")
+    ours = CelerySettings(broker_url=SecretStr(url), prefix=f"test-{uuid4().hex[:8]}")
+    monkeypatch.setattr(application, "get_celery_settings", lambda: ours)
+    for name, count in (
+        (bulk.name, BATCH + 50),
+        ("relay.of_another_version", BATCH),
+        (rare.name, 1),
+    ):
+        row: dict[str, Any] = {"name": name, "queue": "default", "arguments": {}}
+        async with unit_of_work(committed_db) as session:
+            await session.execute(insert(JobRun), [{**row, "due_at": utc_now()}] * count)
+    celery = make_celery(RELAYED)
+    try:
+        with celery.connection_for_write() as connection:
+            for queue in celery.conf.task_queues:  # as a worker does when it starts
+                queue(connection.default_channel).declare()
+
+            await asyncio.to_thread(look_once, settings)
+            assert sizes(celery, connection) == {"default": BATCH, "rare": 1, "relay": 0}
+
+            async with unit_of_work(committed_db) as session:
+                told = update(JobRun).where(JobRun.nudged_at.is_not(None))
+                await session.execute(told.values(nudged_at=utc_now() - 2 * PATIENCE))
+            await asyncio.to_thread(look_once, settings)
+            assert sizes(celery, connection) == {"default": BATCH + 50, "rare": 1, "relay": 0}
+    finally:
+        clean(celery, url, ours.prefix)
+
+
+def look_once(settings: Settings) -> None:
+    """What beat has a worker do each second."""
+    process = Process(settings, RELAYED, session_info)
+    process.relay()
+    process.close()
+
+
+def sizes(celery: Celery, connection: Connection) -> dict[str, int]:
+    """How many messages wait in each queue."""
+    counted: dict[str, int] = {}
+    for queue in celery.conf.task_queues:
+        declared = queue(connection.default_channel).queue_declare()
+        counted[queue.name.rpartition(".")[2]] = declared.message_count
+    return counted
 
 
 async def test_a_broker_that_is_away_delays_nobody(

@@ -2,6 +2,7 @@
 
 import os
 from functools import cache
+from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
@@ -17,6 +18,7 @@ class CelerySettings(BaseSettings):
     prefix: str = Field(default="{{ cookiecutter.project_slug }}", min_length=1)
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=0, ge=0, le=65535)
+    heartbeat_file: Path | None = None
 
     @model_validator(mode="after")
     def demand_folder(self) -> Self:
