@@ -69,7 +69,7 @@ build/house: $(HOUSE)/pyproject.toml | build/uv
 
 build/uv:
 	@mkdir -p build
-	@command -v uv >/dev/null || { python3 -m venv build/uv && build/uv/bin/pip install --quiet uv; }
+	@command -v uv >/dev/null || { python3 -m venv build/uv && build/uv/bin/pip install --quiet uv==0.13.8; }
 	@mkdir -p build/uv
 
 clean:  ## Remove everything that was built

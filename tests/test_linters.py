@@ -1,0 +1,85 @@
+"""What is generated beside Python passes the linters of its kind, and CI runs nothing that may change."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.template import HOUSE, ROOT, TOOLS, bake_with_cookiecutter, options, run
+
+SCHEMA = ["check-jsonschema", "--builtin-schema"]
+YAML_RULES = """
+extends: default
+rules:
+  document-start: disable
+  line-length: {max: 120}
+  truthy: {check-keys: false} # `on:` of workflows
+  comments: {min-spaces-from-content: 1}
+"""
+GITHUB = {
+    ".github/workflows/ci.yml": [*SCHEMA, "vendor.github-workflows"],
+    ".github/dependabot.yml": [*SCHEMA, "vendor.dependabot"],
+    ".github": ["zizmor", "--offline", "--no-progress"],
+}
+GENERATED = {
+    **GITHUB,
+    "Dockerfile": ["hadolint"],
+    "compose.yaml": [*SCHEMA, "vendor.compose-spec"],
+    ".": ["yamllint", "--strict", "--config-data", YAML_RULES],
+}
+OURS = {**GITHUB, ".ci/run": ["shellcheck"]}
+
+USED = re.compile(r"^\s*(?:- )?uses: (.*)$", re.MULTILINE)
+PINNED = re.compile(r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+UV = re.compile(r"pip install.* uv(?:==([\d.]+))?")
+
+
+@pytest.fixture(scope="module", params=[True, False], ids=["everything", "nothing"])
+def project(
+    template: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Path:
+    """A project with every option, or with none."""
+    last = -1 if request.param else 0
+    answers = {name: sorted(values, key=str)[last] for name, values in options().items()}
+    return bake_with_cookiecutter(template, tmp_path_factory.mktemp("bake"), answers)
+
+
+@pytest.mark.parametrize("name", GENERATED)
+def test_what_is_generated_passes_its_linter(project: Path, name: str) -> None:
+    program, *arguments = GENERATED[name]
+    run(TOOLS / program, *arguments, name, cwd=project)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_is_here_passes_its_linter(name: str) -> None:
+    program, *arguments = OURS[name]
+    run(TOOLS / program, *arguments, name, cwd=ROOT)
+
+
+@pytest.mark.parametrize("root", [ROOT, HOUSE], ids=["template", "generated"])
+def test_every_action_is_pinned_by_its_commit(root: Path) -> None:
+    for workflow in (root / ".github" / "workflows").iterdir():
+        used = USED.findall(workflow.read_text(encoding="utf-8"))
+        assert used
+        assert [action for action in used if not PINNED.fullmatch(action)] == []
+
+
+def test_one_version_of_uv_is_installed_everywhere() -> None:
+    installing = (ROOT / "Makefile", HOUSE / "Dockerfile", HOUSE / ".github/workflows/ci.yml")
+    versions = [UV.findall(path.read_text(encoding="utf-8")) for path in installing]
+
+    assert versions[0][0]
+    assert versions == [versions[0]] * 3
+
+
+def test_no_service_inherits_the_health_check_of_another(project: Path) -> None:
+    """The image's own asks the web service; a container that runs something else says what is asked."""
+    compose: dict[str, Any] = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
+    inherited = [
+        name
+        for name, service in compose["services"].items()
+        if "build" in service and "command" in service and "healthcheck" not in service
+    ]
+    assert inherited == []
