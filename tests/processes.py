@@ -117,19 +117,42 @@ def until(condition: Callable[[], bool], deadline: float = DEADLINE) -> None:
         time.sleep(0.1)
 
 
+def children(pid: int) -> list[int]:
+    """The processes that this one has started."""
+    found = subprocess.run(["pgrep", "-P", str(pid)], capture_output=True, text=True, check=False)
+    return [int(child) for child in found.stdout.split()]
+
+
+@contextmanager
+def standing_still(pid: int) -> Generator[None]:
+    """This process and those that it has started get no CPU."""
+    family = [pid, *children(pid)]
+    for each in family:
+        os.kill(each, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for each in family:
+            os.kill(each, signal.SIGCONT)
+
+
+def execute(project: Path, url: str, statement: str) -> None:
+    """Run one statement outside of transactions."""
+    code = (
+        "import asyncio, sys; from tests.databases import execute;"
+        "from app.core.db.dialects import parse_url;"
+        "asyncio.run(execute(parse_url(sys.argv[1]), sys.argv[2]))"
+    )
+    run(project / ".venv/bin/python", "-c", code, url, statement, cwd=project)
+
+
 @contextmanager
 def mysql_database(project: Path) -> Generator[str]:
     """A database of the test's own on the real server."""
     url = server("TEST_MYSQL_URL")
     name = f"template_tests_{uuid4().hex[:8]}"
-    code = (
-        "import asyncio, sys; from sqlalchemy import make_url; from tests.databases import execute;"
-        "from app.core.db.dialects import parse_url;"
-        "asyncio.run(execute(parse_url(sys.argv[1]), sys.argv[2]))"
-    )
-    python = project / ".venv/bin/python"
-    run(python, "-c", code, url, f"CREATE DATABASE {name}", cwd=project)
+    execute(project, url, f"CREATE DATABASE {name}")
     try:
         yield url.rsplit("/", 1)[0] + f"/{name}"
     finally:
-        run(python, "-c", code, url, f"DROP DATABASE {name}", cwd=project)
+        execute(project, url, f"DROP DATABASE {name}")

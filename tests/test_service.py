@@ -4,14 +4,26 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
 import pytest
 
-from tests.processes import free_port, running, start_database, wait_for
+from tests.processes import (
+    children,
+    execute,
+    free_port,
+    running,
+    standing_still,
+    start_database,
+    until,
+    wait_for,
+)
 from tests.template import ROOT, Answers, environment, run
 
 Installed = Callable[[Answers], Path]
@@ -64,6 +76,159 @@ def test_it_outlives_its_database(installed: Installed, tmp_path: Path) -> None:
             assert httpx2.get(f"{base}/api/v1/products", headers=headers).status_code == 200
     finally:
         os.kill(pid, signal.SIGQUIT)
+
+
+@pytest.mark.xdist_group("outage")
+def test_it_tells_what_is_wrong_with_its_database_and_goes_on_by_itself(
+    installed: Installed, tmp_path: Path
+) -> None:
+    project = installed({"database": "postgresql", "include_example": True})
+    url, pid = start_database(project, tmp_path / "data")
+    base = f"http://127.0.0.1:{(port := free_port())}"
+    serve, log = project / ".venv/bin/app", tmp_path / "log"
+    environ = {"DATABASE_URL": url, "DATABASE_TIMEOUT": "6"}
+    try:
+        with running(
+            serve, "serve", "--port", str(port), cwd=project, log=log, **environ
+        ) as process:
+            not_migrated(base)
+            run(serve, "db", "upgrade", cwd=project, **environ)
+            wait_for(f"{base}/health/ready", 200)
+            make_admin(project, **environ)
+            headers = sign_in(base)
+            assert set(at_once(f"{base}/api/v1/products", headers)) == {(200, None)}
+
+            with standing_still(pid), ThreadPoolExecutor() as beside:
+                requests = beside.submit(at_once, f"{base}/api/v1/products", headers)
+                time.sleep(0.5)  # by then they have all the connections that requests may have
+                began = time.monotonic()
+                ready = httpx2.get(f"{base}/health/ready", timeout=30)
+                assert (ready.status_code, time.monotonic() - began < 5) == (503, True)
+                began = time.monotonic()
+                metrics = httpx2.get(f"{base}/metrics", timeout=30)
+                assert (metrics.status_code, time.monotonic() - began < 5) == (200, True)
+                assert "job_runs" in metrics.text
+                assert set(requests.result()) == {(503, "5")}
+            wait_for(f"{base}/health/ready", 200)
+            assert set(at_once(f"{base}/api/v1/products", headers)) == {(200, None)}
+
+            set_read_only(project, url, "on")
+            ready = wait_for(f"{base}/health/ready", 503)
+            assert ready.json()["checks"] == {"database": "read-only"}
+            tea = {"sku": "TEA", "name": "tea", "price": 1}
+            answer = httpx2.post(f"{base}/api/v1/products", headers=headers, json=tea)
+            assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+            assert httpx2.get(f"{base}/api/v1/products", headers=headers).status_code == 200
+            set_read_only(project, url, "off")
+            wait_for(f"{base}/health/ready", 200)
+            answer = httpx2.post(f"{base}/api/v1/products", headers=headers, json=tea)
+            assert answer.status_code == 201
+            assert process.poll() is None
+    finally:
+        os.kill(pid, signal.SIGQUIT)
+    assert "Traceback" not in log.read_text()
+
+
+def not_migrated(base: str) -> None:
+    """It says what is to be done."""
+    ready = wait_for(f"{base}/health/ready", 503)
+    assert ready.json()["checks"] == {"database": "not migrated: run `app db upgrade`"}
+    form = {"username": EMAIL, "password": PASSWORD}
+    answer = httpx2.post(f"{base}/api/v1/auth/login", data=form, timeout=30)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert "run `app db upgrade`" in answer.json()["detail"]
+
+
+def at_once(url: str, headers: dict[str, str]) -> list[tuple[int, str | None]]:
+    """What more requests are answered than there are connections."""
+
+    def get(_: int) -> tuple[int, str | None]:
+        answer = httpx2.get(url, headers=headers, timeout=60)
+        return answer.status_code, answer.headers.get("Retry-After")
+
+    with ThreadPoolExecutor(20) as threads:
+        return list(threads.map(get, range(20)))
+
+
+def set_read_only(project: Path, url: str, value: str) -> None:
+    """For all connections, from now on."""
+    execute(project, url, f"ALTER SYSTEM SET default_transaction_read_only = {value}")
+    execute(project, url, "SELECT pg_reload_conf()")
+
+
+@pytest.mark.xdist_group("outage")
+def test_workers_may_take_long_to_start(installed: Installed, tmp_path: Path) -> None:
+    project = installed({"database": "mysql", "include_example": True})
+    app, log = project / ".venv/bin/app", tmp_path / "log"
+    base = f"http://127.0.0.1:{(port := free_port())}"
+    run(app, "db", "upgrade", cwd=project, DATA_DIR=str(tmp_path))
+    command = [app, "serve", "--port", str(port), "--workers", "2"]
+    with (
+        running(*command, cwd=project, log=log, DATA_DIR=str(tmp_path)) as process,
+        starved_workers(process.pid, seconds=7) as seen,
+    ):
+        wait_for(f"{base}/health/ready", 200)
+        until(lambda: log.read_text().count("Application startup complete") == 2)
+    assert len(seen) == 2  # none was ended because it had not answered yet
+
+
+@contextmanager
+def starved_workers(pid: int, seconds: float) -> Generator[set[int]]:
+    """Each worker of `pid` gets no CPU for a while as soon as it is there, as on a busy machine."""
+    seen, over = set[int](), threading.Event()
+
+    def starve() -> None:
+        hungry: dict[int, float] = {}
+        while not over.wait(0.02):
+            for worker in workers(pid):
+                if worker not in seen:
+                    seen.add(worker)
+                    hungry[worker] = time.monotonic() + seconds
+                    os.kill(worker, signal.SIGSTOP)
+            for worker, until_then in list(hungry.items()):
+                if time.monotonic() > until_then:
+                    del hungry[worker]
+                    with suppress(ProcessLookupError):
+                        os.kill(worker, signal.SIGCONT)
+
+    thread = threading.Thread(target=starve)
+    thread.start()
+    try:
+        yield seen
+    finally:
+        over.set()
+        thread.join()
+
+
+def workers(pid: int) -> list[int]:
+    """The processes that serve, without the one that looks after their semaphores."""
+    found = []
+    for child in children(pid):
+        with suppress(OSError):
+            if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes():
+                found.append(child)
+    return found
+
+
+@pytest.mark.xdist_group("outage")
+def test_the_log_says_why_a_worker_died(installed: Installed, tmp_path: Path) -> None:
+    project = installed({"database": "mysql", "include_example": True})
+    app, log = project / ".venv/bin/app", tmp_path / "log"
+    base = f"http://127.0.0.1:{(port := free_port())}"
+    environ = {"DATA_DIR": str(tmp_path), "WORKER_TIMEOUT": "10"}
+    run(app, "db", "upgrade", cwd=project, **environ)
+    command = [app, "serve", "--port", str(port), "--workers", "2"]
+    with running(*command, cwd=project, log=log, **environ) as process:
+        wait_for(f"{base}/health/ready", 200)
+        until(lambda: log.read_text().count("Application startup complete") >= 2)
+        hanging, killed = workers(process.pid)
+        os.kill(hanging, signal.SIGSTOP)
+        os.kill(killed, signal.SIGKILL)
+        until(lambda: f"worker {killed} was ended by SIGKILL" in log.read_text(), deadline=8)
+        until(lambda: f"worker {hanging} did not answer for 10 seconds" in log.read_text())
+        assert "raise WORKER_TIMEOUT" in log.read_text()
+        until(lambda: not {hanging, killed} & set(workers(process.pid)))
+        wait_for(f"{base}/health/ready", 200)
 
 
 @pytest.mark.xdist_group("outage")

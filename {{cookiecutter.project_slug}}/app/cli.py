@@ -18,7 +18,7 @@ import uvicorn
 from alembic.util import CommandError
 from fastapi.routing import iter_route_contexts
 from pydantic import ValidationError
-from uvicorn.supervisors import ChangeReload, Multiprocess
+from uvicorn.supervisors import ChangeReload
 
 from app.core import configuration, events, logging
 from app.core.db import migrations
@@ -28,6 +28,7 @@ from app.core.db.refusals import Refused, is_lasting
 from app.core.db.session import connect
 from app.core.errors import Failure
 from app.core.settings import Settings, get_settings
+from app.core.workers import run_workers
 from app.installed import FEATURES, SETTINGS
 from app.main import create_app
 from app.seed import demo, seed
@@ -100,7 +101,7 @@ def run(listener: socket.socket, **options: Any) -> None:  # noqa: ANN401, uvico
         if config.should_reload:
             ChangeReload(config, target=server.run, sockets=[listener]).run()
         elif config.workers > 1:
-            Multiprocess(config, sockets=[listener]).run()
+            run_workers(config, listener)
         else:
             server.run(sockets=[listener])
 
@@ -131,7 +132,12 @@ def serve(
         listening_on(settings, host, port)
         asyncio.run(try_database(settings))
         logger.info("listening on %s", base_url(host, port))
-        run(listener, workers=workers, timeout_graceful_shutdown=settings.shutdown_timeout)
+        run(
+            listener,
+            workers=workers,
+            timeout_graceful_shutdown=settings.shutdown_timeout,
+            timeout_worker_healthcheck=settings.worker_timeout,
+        )
 
 
 async def try_database(settings: Settings) -> None:
@@ -226,7 +232,7 @@ def main() -> None:
         sys.exit(1)
     except (CommandError, Failure, OSError, RuntimeError) as error:
         refusal = error.__cause__ if isinstance(error.__cause__, Refused) else error
-        typer.echo(f"error: {refusal}", err=True)
+        typer.echo(f"error: {str(refusal) or type(refusal).__name__}", err=True)  # some say nothing
         sys.exit(1)
 
 

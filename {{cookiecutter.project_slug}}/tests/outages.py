@@ -1,16 +1,299 @@
-"""How the service behaves when its connections die, whatever the database."""
+"""How the service behaves when its connections die or stand still, whatever the database."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
+from time import monotonic
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import text
+from sqlalchemy import URL, text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import engine as engine_module
-from app.core.db.errors import DatabaseUnavailable
-from app.core.db.session import Database, reading
+from app.core.db import engine as engine_module, session as session_module
+from app.core.db.engine import create_engine
+from app.core.db.errors import DatabaseTimeout, DatabaseUnavailable
+from app.core.db.purge import purging
+from app.core.db.session import Database, from_engine, reading, unit_of_work
+from app.core.jobs import job, runner, store
+from app.core.jobs.models import JobRun, JobState
+from app.core.jobs.outbox import enqueue
+from app.core.jobs.work import Work
+from app.core.settings import Settings
+from app.main import session_info
+from conftest import client_of
+from tests.inline import InlineQueue
 
 Kill = Callable[[], Awaitable[None]]
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+Reach = Callable[[], Awaitable[Streams]]
+
+FORGOT = "/api/v1/auth/forgot-password"
+ADA = {"email": "ada@example.com"}
+LOGIN = "/api/v1/auth/login"
+BEHAVE = "behave"
+SHORT = 0.3
+"""Seconds that a statement may take; much less would be too little for one that is answered."""
+STRANGER = {"username": "nobody@example.com", "password": "wrong"}
+
+
+class Relay:
+    """Stands between the service and its database, and may let nothing through."""
+
+    def __init__(self, reach: Reach) -> None:
+        self.reach = reach
+        self.flow = asyncio.Event()
+        self.flow.set()
+
+    def stop(self) -> None:
+        """As if the database stood still."""
+        self.flow.clear()
+
+    def go_on(self) -> None:
+        """Let through what has been sent meanwhile, too."""
+        self.flow.set()
+
+    def forget(self) -> None:
+        """As a firewall does with idle connections: nothing passes on those that there are."""
+        self.stop()
+        self.flow = asyncio.Event()
+        self.go_on()
+
+    @asynccontextmanager
+    async def listening(self, url: URL) -> AsyncGenerator[URL]:
+        """The database of `url` by way of this relay."""
+        serving = set[asyncio.Task[None]]()
+
+        def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            serving.add(asyncio.create_task(self.serve(reader, writer)))
+
+        server = await asyncio.start_server(accept, "127.0.0.1", 0)
+        try:
+            yield url.set(host="127.0.0.1", port=server.sockets[0].getsockname()[1], query={})
+        finally:
+            server.close()
+            await cancel(*serving)
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, until either side ends it."""
+        async with closing(writer):
+            far_reader, far_writer = await self.reach()
+            async with closing(far_writer):
+                both = [
+                    asyncio.create_task(pass_on(reader, far_writer, self.flow)),
+                    asyncio.create_task(pass_on(far_reader, writer, self.flow)),
+                ]
+                try:
+                    await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    await cancel(*both)
+
+
+@asynccontextmanager
+async def closing(writer: asyncio.StreamWriter) -> AsyncGenerator[None]:
+    """Close it in the end."""
+    try:
+        yield
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def pass_on(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flow: asyncio.Event
+) -> None:
+    """What comes from one side goes to the other, while it may."""
+    with suppress(ConnectionError):
+        while data := await reader.read(65536):
+            await flow.wait()
+            writer.write(data)
+            await writer.drain()
+
+
+async def cancel(*tasks: asyncio.Task[None]) -> None:
+    """End these."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+@asynccontextmanager
+async def behind(
+    relay: Relay, settings: Settings, seconds: float = 10
+) -> AsyncGenerator[tuple[Database, Settings]]:
+    """A service's connections that lead through `relay`; one of them is open."""
+    assert settings.database_url
+    async with relay.listening(settings.database_url) as url:
+        ours = settings.model_copy(update={"database_url": url, "database_timeout": seconds})
+        engine = create_engine(ours)
+        database = from_engine(engine, ours, session_info(ours, InlineQueue(ours, {})))
+
+        async def answers() -> bool:
+            with suppress(DatabaseUnavailable):
+                async with reading(database) as session:
+                    return await session.scalar(text("SELECT 1")) == 1
+            return False
+
+        await eventually(answers)
+        yield database, ours
+        await engine.dispose()
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Ask until it holds: with short time limits, a busy machine may need several attempts."""
+    for _ in range(600):
+        if await holds():
+            return
+        await asyncio.sleep(0.1)
+    pytest.fail("it did not come to that")
+
+
+async def assert_standstill_is_told(app: FastAPI, settings: Settings, relay: Relay) -> None:
+    """Requests are answered with what it is; afterwards everything is as it was."""
+    async with (
+        behind(relay, settings, SHORT) as (database, ours),
+        client_of(app, database, ours) as client,
+    ):
+
+        async def is_refused() -> bool:
+            return (await client.post(LOGIN, data=STRANGER)).status_code == 401
+
+        await eventually(is_refused)
+        relay.stop()
+        during = [await client.post(LOGIN, data=STRANGER) for _ in range(2)]
+        relay.go_on()
+        await eventually(is_refused)
+
+    late, away = (answer.json()["type"] for answer in during)
+    assert late == "urn:problem-type:database-timeout"
+    assert away == "urn:problem-type:database-unavailable"  # nor can it be connected to
+    assert {answer.status_code for answer in during} == {503}
+    assert all(answer.headers["Retry-After"] for answer in during)
+
+
+async def assert_time_limits_of_features_are_theirs(settings: Settings, relay: Relay) -> None:
+    """Who limits their own work, or raises a time-out of their own, gets what they wrote."""
+    async with behind(relay, settings) as (database, _):
+        relay.stop()
+        with pytest.raises(TimeoutError):
+            async with unit_of_work(database) as session, asyncio.timeout(0.05):
+                await session.execute(text("SELECT 1"))
+        relay.go_on()
+        with pytest.raises(TimeoutError, match="the printer"):
+            async with unit_of_work(database) as session:
+                await session.execute(text("SELECT 1"))
+                raise TimeoutError("the printer")
+
+
+async def assert_probes_answer_soon(
+    app: FastAPI, settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They wait neither for requests, nor for a database that stands still."""
+    async with behind(relay, settings) as (database, ours):
+        crowded = replace(database, slots=asyncio.Semaphore(0))
+        async with client_of(app, crowded, ours) as client:
+            assert (await client.get("/health/ready")).status_code == 200
+            assert (await client.get("/metrics")).status_code == 200
+
+            monkeypatch.setattr(session_module, "PROBE_SECONDS", 0.2)
+            relay.stop()
+            began = monotonic()
+            ready, metrics = await asyncio.gather(
+                client.get("/health/ready"), client.get("/metrics")
+            )
+            assert monotonic() - began < 5
+            relay.go_on()
+
+    assert ready.status_code == 503
+    assert ready.json()["checks"] == {"database": "unreachable"}
+    assert metrics.status_code == 200
+    assert "job_runs" in metrics.text
+
+
+async def assert_forgotten_connection_is_replaced(
+    settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing says that it is dead, but that nothing is answered on it."""
+    async with behind(relay, settings) as (database, _):
+        monkeypatch.setattr(engine_module, "IDLE_SECONDS", 0)
+        monkeypatch.setattr(engine_module, "PING_SECONDS", 0.1)
+        relay.forget()
+        async with reading(database) as session:
+            assert await session.scalar(text("SELECT 1")) == 1
+
+
+@job("test.standstill")
+async def standstill(work: Work) -> None:
+    """What the test wants of it."""
+    await work.session.info[BEHAVE](work.session)
+
+
+async def assert_jobs_tell_of_it(
+    committed: Database, settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether within the job or at its end; and although it could not be written down at once."""
+
+    async def stop(session: AsyncSession) -> None:
+        relay.stop()
+        asyncio.get_running_loop().call_later(3 * SHORT, relay.go_on)
+
+    async def stop_and_ask(session: AsyncSession) -> None:
+        await stop(session)
+        await session.execute(text("SELECT 1"))
+
+    async def stop_while_purging(session: AsyncSession) -> None:
+        async with purging(session, settings.database_role):
+            await stop_and_ask(session)
+
+    monkeypatch.setattr(runner, "AGAIN_SECONDS", 0.1)
+    for behaviour in (stop, stop_and_ask, stop_while_purging):
+        async with unit_of_work(committed) as session:
+            asked = await enqueue(session, standstill)
+        assert asked
+        async with unit_of_work(committed) as session:
+            run = await store.claim_one(session, {standstill.name: standstill}, asked)
+        async with behind(relay, settings, SHORT) as (database, ours):
+            database.writer.kw["info"][BEHAVE] = behaviour
+            assert run
+            await runner.execute(database, ours, standstill, run)
+
+        async with reading(committed) as session:
+            row = await session.get_one(JobRun, asked)
+        assert (row.state, row.error) == (
+            JobState.QUEUED,
+            f"DatabaseTimeout: {DatabaseTimeout.told}",
+        )
+
+
+async def assert_read_only_is_told(
+    app: FastAPI,
+    database: Database,
+    settings: Settings,
+    promote: Callable[[], Awaitable[None]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No connection is kept that leads to the database that takes no changes."""
+    monkeypatch.setattr(engine_module, "REPLACED_SECONDS", 0)
+    async with client_of(app, database, settings) as client, AsyncExitStack() as at_once:
+        for _ in range(4):
+            session = await at_once.enter_async_context(reading(database))
+            await session.execute(text("SELECT 1"))
+        await at_once.aclose()
+        refused = await client.post(FORGOT, json=ADA)
+        ready = await client.get("/health/ready")
+
+        await promote()
+        taken = await asyncio.gather(*(client.post(FORGOT, json=ADA) for _ in range(4)))
+        ready_again = await client.get("/health/ready")
+
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "5")
+    assert refused.json()["type"] == "urn:problem-type:database-read-only"
+    assert (ready.status_code, ready.json()["checks"]) == (503, {"database": "read-only"})
+    assert {answer.status_code for answer in taken} == {202}
+    assert ready_again.status_code == 200
 
 
 async def assert_told_and_replaced(database: Database, client: AsyncClient, kill: Kill) -> None:

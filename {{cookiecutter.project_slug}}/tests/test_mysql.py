@@ -5,21 +5,41 @@ import os
 from collections.abc import AsyncGenerator
 
 import pytest
+from asyncmy.errors import OperationalError
+from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import text
+from sqlalchemy import event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core.db import migrations
+from app.core.db.dialects import mysql
+from app.core.db.dialects.faults import Fault
+from app.core.db.dialects.mysql import demand_writable, fault_of
 from app.core.db.engine import create_engine
 from app.core.db.purge import purging
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
+from app.main import session_info
 from app.seed import seed
 from tests.backlogs import assert_others_are_not_read, fill, sizes
 from tests.deadlocks import assert_one_is_told_to_try_again
-from tests.outages import Kill, assert_replaced_unnoticed, assert_told_and_replaced
+from tests.inline import InlineQueue
+from tests.outages import (
+    Kill,
+    Relay,
+    Streams,
+    assert_forgotten_connection_is_replaced,
+    assert_jobs_tell_of_it,
+    assert_probes_answer_soon,
+    assert_read_only_is_told,
+    assert_replaced_unnoticed,
+    assert_standstill_is_told,
+    assert_time_limits_of_features_are_theirs,
+    assert_told_and_replaced,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -151,3 +171,89 @@ async def test_a_job_is_found_among_many_others_whether_or_not_they_were_counted
     async with owner.connect() as connection:
         await connection.execute(text("ANALYZE TABLE jobs"))
     await assert_others_are_not_read(committed_db, rows_read, 60)
+
+
+@pytest.fixture
+def relay(settings: Settings) -> Relay:
+    """A relay to the database."""
+    url = settings.database_url
+    assert url
+
+    async def reach() -> Streams:
+        return await asyncio.open_connection(url.host, url.port or 3306)
+
+    return Relay(reach)
+
+
+async def test_a_database_that_stands_still_is_told_and_waited_for(
+    app: FastAPI, committed_db: Database, settings: Settings, relay: Relay
+) -> None:
+    await assert_standstill_is_told(app, settings, relay)
+
+
+async def test_time_limits_of_features_are_their_own(settings: Settings, relay: Relay) -> None:
+    await assert_time_limits_of_features_are_theirs(settings, relay)
+
+
+async def test_probes_answer_soon_while_the_database_stands_still(
+    app: FastAPI, settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assert_probes_answer_soon(app, settings, relay, monkeypatch)
+
+
+async def test_a_connection_on_which_nothing_is_answered_is_replaced_unnoticed(
+    settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assert_forgotten_connection_is_replaced(settings, relay, monkeypatch)
+
+
+async def test_a_job_tells_that_the_database_stood_still(
+    committed_db: Database, settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assert_jobs_tell_of_it(committed_db, settings, relay, monkeypatch)
+
+
+async def test_a_database_that_takes_no_changes_is_a_503_and_left_for_another(
+    app: FastAPI, committed_db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = create_engine(settings)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: DBAPIConnection, record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET SESSION TRANSACTION READ {access}")
+        cursor.close()
+
+    async def promote() -> None:
+        nonlocal access
+        access = "WRITE"
+
+    access = "ONLY"
+    database = from_engine(engine, settings, session_info(settings, InlineQueue(settings, {})))
+    await assert_read_only_is_told(app, database, settings, promote, monkeypatch)
+    await engine.dispose()
+
+
+async def test_a_read_only_server_binds_whoever_has_no_privilege(
+    service_login: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = create_engine(service_login)
+    async with engine.connect() as connection:
+        await connection.run_sync(demand_writable)
+        monkeypatch.setattr(mysql, "READ_ONLY", "SELECT 'read_only'")  # as the server would answer
+        with pytest.raises(DBAPIError, match="it is read-only"):
+            await connection.run_sync(demand_writable)
+    await engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "fault"),
+    [
+        (1290, "is running with the --read-only option so it cannot", Fault.READ_ONLY),
+        (1290, "is running with the --secure-file-priv option so it cannot", None),
+        (2013, "Lost connection to MySQL server during query (read timeout)", Fault.LATE),
+        (2013, "Lost connection to MySQL server during query", None),
+    ],
+)
+def test_words_tell_what_a_number_means(number: int, said: str, fault: Fault | None) -> None:
+    assert fault_of(OperationalError(number, said)) is fault

@@ -1,9 +1,12 @@
 """What only PostgreSQL does for us."""
 
+import asyncio
 from collections.abc import AsyncGenerator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
@@ -11,13 +14,29 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core.db.dialects.postgresql import UnsafeLoginError
 from app.core.db.engine import create_engine
-from app.core.db.session import Database, reading
+from app.core.db.errors import DatabaseTimeout, NotMigrated
+from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
+from app.main import session_info
 from conftest import PASSWORD, Account
 from tests.backlogs import assert_others_are_not_read, fill, sizes
 from tests.deadlocks import assert_one_is_told_to_try_again
-from tests.outages import Kill, assert_replaced_unnoticed, assert_told_and_replaced
+from tests.inline import InlineQueue
+from tests.outages import (
+    Kill,
+    Relay,
+    Streams,
+    assert_forgotten_connection_is_replaced,
+    assert_jobs_tell_of_it,
+    assert_probes_answer_soon,
+    assert_read_only_is_told,
+    assert_replaced_unnoticed,
+    assert_standstill_is_told,
+    assert_time_limits_of_features_are_theirs,
+    assert_told_and_replaced,
+    eventually,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -139,9 +158,11 @@ async def test_a_deployed_service_may_work_as_a_login_that_owns_nothing(
 
 async def test_a_role_that_is_missing_is_told_with_what_makes_it(settings: Settings) -> None:
     engine = create_engine(settings.model_copy(update={"database_role": "not_there"}))
-    with pytest.raises(PermissionError, match=r"DATABASE_ROLE: .*not_there.*app db upgrade"):
+    with pytest.raises(NotMigrated, match="app db upgrade") as told:
         async with engine.connect():
             pass
+    assert "DATABASE_ROLE" in str(told.value.__cause__)
+    assert "not_there" in str(told.value.__cause__)
     await engine.dispose()
 
 
@@ -218,3 +239,92 @@ async def test_a_job_is_found_among_many_others_whether_or_not_they_were_counted
     async with owner.connect() as connection:
         await connection.execute(text("ANALYZE jobs"))
     await assert_others_are_not_read(committed_db, rows_read, 60)
+
+
+async def test_a_statement_that_took_too_long_is_ended_in_the_server_too(
+    committed_db: Database, settings: Settings
+) -> None:
+    lock = text("SELECT pg_advisory_xact_lock(1)")
+    waiting = text(
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    engine = create_engine(settings.model_copy(update={"database_timeout": 0.3}))
+    async with unit_of_work(committed_db) as holder:
+        await holder.execute(lock)
+        with pytest.raises(DatabaseTimeout):
+            async with unit_of_work(from_engine(engine, settings)) as session:
+                await session.execute(lock)
+
+        async def is_over() -> bool:
+            return await holder.scalar(waiting) == 0
+
+        await eventually(is_over)
+    await engine.dispose()
+
+
+@pytest.fixture
+def relay(settings: Settings) -> Relay:
+    """A relay to the database."""
+    url = settings.database_url
+    assert url
+
+    async def reach() -> Streams:
+        if folder := url.query.get("host"):  # of the built-in server's socket
+            return await asyncio.open_unix_connection(Path(str(folder)) / ".s.PGSQL.5432")
+        return await asyncio.open_connection(url.host, url.port or 5432)
+
+    return Relay(reach)
+
+
+async def test_a_database_that_stands_still_is_told_and_waited_for(
+    app: FastAPI, committed_db: Database, settings: Settings, relay: Relay
+) -> None:
+    await assert_standstill_is_told(app, settings, relay)
+
+
+async def test_time_limits_of_features_are_their_own(settings: Settings, relay: Relay) -> None:
+    await assert_time_limits_of_features_are_theirs(settings, relay)
+
+
+async def test_probes_answer_soon_while_the_database_stands_still(
+    app: FastAPI, settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assert_probes_answer_soon(app, settings, relay, monkeypatch)
+
+
+async def test_a_connection_on_which_nothing_is_answered_is_replaced_unnoticed(
+    settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assert_forgotten_connection_is_replaced(settings, relay, monkeypatch)
+
+
+async def test_a_job_tells_that_the_database_stood_still(
+    committed_db: Database, settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await assert_jobs_tell_of_it(committed_db, settings, relay, monkeypatch)
+
+
+async def test_a_database_that_takes_no_changes_is_a_503_and_left_for_another(
+    app: FastAPI,
+    committed_db: Database,
+    settings: Settings,
+    owner: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert settings.database_url
+    read_only = f"ALTER DATABASE {settings.database_url.database} SET default_transaction_read_only"
+    engine = create_engine(settings)
+    database = from_engine(engine, settings, session_info(settings, InlineQueue(settings, {})))
+    async with owner.connect() as connection:
+
+        async def promote() -> None:
+            """Connections that are opened from now on lead to one that takes changes."""
+            await connection.exec_driver_sql(f"{read_only} = off")
+
+        await connection.exec_driver_sql(f"{read_only} = on")
+        try:
+            await assert_read_only_is_told(app, database, settings, promote, monkeypatch)
+        finally:
+            await promote()
+    await engine.dispose()

@@ -5,22 +5,24 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
-from sqlalchemy import Column, MetaData, Table, Uuid, event, func, pool, select
+from sqlalchemy import Column, MetaData, Table, Uuid, event, func, pool, select, text
 from sqlalchemy.exc import StatementError
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from app.core.db.engine import create_engine
-from app.core.db.errors import DatabaseUnavailable
+from app.core.db.errors import DatabaseUnavailable, named
 from app.core.db.session import Database, SessionDep, from_engine, reading, unit_of_work
 from app.core.db.types import UTCDateTime
 from app.core.settings import Settings
 from app.main import create_app
 from conftest import client_of
+from tests.outages import eventually
 
 MOMENT = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -33,7 +35,7 @@ notes = Table(
 
 
 @asynccontextmanager
-async def owner(settings: Settings) -> AsyncGenerator[AsyncConnection]:
+async def owning(settings: Settings) -> AsyncGenerator[AsyncConnection]:
     """A connection that may create tables."""
     assert settings.database_url
     engine = create_async_engine(settings.database_url, poolclass=pool.NullPool)
@@ -46,12 +48,12 @@ async def owner(settings: Settings) -> AsyncGenerator[AsyncConnection]:
 async def notebook(committed_db: Database, settings: Settings) -> AsyncGenerator[Database]:
     """A database with a table that no feature owns."""
     unowned = settings.model_copy(update={"database_role": ""})
-    async with owner(settings) as connection:
+    async with owning(settings) as connection:
         await connection.run_sync(notes.create)
     engine = create_engine(unowned)
     yield from_engine(engine, unowned)
     await engine.dispose()
-    async with owner(settings) as connection:
+    async with owning(settings) as connection:
         await connection.run_sync(notes.drop)
 
 
@@ -61,8 +63,10 @@ def app_with_notes(settings: Settings) -> FastAPI:
     app = create_app(settings)
 
     @app.post("/notes")
-    async def add(session: SessionDep, fail: bool = False) -> dict[str, str]:
-        await session.execute(notes.insert())
+    async def add(
+        session: SessionDep, key: UUID | None = None, fail: bool = False
+    ) -> dict[str, str]:
+        await session.execute(notes.insert().values(id=key or uuid7()))
         if fail:
             raise ValueError
         return {"stored": "yes"}
@@ -136,6 +140,47 @@ async def test_when_all_connections_are_taken_the_next_is_told_to_come_back(
         pass
 
 
+async def test_a_lock_that_is_not_given_in_time_is_a_503(
+    app_with_notes: FastAPI, notebook: Database, settings: Settings
+) -> None:
+    hasty = settings.model_copy(update={"database_role": "", "database_timeout": 0.3})
+    engine = create_engine(hasty)
+    async with client_of(app_with_notes, from_engine(engine, hasty), hasty) as client:
+
+        async def is_stored() -> bool:
+            return (await client.post(f"/notes?key={uuid7()}")).status_code == 200
+
+        await eventually(is_stored)
+        async with unit_of_work(notebook) as session:
+            await session.execute(notes.insert().values(id=(same := uuid7())))
+            late = await client.post(f"/notes?key={same}")
+        await eventually(is_stored)
+    await engine.dispose()
+
+    assert (late.status_code, late.headers["Retry-After"]) == (503, "5")
+    assert late.json()["type"] == "urn:problem-type:database-timeout"
+
+
+async def test_a_missing_table_is_a_bug_unless_a_migration_is_missing(
+    app_with_notes: FastAPI, committed_db: Database, settings: Settings, owner: AsyncEngine
+) -> None:
+    async with client_of(app_with_notes, committed_db, settings) as client, owner.connect() as sql:
+        bug = await client.post("/notes")
+        (head,) = await sql.scalars(text("SELECT version_num FROM alembic_version"))
+        write = text("UPDATE alembic_version SET version_num = :number")
+        await sql.execute(write, {"number": "older"})
+        try:
+            behind = await client.post("/notes")
+            ready = await client.get("/health/ready")
+        finally:
+            await sql.execute(write, {"number": head})
+
+    assert bug.status_code == 500
+    assert (behind.status_code, behind.headers["Retry-After"]) == (503, "5")
+    assert behind.json()["detail"] == "The database has not been migrated: run `app db upgrade`."
+    assert ready.json()["checks"] == {"database": "not migrated: run `app db upgrade`"}
+
+
 async def test_a_database_that_is_gone_is_a_503(app: FastAPI, settings: Settings) -> None:
     assert settings.database_url
     gone = settings.model_copy(update={"database_url": nowhere(settings)})
@@ -149,6 +194,11 @@ async def test_a_database_that_is_gone_is_a_503(app: FastAPI, settings: Settings
     assert ready.json()["checks"] == {"database": "unreachable"}
     assert ready.headers["Retry-After"] == "5"
     assert live.status_code == 200
+
+
+def test_an_error_that_says_nothing_is_called_by_its_name() -> None:
+    assert named(TimeoutError()) == "TimeoutError"
+    assert named(OSError("refused")) == "OSError: refused"
 
 
 def nowhere(settings: Settings) -> object:

@@ -54,9 +54,10 @@ def renderers(log_format: LogFormat) -> list[Processor]:
     return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
 
 
-# Libraries that would write whole URLs, statements with their values, forms, or of every file that changes.
+# Those that would write whole URLs, statements with their values, forms, or of each connection or file.
 QUIET = {
     "aiosqlite": logging.INFO,
+    "app.core.db.engine.ConnectionPool": logging.WARNING,
     "httpx2": logging.WARNING,
     "httpcore2": logging.INFO,
     "python_multipart": logging.INFO,

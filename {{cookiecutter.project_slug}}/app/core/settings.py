@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     cors_origins: CommaSeparated = []
     max_body_size: int = Field(default=1_048_576, ge=1)
     shutdown_timeout: int = Field(default=30, ge=0)
+    worker_timeout: int = Field(default=60, ge=1)
 
     @property
     def deployed(self) -> bool:

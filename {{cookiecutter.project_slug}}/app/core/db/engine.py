@@ -1,15 +1,17 @@
 """The engine: pool, time limits, and what happens on each connection."""
 
+import asyncio
 import logging
 from functools import partial
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Dialect, Engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy import Engine, event
+from sqlalchemy.engine.interfaces import DBAPIConnection, Dialect, ExceptionContext
+from sqlalchemy.exc import DisconnectionError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.util import await_, greenlet_spawn
 
 from app.core.db import (
     dialects,
@@ -17,14 +19,20 @@ from app.core.db import (
     tenancy,
     # {% endif %}
 )
-from app.core.db.errors import DatabaseUnavailable
+from app.core.db.dialects.access import MissingRoleError, UnsafeLoginError
+from app.core.db.dialects.faults import Fault
+from app.core.db.errors import DatabaseUnavailable, NotMigrated, named
 from app.core.db.refusals import Refused, opened
 from app.core.settings import Settings
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 30.0  # below it a connection is trusted: testing each one costs a tenth of a read
+PING_SECONDS = 2.0  # a firewall may have forgotten a connection: then nothing ever answers on it
 RECYCLE_SECONDS = 1800
+REPLACED_SECONDS = 5.0  # so old a connection is when its fault is held against all the others
+OPENED = "opened"  # in a connection's `info`
+SPARE_CONNECTIONS = 2  # beside those of requests: for whoever asks how the service is
 
 
 def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
@@ -37,7 +45,8 @@ def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
         url,
         echo=settings.debug,
         hide_parameters=not settings.debug,
-        pool_size=settings.database_pool_size,
+        poolclass=ConnectionPool,
+        pool_size=settings.database_pool_size + SPARE_CONNECTIONS,
         max_overflow=0,
         pool_timeout=settings.database_timeout,
         pool_recycle=RECYCLE_SECONDS,
@@ -46,6 +55,7 @@ def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
     dialect.configure(engine.sync_engine, role=settings.database_role, deployed=settings.deployed)
     for watch in [
         partial(report_refusals, log=log),
+        drop_useless_connections,
         test_idle_connections,
         # {% if cookiecutter.multi_tenancy == "row" %}
         tenancy.watch,
@@ -79,6 +89,48 @@ def report_refusals(engine: Engine, *, log: bool) -> None:
         return connection
 
 
+class ConnectionPool(AsyncAdaptedQueuePool):
+    """Says `DatabaseUnavailable` when it has no connection to give, whatever the driver raises."""
+
+    def connect(self) -> PoolProxiedConnection:
+        """A connection that works."""
+        try:
+            return super().connect()
+        except (UnsafeLoginError, DatabaseUnavailable):
+            raise
+        except MissingRoleError as error:
+            raise NotMigrated from error
+        except Exception as error:
+            logger.warning("the database gives no connection: %s", named(error))
+            raise DatabaseUnavailable from error
+
+
+def drop_useless_connections(engine: Engine) -> None:
+    """Give nobody a connection again on which nothing was answered, or nothing can be changed."""
+    fault_of = dialects.dialect_of(engine.url).fault_of
+
+    @event.listens_for(engine, "connect")
+    def note_age(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+        record.info[OPENED] = monotonic()
+
+    @event.listens_for(engine, "handle_error")
+    def look(context: ExceptionContext) -> None:
+        error = context.original_exception
+        if isinstance(error, OSError) and context.sqlalchemy_exception is None:
+            # Drivers let these through, time-outs among them; SQLAlchemy has wrapped what is ours.
+            context.is_disconnect = True
+            context.invalidate_pool_on_disconnect = False
+            raise OperationalError(
+                context.statement, None, error, hide_parameters=True, connection_invalidated=True
+            ) from error
+        if fault_of(error) is Fault.READ_ONLY and context.connection:
+            # A new one may lead to another server by now, which holds for all the others as well. But
+            # while there is no other server, each write would have all of them replaced.
+            context.is_disconnect = True
+            age = monotonic() - context.connection.info[OPENED]
+            context.invalidate_pool_on_disconnect = age > REPLACED_SECONDS
+
+
 def test_idle_connections(engine: Engine) -> None:
     """Replace a connection that died while nobody used it, before anybody notices."""
 
@@ -93,6 +145,12 @@ def test_idle_connections(engine: Engine) -> None:
         if monotonic() - record.info.get("idle_since", monotonic()) < IDLE_SECONDS:
             return
         try:
-            engine.dialect.do_ping(connection)
-        except engine.dialect.loaded_dbapi.Error as error:
+            await_(answer(engine.dialect, connection))
+        except (engine.dialect.loaded_dbapi.Error, OSError) as error:
             raise DisconnectionError from error
+
+
+async def answer(dialect: Dialect, connection: DBAPIConnection) -> None:
+    """Raise unless the server answers on this connection, and soon."""
+    async with asyncio.timeout(PING_SECONDS):
+        await greenlet_spawn(dialect.do_ping, connection)

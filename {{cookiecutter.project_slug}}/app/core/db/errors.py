@@ -1,23 +1,51 @@
 """How failures of the database become failures of the service."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from typing import ClassVar
 
 from sqlalchemy import UniqueConstraint
-from sqlalchemy.exc import DBAPIError, IntegrityError, TimeoutError as PoolTimeoutError
+from sqlalchemy.exc import IntegrityError
 
 from app.core.db.base import Base
-from app.core.errors import Conflict, Unavailable
-
-# Deadlocks and failures of serialization: an SQLSTATE, or a number of the server's own.
-LOST_RACES = {"40001", "40P01", 1213}
+from app.core.db.dialects.faults import Fault
+from app.core.errors import Conflict, Failure, Unavailable
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be reached, or did not answer in time."""
+    """The database cannot be reached, or cannot do its work."""
+
+    told: ClassVar[str] = "The database cannot be reached at the moment. Try again shortly."
+    state: ClassVar[str] = "unreachable"
+    """What the readiness check calls it."""
 
     def __init__(self) -> None:
-        super().__init__("The database cannot be reached at the moment. Try again shortly.")
+        super().__init__(self.told)
+
+
+class DatabaseTimeout(DatabaseUnavailable):
+    """The database did not answer, or did not get a lock, in time."""
+
+    told = "The database did not answer in time. Try again shortly."
+
+
+class DatabaseReadOnly(DatabaseUnavailable):
+    """The database is a standby, or takes no changes for another reason."""
+
+    told = "The database takes no changes at the moment. Try again shortly."
+    state = "read-only"
+
+
+class NotMigrated(DatabaseUnavailable):
+    """The database is older than this code."""
+
+    told = "The database has not been migrated: run `app db upgrade`."
+    state = "not migrated: run `app db upgrade`"
+
+
+def named(error: BaseException | None) -> str:
+    """Its type and what it says; some, such as a time-out, say nothing."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 class LostRace(Conflict):
@@ -27,19 +55,11 @@ class LostRace(Conflict):
         super().__init__("Another request changed the same at the same moment. Try again.")
 
 
-@contextmanager
-def reporting_outage() -> Generator[None]:
-    """Turn a lost connection, or a wait for one, into `DatabaseUnavailable`; a deadlock into `LostRace`."""
-    try:
-        yield
-    except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error.orig, TimeoutError):
-            raise DatabaseUnavailable from error
-        if _codes(error) & LOST_RACES:
-            raise LostRace from error
-        raise
-    except PoolTimeoutError as error:
-        raise DatabaseUnavailable from error
+FAILURES: dict[Fault | None, Callable[[], Failure]] = {
+    Fault.LATE: DatabaseTimeout,
+    Fault.LOST_RACE: LostRace,
+    Fault.READ_ONLY: DatabaseReadOnly,
+}
 
 
 @contextmanager
@@ -51,11 +71,6 @@ def refusing(constraint: str, failure: Exception) -> Generator[None]:
         if _names(str(error.orig), constraint):
             raise failure from error
         raise
-
-
-def _codes(error: DBAPIError) -> set[object]:
-    """What the driver calls the error; some in an attribute, others in front of its words."""
-    return {getattr(error.orig, "sqlstate", None), *(error.orig.args[:1] if error.orig else ())}
 
 
 def _names(message: str, constraint: str) -> bool:

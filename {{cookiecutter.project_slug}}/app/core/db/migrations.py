@@ -54,3 +54,8 @@ async def current(session: AsyncSession) -> str | None:
         if error.connection_invalidated:
             raise
         return None
+
+
+async def is_current(session: AsyncSession) -> bool:
+    """Whether the database has every migration that this code needs."""
+    return await current(session) == head()

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 
 from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import Base
@@ -31,7 +31,8 @@ async def purging(session: AsyncSession, role: str) -> AsyncGenerator[None]:
     try:
         yield
     except BaseException:
-        with suppress(DBAPIError):  # where a transaction that failed takes no more statements,
-            await connection.run_sync(dialect.end_purge, role)  # its rollback does the same
+        # Where a transaction that failed takes no more statements, its rollback does the same.
+        with suppress(SQLAlchemyError):
+            await connection.run_sync(dialect.end_purge, role)
         raise
     await connection.run_sync(dialect.end_purge, role)

@@ -1,27 +1,37 @@
 """Sessions: one request, or one job, is one transaction."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 from fastapi import Depends, Request
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
 from app.core.db import (
     engine as engines,
+    migrations,
     # {% if cookiecutter.multi_tenancy == "row" %}
     tenancy,
     # {% endif %}
 )
-from app.core.db.dialects import dialect_of
-from app.core.db.errors import DatabaseUnavailable, reporting_outage
+from app.core.db.dialects import Dialect, dialect_of
+from app.core.db.dialects.faults import Fault
+from app.core.db.errors import FAILURES, DatabaseTimeout, DatabaseUnavailable, NotMigrated, named
 from app.core.db.refusals import is_lasting
 from app.core.errors import Failure
 from app.core.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 AFTER_COMMIT = "after_commit"
+PROBE_SECONDS = 2.0
+"""Whoever asks how the service is has an answer by then."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +41,9 @@ class Database:
     writer: async_sessionmaker[AsyncSession]
     reader: async_sessionmaker[AsyncSession]
     slots: asyncio.Semaphore
+    spare: asyncio.Semaphore
     timeout: float
+    dialect: Dialect
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
@@ -99,22 +111,45 @@ def from_engine(
             info=dict(info or {}),
         ),
         slots=asyncio.Semaphore(settings.database_pool_size),
+        spare=asyncio.Semaphore(engines.SPARE_CONNECTIONS),
         timeout=settings.database_timeout,
+        dialect=dialect_of(engine.url),
     )
+
+
+async def failure_of(database: Database, error: DBAPIError) -> Failure | None:
+    """What is wrong with the database, for the client; nothing when `error` is a bug."""
+    fault = database.dialect.fault_of(error.orig)
+    if fault is Fault.INCOMPLETE:
+        return None if await probe(database, migrations.is_current) else NotMigrated()
+    if fault is None and not error.connection_invalidated:
+        return None
+    return FAILURES.get(fault, DatabaseUnavailable)()
+
+
+@asynccontextmanager
+async def telling_outages(database: Database) -> AsyncGenerator[None]:
+    """Raise the failure that an error of the database amounts to, unless it is a bug."""
+    try:
+        yield
+    except DBAPIError as error:
+        if failure := await failure_of(database, error):
+            logger.warning("the database failed: %s", named(error.orig))
+            raise failure from error
+        raise
 
 
 @asynccontextmanager
 async def unit_of_work(database: Database) -> AsyncGenerator[AsyncSession]:
     """A session whose work is committed at the end, or rolled back when something raises."""
-    with reporting_outage():
-        async with database.slot(), database.writer() as session:
-            try:
-                yield session
-            except Failure as failure:
-                if failure.keeps_work:
-                    await commit(session)
-                raise
-            await commit(session)
+    async with telling_outages(database), database.slot(), database.writer() as session:
+        try:
+            yield session
+        except Failure as failure:
+            if failure.keeps_work:
+                await commit(session)
+            raise
+        await commit(session)
 
 
 async def commit(session: AsyncSession) -> None:
@@ -132,9 +167,22 @@ def after_commit(session: AsyncSession, act: Callable[[], object]) -> None:
 @asynccontextmanager
 async def reading(database: Database) -> AsyncGenerator[AsyncSession]:
     """A session for pure reads: what is written in it is never committed as one."""
-    with reporting_outage():
-        async with database.slot(), database.reader() as session:
-            yield session
+    async with telling_outages(database), database.slot(), database.reader() as session:
+        yield session
+
+
+async def probe(database: Database, ask: Callable[[AsyncSession], Awaitable[T]]) -> T:
+    """What `ask` finds out, soon or not at all, on a connection that no request waits for."""
+    try:
+        async with (
+            asyncio.timeout(PROBE_SECONDS),
+            telling_outages(database),
+            database.spare,
+            database.reader() as session,
+        ):
+            return await ask(session)
+    except TimeoutError:
+        raise DatabaseTimeout from None
 
 
 async def get_database(request: Request) -> Database:

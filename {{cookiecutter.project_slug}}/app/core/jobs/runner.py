@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import Token
+from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
@@ -17,7 +18,7 @@ from app.core import (
     # {% endif %}
 )
 from app.core.db.base import utc_now
-from app.core.db.session import Database, unit_of_work
+from app.core.db.session import Database, telling_outages, unit_of_work
 from app.core.errors import Unavailable
 from app.core.jobs import GiveUp, Job, JobError, Jobs, UnreadableArguments, store
 from app.core.jobs.metrics import observe
@@ -29,6 +30,9 @@ from app.core.settings import Settings
 
 log = structlog.stdlib.get_logger(__name__)
 
+PATIENCE = timedelta(minutes=1)
+"""How long a database that is away is waited for, to write down how an attempt failed."""
+AGAIN_SECONDS = 1.0
 DONE, RETRIED, DEAD, LOST, RELEASED = "done", "retried", "dead", "lost", "released"
 
 
@@ -94,7 +98,8 @@ async def work(
         begun.set()
         try:
             arguments = arguments_for(job, run, session.info)
-            await job.function(Work(session, settings, run.attempts), **arguments)
+            async with telling_outages(database):
+                await job.function(Work(session, settings, run.attempts), **arguments)
         except Exception as error:  # noqa: BLE001
             raise AttemptFailedError(error) from None
         done = await store.settle(
@@ -141,7 +146,9 @@ async def fail(database: Database, job: Job[...], run: JobRun, error: Exception)
             ending |= {"unique_key": None, "unique_until": None}
     else:
         ending["due_at"] = utc_now() + job.delay(run.attempts)
-    return await ended(database, run, DEAD if last else RETRIED, ending)
+    # Else it would be taken for one whose process died, and only when its lease is over.
+    until = min(run.due_at or utc_now(), utc_now() + PATIENCE)
+    return await ended(database, run, DEAD if last else RETRIED, ending, until)
 
 
 def describe(job: Job[...], error: Exception) -> str:
@@ -158,14 +165,24 @@ async def release(database: Database, run: JobRun) -> str:
     return await ended(database, run, RELEASED, values)
 
 
-async def ended(database: Database, run: JobRun, outcome: str, values: Mapping[str, object]) -> str:
-    """Write an ending; when that is not possible, the lease ends by itself."""
-    try:
-        async with unit_of_work(database) as session:
-            return outcome if await store.settle(session, run, **values) else LOST
-    except Exception as error:  # noqa: BLE001
-        log.warning("job_ending_not_written", job_id=str(run.id), error=type(error).__name__)
-        return LOST
+async def ended(
+    database: Database,
+    run: JobRun,
+    outcome: str,
+    values: Mapping[str, object],
+    until: datetime | None = None,
+) -> str:
+    """Write an ending, and wait for the database `until` then; after that the lease ends by itself."""
+    while True:
+        try:
+            async with unit_of_work(database) as session:
+                return outcome if await store.settle(session, run, **values) else LOST
+        except Exception as error:  # noqa: BLE001
+            if not isinstance(error, Unavailable) or until is None or utc_now() >= until:
+                kind = type(error).__name__
+                log.warning("job_ending_not_written", job_id=str(run.id), error=kind)
+                return LOST
+        await asyncio.sleep(AGAIN_SECONDS)
 
 
 async def run_due(database: Database, settings: Settings, jobs: Jobs) -> int:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from app.core.db.session import Database, unit_of_work
+from app.core.errors import Unavailable
 from app.core.jobs import Jobs
 from app.core.jobs.outbox import MISFIRE_GRACE, enqueue_tick
 from app.core.jobs.schedule import Schedule
@@ -39,6 +40,8 @@ class Ticker:
                     async with unit_of_work(database) as session:
                         await enqueue_tick(session, job, tick)
                     self.seen[job.name] = tick
+                except Unavailable as error:
+                    log.warning("tick_not_enqueued", job=job.name, error=str(error))
                 except Exception:
                     log.exception("tick_not_enqueued", job=job.name)
 

@@ -1,9 +1,13 @@
 """What must work before the service can."""
 
+import asyncio
+
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db import migrations
-from app.core.db.session import Database, reading
+from app.core.db.errors import DatabaseUnavailable, NotMigrated
+from app.core.db.session import Database, probe
 from app.core.errors import Unavailable
 from app.core.jobs import Queue
 from app.features.health.schemas import Ready
@@ -17,18 +21,24 @@ class NotReady(Unavailable):
 
 async def readiness(database: Database, queue: Queue) -> Ready:
     """Check each dependency; raise `NotReady`, which names them all, when one fails."""
-    checks = {"database": await check_database(database), **await queue.check()}
+    state, others = await asyncio.gather(check_database(database), queue.check())
+    checks = {"database": state, **others}
     if any(result != "ok" for result in checks.values()):
         raise NotReady("The service cannot do its work at the moment.", checks=checks)
     return Ready(checks=checks)
 
 
 async def check_database(database: Database) -> str:
-    """The database answers, and has every migration that this code needs."""
+    """The database answers soon, takes changes, and has every migration that this code needs."""
+
+    async def look(session: AsyncSession) -> None:
+        if not await migrations.is_current(session):
+            raise NotMigrated
+        await (await session.connection()).run_sync(database.dialect.demand_writable)
+
     try:
-        async with reading(database) as session:
-            revision = await migrations.current(session)
-    except Unavailable as error:
+        await probe(database, look)
+    except DatabaseUnavailable as error:
         log.warning("not_ready", error=str(error))
-        return "unreachable"
-    return "ok" if revision == migrations.head() else "not migrated: run `app db upgrade`"
+        return error.state
+    return "ok"

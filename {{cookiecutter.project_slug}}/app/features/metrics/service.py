@@ -2,11 +2,12 @@
 
 import os
 import secrets
+from contextlib import suppress
 
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.core.db.session import Database, reading
+from app.core.db.session import Database, probe
 from app.core.errors import NotFound, Unauthorized, Unavailable
 from app.core.jobs.metrics import measure_queues
 from app.core.settings import Settings
@@ -40,12 +41,9 @@ def demand_token(settings: Settings, presented: str | None) -> None:
 
 
 async def exposition(database: Database) -> bytes:
-    """Prometheus' text format; without the queues while the database is away."""
-    try:
-        async with reading(database) as session:
-            await measure_queues(session)
-    except Unavailable:
-        pass
+    """Prometheus' text format; without the queues when they cannot be counted soon."""
+    with suppress(Unavailable):
+        await probe(database, measure_queues)
     return generate_latest(registry())
 
 

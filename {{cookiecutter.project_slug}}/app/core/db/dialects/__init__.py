@@ -18,6 +18,7 @@ from app.core.db.dialects import (
     sqlite,
 )
 from app.core.db.dialects.access import Access
+from app.core.db.dialects.faults import Fault
 
 
 class Dialect(Protocol):
@@ -62,6 +63,14 @@ class Dialect(Protocol):
 
     def keep_index_order(self, connection: Connection) -> None:
         """In this transaction: read by an index in its order rather than read all and sort."""
+        ...
+
+    def fault_of(self, error: BaseException | None) -> Fault | None:
+        """What the driver's `error` says about the database; nothing when it is about a statement."""
+        ...
+
+    def demand_writable(self, connection: Connection) -> None:
+        """Have the database fail, as a write would, when it takes no changes on this connection."""
         ...
 
     def lock(self, connection: Connection) -> None:

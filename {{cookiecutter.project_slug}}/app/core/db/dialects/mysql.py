@@ -13,6 +13,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
 from app.core.db.dialects.access import Access, purge_role
+from app.core.db.dialects.faults import Fault
 from app.core.db.dialects.sqlite import embedded as sqlite_file
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,32 @@ ROLE_BEFORE = "role_before"  # in a connection's `info`
 ROW_RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 LOCK = "app_migrations"
 LOCK_SECONDS = 300
+
+FAULTS = {
+    1054: Fault.INCOMPLETE,  # column
+    1146: Fault.INCOMPLETE,  # table
+    1213: Fault.LOST_RACE,  # deadlock
+    1205: Fault.LATE,  # innodb_lock_wait_timeout
+    1792: Fault.READ_ONLY,  # transaction_read_only
+    1836: Fault.READ_ONLY,  # innodb_read_only
+    1969: Fault.LATE,  # max_statement_time
+    3024: Fault.LATE,  # max_execution_time
+}
+# Numbers that say more than one thing.
+WORDED_FAULTS: dict[int, tuple[str, Fault | None]] = {
+    1290: ("read-only", Fault.READ_ONLY),
+    2013: ("read timeout", Fault.LATE),
+}
+READ_ONLY = (
+    "SHOW VARIABLES WHERE value NOT IN ('OFF', '0') AND variable_name IN"
+    " ('read_only', 'super_read_only', 'innodb_read_only', 'tx_read_only', 'transaction_read_only')"
+)
+REFUSE = "SIGNAL SQLSTATE '25006' SET MYSQL_ERRNO = 1792, MESSAGE_TEXT = 'it is read-only'"
+EXEMPT = (  # from `read_only`, not from the others
+    "SELECT 1 FROM information_schema.user_privileges"
+    " WHERE grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')"
+    " AND privilege_type IN ('SUPER', 'READ_ONLY ADMIN', 'CONNECTION_ADMIN')"
+)
 # Strict, in UTC, and isolated as on other databases, whatever the server's configuration.
 SESSION = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
@@ -68,6 +95,20 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
 
 def keep_index_order(connection: Connection) -> None:
     """It does so by itself."""
+
+
+def fault_of(error: BaseException | None) -> Fault | None:
+    """What the server's number says, or asyncmy's."""
+    number: Any = error.args[0] if error and error.args else None
+    word, fault = WORDED_FAULTS.get(number, ("", FAULTS.get(number)))
+    return fault if word in str(error) else None
+
+
+def demand_writable(connection: Connection) -> None:
+    """Fail where a variable forbids changes; `read_only` binds only those without a privilege."""
+    found = set(connection.scalars(text(READ_ONLY)))
+    if found and (found != {"read_only"} or not connection.scalar(text(EXEMPT))):
+        connection.exec_driver_sql(REFUSE)
 
 
 def lock(connection: Connection) -> None:

@@ -1,13 +1,15 @@
 """PostgreSQL, through asyncpg."""
 
+import asyncio
 import logging
 import os
 import warnings
-from collections.abc import Generator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Generator, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 from sqlalchemy import URL, Connection, DateTime, Engine, String, event, make_url, text
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
@@ -18,6 +20,8 @@ from app.core.db.dialects import (
     policies,
     # {% endif %}
 )
+from app.core.db.dialects.access import MissingRoleError, UnsafeLoginError
+from app.core.db.dialects.faults import Fault
 
 driver = "postgresql+asyncpg"
 schemes = ("postgresql", "postgres")
@@ -34,6 +38,19 @@ read_options: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 
 LOCK = 0x6D696772617465  # "migrate"
 
+# By SQLSTATE
+FAULTS = {
+    "25006": Fault.READ_ONLY,
+    "40001": Fault.LOST_RACE,  # serialization
+    "40P01": Fault.LOST_RACE,  # deadlock
+    "42703": Fault.INCOMPLETE,  # column
+    "42P01": Fault.INCOMPLETE,  # table
+    "55P03": Fault.LATE,  # lock_timeout
+    "57014": Fault.LATE,  # statement_timeout
+}
+NO_ROLE = {"22023", "42501"}  # when `SET ROLE` says it
+READ_ONLY = "SELECT current_setting('transaction_read_only')"
+REFUSE = "DO $$ BEGIN RAISE read_only_sql_transaction; END $$"
 
 # Finds whom nothing holds back, and says what to do about it.
 UNSAFE = [
@@ -63,8 +80,25 @@ END $$
 """
 
 
-class UnsafeLoginError(RuntimeError):
-    """`DATABASE_URL` signs in as somebody whom no permission and no policy holds back."""
+class DriverConnection(asyncpg.Connection):
+    """A connection for whose end nobody waits once the pool has given it up.
+
+    Ending it cancels what the server still does for it, which takes time when that does not answer.
+    """
+
+    async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109, asyncpg's
+        """The pool gives a `timeout` to those that it gives up, and none to the others."""
+        ending = super().close(timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
+        if timeout is None:
+            await ending
+        else:
+            self.ending = asyncio.create_task(quietly(ending))
+
+
+async def quietly(ending: Awaitable[None]) -> None:
+    """What goes wrong here is what the connection was given up for."""
+    with suppress(Exception):
+        await ending
 
 
 def exact_text(length: int) -> String:
@@ -74,7 +108,11 @@ def exact_text(length: int) -> String:
 
 def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
     """`timeout` bounds connecting and every statement."""
-    return {"timeout": timeout, "command_timeout": timeout}
+    return {
+        "timeout": timeout,
+        "command_timeout": timeout,
+        "connection_class": DriverConnection,
+    }
 
 
 def configure(engine: Engine, *, role: str, deployed: bool) -> None:
@@ -99,12 +137,32 @@ def take(cursor: DBAPICursor, role: str) -> None:
     try:
         cursor.execute(f"SET ROLE {role}")
     except Exception as error:
-        raise PermissionError(f"DATABASE_ROLE: {error}: run `app db upgrade` first") from error
+        if sqlstate(error) in NO_ROLE:
+            raise MissingRoleError(f"DATABASE_ROLE: {error}: run `app db upgrade` first") from error
+        raise
 
 
 def keep_index_order(connection: Connection) -> None:
     """Statistics that are not up to date make sorting fifty thousand rows look cheap."""
     connection.exec_driver_sql("SET LOCAL enable_sort = off")
+
+
+def sqlstate(error: BaseException | None) -> str | None:
+    """PostgreSQL's code for what went wrong."""
+    return getattr(error, "sqlstate", None)
+
+
+def fault_of(error: BaseException | None) -> Fault | None:
+    """asyncpg's time-out, or what PostgreSQL's code says."""
+    if isinstance(error, TimeoutError):
+        return Fault.LATE
+    return FAULTS.get(sqlstate(error) or "")
+
+
+def demand_writable(connection: Connection) -> None:
+    """Fail on a standby, or where `default_transaction_read_only` is on."""
+    if connection.scalar(text(READ_ONLY)) == "on":
+        connection.exec_driver_sql(REFUSE)
 
 
 def lock(connection: Connection) -> None:

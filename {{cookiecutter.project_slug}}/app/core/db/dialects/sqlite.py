@@ -1,6 +1,7 @@
 """SQLite, for development and tests."""
 
 import logging
+import sqlite3
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from sqlalchemy import URL, Connection, DateTime, Engine, String, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from app.core.db.dialects.access import Access
+from app.core.db.dialects.faults import Fault
 
 logger = logging.getLogger(__name__)
 
@@ -18,6 +20,13 @@ schemes = ("sqlite",)
 instant = DateTime()
 refusals: Mapping[str | int, str] = {}
 read_options: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
+
+FAULTS = {
+    sqlite3.SQLITE_BUSY: Fault.LATE,
+    sqlite3.SQLITE_LOCKED: Fault.LATE,
+    sqlite3.SQLITE_READONLY: Fault.READ_ONLY,
+}
+MISSING = ("no such table", "no such column", "has no column")
 
 
 def exact_text(length: int) -> String:
@@ -49,6 +58,18 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
 
 def keep_index_order(connection: Connection) -> None:
     """It does so by itself."""
+
+
+def fault_of(error: BaseException | None) -> Fault | None:
+    """What the code says; of tables and columns only the words speak."""
+    if any(words in str(error) for words in MISSING):
+        return Fault.INCOMPLETE
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return FAULTS.get(code & 0xFF)  # the rest says more about it
+
+
+def demand_writable(connection: Connection) -> None:
+    """A file that may not be written shows it when it is."""
 
 
 def lock(connection: Connection) -> None:

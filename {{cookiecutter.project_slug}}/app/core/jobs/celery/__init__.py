@@ -24,7 +24,7 @@ UNSENT = 1000
 """So many messages wait at most; the relay sees to the rest."""
 BREAK = 5.0
 """Seconds for which a broker that does not answer is left alone."""
-ANSWER = 4.0
+ANSWER = 2.0
 """Seconds after which a broker that does not answer is as good as away."""
 
 

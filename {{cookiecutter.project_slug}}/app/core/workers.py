@@ -1,0 +1,81 @@
+"""Several processes that serve: each is replaced when it dies, and the log says why it did."""
+
+import logging
+import signal
+import sys
+from socket import socket
+from time import monotonic
+
+from uvicorn import Config
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
+
+logger = logging.getLogger(__name__)
+
+HINTS = {
+    "SIGKILL": ": if nobody sent that, the machine is short of memory; then use fewer --workers",
+    "SIGSEGV": ": a library in native code has crashed",
+}
+
+
+def run_workers(config: Config, listener: socket) -> None:
+    """Serve until told to stop; leave with a failure when the service cannot start."""
+    workers = Workers(config, [listener])
+    workers.run()
+    if workers.failed:
+        sys.exit(STARTUP_FAILURE)
+
+
+class Workers(Multiprocess):
+    """uvicorn's supervisor, but it waits for no worker's answer: others die, and signals come."""
+
+    def __init__(self, config: Config, sockets: list[socket]) -> None:
+        super().__init__(config, sockets)
+        self.asked: dict[Process, float] = {}
+        """Since when each worker owes an answer."""
+        self.failed = False
+
+    def keep_subprocess_alive(self) -> None:
+        """Look at each of them once."""
+        for index, process in enumerate(self.processes):
+            cause = self.cause_of_death(process)
+            if cause is None:
+                continue
+            logger.error("worker %s %s", process.pid, cause)
+            process.kill()
+            process.join()
+            self.asked.pop(process, None)
+            if process.exitcode == STARTUP_FAILURE:
+                self.failed = True
+                self.should_exit.set()
+                return
+            self.processes[index] = Process(self.config, self.sockets)
+            self.processes[index].start()
+
+    def cause_of_death(self, process: Process) -> str | None:
+        """Why it is dead, or as good as dead."""
+        if process.exitcode is not None:
+            return told(process.exitcode)
+        limit = self.config.timeout_worker_healthcheck
+        if process not in self.asked or process.parent_conn.poll():
+            while process.parent_conn.poll():
+                process.parent_conn.recv()
+            process.parent_conn.send(b"ping")
+            self.asked[process] = monotonic()
+        elif monotonic() - self.asked[process] > limit:
+            return (
+                f"did not answer for {limit} seconds: it hangs, or the machine is too busy for it;"
+                " then use fewer --workers, or raise WORKER_TIMEOUT"
+            )
+        return None
+
+
+def told(status: int) -> str:
+    """How a process ended."""
+    if status == STARTUP_FAILURE:
+        return "could not start: the lines above say why; the service ends"
+    if status >= 0:
+        return f"ended with status {status}"
+    name = signal.Signals(-status).name
+    return f"was ended by {name}{HINTS.get(name, '')}"
