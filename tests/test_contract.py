@@ -9,13 +9,13 @@ import httpx2
 import pytest
 
 from tests.processes import free_port, running, wait_for
-from tests.template import Answers, run
+from tests.template import ROOT, Answers, run
 from tests.test_service import make_admin, sign_in
 
 Installed = Callable[[Answers], Path]
 
-# Those that judge what a server does with what the document allows. The others ask that what breaks
-# the document is refused with particular statuses, or that any change can be undone.
+# Those that judge what a server does with what the document allows, and what it refuses. The others ask
+# that any change can be undone.
 CHECKS = [
     "not_a_server_error",
     "status_code_conformance",
@@ -23,7 +23,9 @@ CHECKS = [
     "response_schema_conformance",
     "response_headers_conformance",
     "negative_data_rejection",
+    "positive_data_acceptance",
     "unsupported_method",
+    "allow_header_conformance",
     "ignored_auth",
     "missing_required_header",
 ]
@@ -46,6 +48,7 @@ def test_schemathesis_finds_nothing(
         headers = sign_in(base)
         done = run(
             project / ".venv/bin/schemathesis",
+            *("--config-file", ROOT / "tests/contract.toml"),
             "run",
             f"{base}/api/v1/openapi.json",
             "--header",
@@ -53,10 +56,13 @@ def test_schemathesis_finds_nothing(
             "--checks",
             ",".join(CHECKS),
             # They would end the session that the run is signed in with.
-            *("--exclude-path-regex", "/auth/(logout|logout-all|change-password)$"),
+            *("--exclude-path-regex", "/auth/(logout|logout-all|change-password|sessions/.*)$"),
             *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "15")),
             *("--seed", "1", "--workers", "1", "--no-color"),
             cwd=tmp_path,
+            SCHEMATHESIS_HOOKS="tests.contract_hooks",
+            PYTHONPATH=str(ROOT),
         )
         assert re.search(r"\d+ generated", done.stdout), done.stdout
         assert httpx2.get(f"{base}/health/ready").status_code == 200
+        assert httpx2.get(f"{base}/api/v1/users/me", headers=headers).status_code == 200

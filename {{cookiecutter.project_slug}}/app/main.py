@@ -76,6 +76,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         openapi_url=docs.document_url(settings),
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=openapi.operation_id,
         telemetry=NO_TELEMETRY,
     )

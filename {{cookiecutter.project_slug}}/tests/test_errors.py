@@ -1,16 +1,51 @@
 """Every failure, whoever raises it, is a problem document."""
 
 import asyncio
+import json
 from collections.abc import AsyncGenerator
+from typing import Annotated, Literal
+from uuid import UUID
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Form
 from httpx2 import ASGITransport, AsyncClient, Response
+from pydantic import AnyUrl, AwareDatetime, BaseModel, ConfigDict, EmailStr, Field
 
 from app.core.db.session import Database
 from app.core.settings import Settings
 from app.main import create_app
-from conftest import client_of
+from conftest import Account, client_of
+
+JSON = {"Content-Type": "application/json"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Cat(BaseModel):
+    """One of two kinds."""
+
+    kind: Literal["cat"]
+
+
+class Dog(BaseModel):
+    """The other kind."""
+
+    kind: Literal["dog"]
+
+
+class Kinds(BaseModel):
+    """Types whose messages could repeat a value."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    address: EmailStr | None = None
+    animal: Annotated[Cat | Dog, Field(discriminator="kind")] | None = None
+    choice: Literal["a", "b"] | None = None
+    day: AwareDatetime | None = None
+    flag: bool | None = None
+    id: UUID | None = None
+    link: AnyUrl | None = None
+    names: dict[str, int] | None = None
+    number: int | None = None
 
 
 @pytest.fixture
@@ -27,6 +62,24 @@ async def failing(database: Database, settings: Settings) -> AsyncGenerator[Asyn
         return body
 
     async with client_of(app, database, settings) as client:
+        yield client
+
+
+async def take_kinds(body: Kinds) -> None:
+    """Take a body."""
+
+
+async def take_form(name: Annotated[str, Form(max_length=3)]) -> None:
+    """Take a form."""
+
+
+@pytest.fixture
+async def taking(settings: Settings) -> AsyncGenerator[AsyncClient]:
+    """The service with endpoints that take bodies, and its usual limits."""
+    app = create_app(settings)
+    app.add_api_route("/kinds", take_kinds, methods=["POST"])
+    app.add_api_route("/form", take_form, methods=["POST"])
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
         yield client
 
 
@@ -48,7 +101,7 @@ async def test_a_wrong_method(client: AsyncClient) -> None:
     answer = await client.post("/health/live")
 
     assert_problem(answer, 405)
-    assert answer.headers["Allow"] == "GET"
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
 async def test_a_bug_tells_nothing_about_itself(failing: AsyncClient) -> None:
@@ -109,3 +162,107 @@ async def preflight(app: FastAPI, origin: str) -> Response:
         return await client.options(
             "/health/live", headers={"Origin": origin, "Access-Control-Request-Method": "GET"}
         )
+
+
+def assert_small_problem(answer: Response, status: int) -> None:
+    assert_problem(answer, status)
+    assert len(answer.content) < 6_000
+
+
+async def test_twenty_errors_are_listed_and_all_are_counted(taking: AsyncClient) -> None:
+    body = json.dumps({f"k{number}": 1 for number in range(60_000)})
+
+    answer = await taking.post("/kinds", content=body, headers=JSON)
+
+    assert_small_problem(answer, 422)
+    pointers = [error["pointer"] for error in answer.json()["errors"]]
+    assert pointers == [f"/k{number}" for number in range(20)]
+    assert answer.json()["error_count"] == 60_000
+
+
+async def test_no_query_makes_a_long_answer(admin: Account) -> None:
+    many = "&".join(f"{number}=" for number in range(9_000))
+    for query in (many, "k" * 60_000, "limit=" + "9" * 6_000, "%ff=%ff&%ed%a0%80=%00", "offset="):
+        answer = await admin.client.get(f"/api/v1/users?{query}")
+
+        assert_small_problem(answer, 422)
+
+
+async def test_no_path_makes_a_long_answer(taking: AsyncClient) -> None:
+    answer = await taking.get("/" + "x" * 60_000)
+
+    assert_small_problem(answer, 404)
+
+
+async def test_whatever_a_key_is_it_can_be_pointed_at(taking: AsyncClient) -> None:
+    keys = {
+        '"a/b~c"': "/names/a~1b~0c",
+        '"' + "k" * 900_000 + '"': "/names/" + "k" * 192 + "…",
+        r'"\u0000"': "/names/\0",
+        r'"\ud800"': None,
+    }
+    for key, pointer in keys.items():
+        body = '{"names": {' + key + ': "x"}}'
+        answer = await taking.post("/kinds", content=body, headers=JSON)
+
+        assert_small_problem(answer, 422)
+        assert pointer in {None, answer.json()["errors"][0]["pointer"]}
+
+
+MARK = "‡hunter2"
+ODD: dict[str, object] = {
+    "address": f"{MARK}@{MARK}.com",
+    "animal": {"kind": MARK},
+    "choice": MARK,
+    "day": MARK,
+    "flag": MARK,
+    "id": MARK,
+    "link": f"http://{MARK}:{MARK}",
+    "names": {"a": MARK},
+    "number": MARK,
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_no_message_repeats_a_value(taking: AsyncClient, name: str) -> None:
+    answer = await taking.post("/kinds", json={name: ODD[name]})
+
+    assert_small_problem(answer, 422)
+    assert answer.json()["errors"][0]["pointer"].startswith(f"/{name}")
+    assert len(answer.json()["errors"][0]["message"]) > 15
+    for piece in (MARK, "‡", "`", "hunter"):
+        assert piece not in answer.text
+
+
+async def test_an_address_in_the_path_is_not_repeated_either(admin: Account) -> None:
+    answer = await admin.client.get("/api/v1/users/zzz")
+
+    assert answer.json()["errors"][0]["message"] == "Input should be a valid UUID"
+
+
+UNREADABLE = [b"[" * 100_000, b'{"a":' * 100_000, b'{"number": ' + b"9" * 5_000 + b"}", b'"\xff"']
+MISFIT = [b'{"number": NaN}', b'{"number": 1e999}', b'{"number": 1, "number": "x"}', b'"x"', b""]
+
+
+@pytest.mark.parametrize(
+    ("bodies", "status"), [(UNREADABLE, 400), (MISFIT, 422)], ids=["unreadable", "misfit"]
+)
+async def test_no_body_makes_a_long_answer(
+    taking: AsyncClient, bodies: list[bytes], status: int
+) -> None:
+    for body in bodies:
+        assert_small_problem(await taking.post("/kinds", content=body, headers=JSON), status)
+
+
+async def test_no_form_makes_a_long_answer(taking: AsyncClient) -> None:
+    many = "&".join(f"{number}=x" for number in range(100_000))
+    repeated = "name=hunter2&" * 900
+
+    for form, status in ((many, 400), (repeated, 422), ("name=%ed%a0%80%00hunter2", 422)):
+        answer = await taking.post("/form", content=form, headers=FORM)
+        assert_small_problem(answer, status)
+        assert "hunter2" not in answer.text
+    parts = {f"part {number}": b"hunter2" for number in range(2_000)}
+    answer = await taking.post("/form", files=parts)
+    assert_small_problem(answer, 400)
+    assert "hunter2" not in answer.text

@@ -1,63 +1,237 @@
-"""No list sorts all its rows for a page: an index has each order that is allowed."""
+"""What all lists have in common: their orders, and cursors that are good for one list in one order."""
 
-import ast
-import importlib
-from collections.abc import Iterator
-from pathlib import Path
-from typing import cast
+import base64
+import json
+import re
+from typing import Annotated, Any
 
 import pytest
-from sqlalchemy import PrimaryKeyConstraint, Table, UniqueConstraint
-from sqlalchemy.orm import InstrumentedAttribute
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from httpx2 import AsyncClient, Response
 
-import app
-from app.core.db.resource import index
-from app.core.pagination import Sortable
+from app.core.jobs.models import JobRun
+from app.core.pagination import SIGNATURE_BYTES, VERSION, ListQuery, SortableBy, signature
+from app.core.security.keys import signing_keys
+from app.core.settings import Settings
+from conftest import Account
+from tests.document import Document, filled
 
-ROOT = Path(app.__path__[0])
-LEADING = index("id", name="any").expressions[:-1]
-"""The columns by which the rows of a `Resource` are narrowed before they are sorted."""
-
-
-def sortables() -> Iterator[tuple[str, Sortable]]:
-    """What each list can be sorted by, as the calls of `paginate` say."""
-    for source in sorted(ROOT.rglob("*.py")):
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "paginate":
-                (constant,) = [each.value for each in node.keywords if each.arg == "sortable"]
-                assert isinstance(constant, ast.Name), f"give what sorts a list a name: {source}"
-                parts = source.relative_to(ROOT.parent).with_suffix("").parts
-                module = importlib.import_module(".".join(parts))
-                yield f"{parts[-2]}.{constant.id}", getattr(module, constant.id)
+USERS = "/api/v1/users"
 
 
-LISTS = dict(sortables())
+@pytest.fixture
+def document(app: FastAPI) -> Document:
+    """What the service says of itself."""
+    return Document(app)
 
 
-def has_order(table: Table, column: str) -> bool:
-    """Whether an index of the table leads through its rows in the order of this column, then of ids."""
-    for key in (*table.constraints, *table.indexes):
-        unique = isinstance(key, UniqueConstraint | PrimaryKeyConstraint)
-        if unique or key in table.indexes:
-            columns = [each.name for each in key.columns]
-            narrowed = columns[: len(LEADING)] == LEADING
-            order = columns[len(LEADING) :] if narrowed else columns
-            if order[:2] == [column, "id"] or (unique and order == [column]):
-                return True
-    return False
+@pytest.fixture
+async def rows(document: Document, admin: Account, member: Account) -> AsyncClient:
+    """Lists with two items or more, and a client that may read them all."""
+    for method, path, operation in document.operations():
+        if method == "POST" and path in document.lists():
+            url = (await filled(admin.client, path))[-1]
+            for other in (False, True):
+                body = document.body(operation, other=other)
+                assert body
+                assert (await admin.client.post(url, json=body[1])).status_code == 201
+    for account in (admin, member):
+        await admin.client.post("/api/v1/auth/forgot-password", json={"email": account.email})
+    return admin.client
 
 
-def test_the_lists_are_found() -> None:
-    assert {"audit.SORTABLE", "jobs.SORTABLE", "users.ROLES", "users.USERS"} <= LISTS.keys()
+async def first_cursor(client: AsyncClient, url: str, sort: str) -> str | None:
+    """The cursor after the first item of a list, if it has another and may be read."""
+    answer = await client.get(url, params={"limit": 1, "sort": sort})
+    return answer.json()["next_cursor"] if answer.status_code == 200 else None
 
 
-@pytest.mark.parametrize("name", LISTS)
-def test_an_index_has_each_order_that_is_allowed(name: str) -> None:
-    columns = cast("dict[str, InstrumentedAttribute[object]]", LISTS[name])
-    without = [
-        field
-        for field, column in columns.items()
-        if not has_order(cast("Table", column.class_.__table__), column.key)
+@pytest.fixture
+async def lists(document: Document, rows: AsyncClient) -> dict[str, dict[str, Any]]:
+    """How each list can be sorted, by where it is."""
+    found: dict[str, dict[str, Any]] = {}
+    for path, parameters in document.lists().items():
+        sort = parameters["sort"]
+        urls = [
+            url
+            for url in await filled(rows, path)
+            if await first_cursor(rows, url, sort["default"])
+        ]
+        found[urls[0]] = sort
+    return found
+
+
+def orders(sort: dict[str, Any]) -> list[str]:
+    """Each column of a list, both ways."""
+    found = re.search(r"\(([\w|]+)\)", sort["pattern"])
+    assert found
+    return [sign + name for name in found.group(1).split("|") for sign in ("", "-")]
+
+
+@pytest.mark.parametrize("every", [False, pytest.param(True, marks=pytest.mark.slow)])
+async def test_a_cursor_is_good_for_one_list_in_one_order(
+    lists: dict[str, dict[str, Any]], rows: AsyncClient, *, every: bool
+) -> None:
+    """Each is given to all lists, and to its own in all orders; or every one to all lists in all orders."""
+    defaults = {url: sort["default"] for url, sort in lists.items()}
+    places = [(url, order) for url, sort in lists.items() for order in orders(sort)]
+    for url, order in places if every else defaults.items():
+        cursor = await first_cursor(rows, url, order)
+        assert cursor
+        for other, other_order in places:
+            if every or other == url or other_order == defaults[other]:
+                query = {"cursor": cursor, "sort": other_order}
+                answer = await rows.get(other, params=query)
+                same = (url, order) == (other, other_order)
+                assert answer.status_code == (200 if same else 422), (url, order, other, query)
+                assert same or answer.json()["type"] == "urn:problem-type:invalid-cursor"
+
+
+async def test_the_default_order_is_an_order_like_any_other(
+    lists: dict[str, dict[str, Any]], rows: AsyncClient
+) -> None:
+    for url, sort in lists.items():
+        query = {"cursor": await first_cursor(rows, url, sort["default"]) or ""}
+        unsaid = await rows.get(url, params=query)
+        said = await rows.get(url, params=query | {"sort": sort["default"]})
+        assert unsaid.status_code == 200
+        assert unsaid.json() == said.json()
+
+
+async def test_a_list_has_the_same_items_by_pages_and_at_once(
+    lists: dict[str, dict[str, Any]], rows: AsyncClient
+) -> None:
+    for url, sort in lists.items():
+        query: dict[str, str | int] = {"sort": sort["examples"][0], "limit": 100}
+        at_once = (await rows.get(url, params=query | {"offset": 0})).json()["items"]
+        assert len(at_once) > 1
+        query["limit"] = len(at_once) // 2
+        items: list[Any] = []
+        while "cursor" not in query or query["cursor"]:
+            page = (await rows.get(url, params=query)).json()
+            items += page["items"]
+            query["cursor"] = page["next_cursor"]
+        assert items == at_once
+
+
+async def test_a_field_that_is_named_again_changes_nothing(admin: Account, member: Account) -> None:
+    once = (await admin.client.get(USERS, params={"sort": "email", "limit": 1})).json()
+    again = (await admin.client.get(USERS, params={"sort": "email,-email", "limit": 1})).json()
+
+    assert once == again
+    assert once["items"][0]["email"] == admin.email
+
+
+async def test_other_orders_are_refused_and_the_possible_ones_named(admin: Account) -> None:
+    for sort in ("", "-", ",", "email,", "Email", "password_hash", "--id", "id\n", "id," * 5000):
+        answer = await admin.client.get(USERS, params={"sort": sort})
+
+        assert answer.status_code == 422
+        assert answer.json()["errors"] == [
+            {
+                "location": "query",
+                "pointer": "/sort",
+                "rule": "unknown_sort",
+                "message": "Sort by created_at, email, id; `-` before one for descending",
+            }
+        ]
+
+
+def test_what_may_be_null_is_refused_where_a_list_is_declared() -> None:
+    with pytest.raises(
+        TypeError, match=r"^Refused cannot be sorted by due_at: jobs\.due_at may be"
+    ):
+
+        class Refused(ListQuery):  # pyright: ignore[reportUnusedClass]
+            """A list with such an order."""
+
+            sort: Annotated[str, SortableBy(JobRun.created_at, JobRun.due_at)] = "created_at"
+
+
+def test_what_no_cursor_can_hold_is_refused_where_a_list_is_declared() -> None:
+    with pytest.raises(TypeError, match=r"^Refused cannot be sorted by arguments: jobs\.arguments"):
+
+        class Refused(ListQuery):  # pyright: ignore[reportUnusedClass]
+            """A list with such an order."""
+
+            sort: Annotated[str, SortableBy(JobRun.arguments)] = "arguments"
+
+
+@pytest.mark.parametrize("default", ["due_at", "-", "name,"])
+def test_a_default_order_is_one_of_the_possible(default: str) -> None:
+    with pytest.raises(TypeError, match="one of these orders as its default"):
+
+        class Refused(ListQuery):  # pyright: ignore[reportUnusedClass]
+            """A list whose default is none."""
+
+            sort: Annotated[str, SortableBy(JobRun.name)] = default
+
+
+def test_a_list_without_orders_is_refused() -> None:
+    with pytest.raises(TypeError, match="Refused needs `sort: Annotated"):
+
+        class Refused(ListQuery):  # pyright: ignore[reportUnusedClass]
+            """A list that says nothing."""
+
+
+def test_each_list_has_a_query_of_its_own(app: FastAPI, document: Document) -> None:
+    """Cursors are bound to it."""
+    routes = [context.original_route for context in iter_route_contexts(app.routes)]
+    queries: list[Any] = [
+        parameter.field_info.annotation
+        for route in routes
+        if isinstance(route, APIRoute)
+        for parameter in route.dependant.query_params
     ]
+    lists = [each for each in queries if isinstance(each, type) and issubclass(each, ListQuery)]
 
-    assert without == []
+    assert len(set(lists)) == len(lists) == len(document.lists())
+
+
+async def next_page(account: Account, sort: str, body: bytes, key: str) -> Response:
+    """What the list of users answers to a cursor with this inside, signed as ours are."""
+    cursor = base64.urlsafe_b64encode(signature(body, key) + body).decode().rstrip("=")
+    return await account.client.get(USERS, params={"sort": sort, "cursor": cursor})
+
+
+MISFITS: dict[str, list[object]] = {
+    "created_at": [
+        None,
+        "",
+        "x",
+        "\0",
+        10**40,
+        [],
+        "2026-01-01T00:00:00",
+        "0001-01-01T00:00+23:00",
+    ],
+    "email": [None, 5, 10**40, 1e300, True, [], {}, "\0"],
+    "id": [None, "", "x", "\0", 5, 10**40, True, [], {}],
+}
+"""What no cursor holds for a column of the type."""
+
+
+@pytest.mark.parametrize("sort", MISFITS)
+async def test_nothing_that_is_signed_is_an_internal_error(
+    admin: Account, member: Account, settings: Settings, sort: str
+) -> None:
+    """Neither a cursor of an older release nor rubbish."""
+    key = signing_keys(settings)[0]
+    first = await admin.client.get(USERS, params={"sort": sort, "limit": 1})
+    cursor: str = first.json()["next_cursor"]
+    body = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))[SIGNATURE_BYTES:]
+    assert (await next_page(admin, sort, body, key)).status_code == 200
+
+    _, mark, place = json.loads(body)
+    places: list[Any] = [[], place[1:], [*place, place[0]], None, {}, "x"]
+    places += [[value, *place[1:]] for value in MISFITS[sort]]
+    older = ">" + "~".join(f"s:{value}" for value in place)
+    rubbish: list[Any] = [None, {}, [], [1, mark, older], [VERSION, mark, older]]
+    rubbish += [[VERSION + 1, mark, place], [VERSION, mark[::-1], place], [VERSION, mark, place, 1]]
+    rubbish += [[VERSION, mark, each] for each in places]
+    unreadable = [b"", b"\xff", b"[" * 1000, b'[2,"\\ud800",[]]', body[:-1]]
+    for each in [*unreadable, *(json.dumps(item).encode() for item in rubbish)]:
+        answer = await next_page(admin, sort, each, key)
+        assert answer.status_code == 422, each
+        assert answer.json()["type"] == "urn:problem-type:invalid-cursor"

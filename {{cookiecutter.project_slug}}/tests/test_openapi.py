@@ -6,6 +6,9 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
+from conftest import SignIn
+from tests.document import Document, filled
+
 
 @pytest.fixture
 async def operations(client: AsyncClient) -> list[dict[str, Any]]:
@@ -37,3 +40,36 @@ def test_each_error_is_a_problem_document(operations: list[dict[str, Any]]) -> N
 
 def test_the_document_is_made_once(app: FastAPI) -> None:
     assert app.openapi() is app.openapi()
+
+
+def test_no_parameter_is_null(operations: list[dict[str, Any]]) -> None:
+    """One that is not meant is left out."""
+    parameters = [each for operation in operations for each in operation.get("parameters", [])]
+
+    assert parameters
+    assert not [each for each in parameters if "null" in str(each["schema"])]
+
+
+async def test_every_example_is_accepted(app: FastAPI, sign_in: SignIn) -> None:
+    """By the operation that shows it; and each body can be made of examples."""
+    document = Document(app)
+    for number, (method, path, operation) in enumerate(document.operations()):
+        queries: list[dict[str, Any]] = [
+            {parameter["name"]: example}
+            for parameter in operation.get("parameters", [])
+            for example in parameter["schema"].get("examples", [])
+        ]
+        media_type, body = document.body(operation) or ("", None)
+        if not queries and not body:
+            continue
+        client = (await sign_in(f"{number}@example.com", "admin")).client
+        url = (await filled(client, path))[-1]
+        for query in queries:
+            assert (await client.request(method, url, params=query)).status_code == 200, query
+        if media_type == "application/json":
+            answer = await client.request(method, url, json=body)
+        else:
+            answer = await client.request(method, url, data=body)
+        # Whether a token was ever mailed, say, is another matter.
+        assert answer.status_code not in {400, 422} or "errors" not in answer.json(), answer.text
+        assert answer.status_code < 500

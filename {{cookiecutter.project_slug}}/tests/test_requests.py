@@ -1,13 +1,19 @@
 """What happens to every request."""
 
 import json
+import re
+from collections.abc import AsyncGenerator
 
 import pytest
 import structlog
-from httpx2 import AsyncClient
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.routing import iter_route_contexts
+from httpx2 import ASGITransport, AsyncClient
 
 from app.core import logging
+from app.core.routing import router as new_router
 from app.core.settings import LogFormat, Settings
+from app.main import create_app
 
 
 def log_as_json(settings: Settings) -> None:
@@ -46,6 +52,24 @@ async def test_each_request_is_one_line_without_its_query(
     assert "hunter2" not in "".join(lines)
 
 
+@pytest.mark.parametrize("log_format", LogFormat)
+async def test_the_status_of_a_failure_is_a_plain_number(
+    client: AsyncClient,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    log_format: LogFormat,
+) -> None:
+    logging.configure(settings.model_copy(update={"log_format": log_format}))
+
+    await client.post("/api/v1/auth/login", json={})
+    await client.get("/api/v1/users")
+
+    lines = capsys.readouterr().err
+    assert re.search(r"""status"?[=:] ?422\b""", lines)
+    assert re.search(r"""status"?[=:] ?401\b""", lines)
+    assert "HTTPStatus" not in lines
+
+
 def fail(password: str) -> None:
     raise ValueError(len(password))
 
@@ -62,3 +86,87 @@ async def test_a_trace_in_the_log_shows_no_values(
     line = json.loads(capsys.readouterr().err)
     assert line["exception"][0]["exc_type"] == "ValueError"
     assert "hunter2" not in str(line)
+
+
+@pytest.fixture
+async def routed(settings: Settings) -> AsyncGenerator[AsyncClient]:
+    """The service with paths that several routes share, in routers within routers."""
+    inner, outer = new_router("/things", tag="things"), APIRouter()
+
+    @inner.get("/{name}")
+    async def get(name: str) -> str:
+        return name
+
+    @inner.put("/mine")
+    async def put() -> None:
+        pass
+
+    @inner.post("/{name}")
+    async def post(name: str) -> None:
+        pass
+
+    @inner.api_route("/hook", methods=["OPTIONS"], status_code=201)
+    async def hook() -> None:
+        pass
+
+    @inner.api_route("/probe", methods=["HEAD", "GET"])
+    async def probe(request: Request) -> str:
+        return request.method
+
+    outer.include_router(inner)
+    app = create_app(settings)
+    app.include_router(outer)
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        yield client
+
+
+async def test_allow_names_the_methods_of_all_routes(routed: AsyncClient) -> None:
+    mine = await routed.delete("/api/v1/things/mine")
+    another = await routed.delete("/api/v1/things/yours")
+
+    assert (mine.status_code, mine.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, POST, PUT")
+    assert (another.status_code, another.headers["Allow"]) == (405, "GET, HEAD, OPTIONS, POST")
+    assert (await routed.delete("/api/v1/things/mine/x")).status_code == 404
+
+
+async def test_a_method_that_allow_names_is_not_refused(app: FastAPI, client: AsyncClient) -> None:
+    """On any path, and none that it leaves out is taken."""
+    for path in {context.path for context in iter_route_contexts(app.routes) if context.path}:
+        url = re.sub(r"\{\w+\}", "x", path)
+        allowed = (await client.request("BREW", url)).headers["Allow"].split(", ")
+        for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"):
+            status = (await client.request(method, url)).status_code
+            assert (status != 405) == (method in allowed), (method, url)
+
+
+async def test_head_is_get_without_a_body(routed: AsyncClient) -> None:
+    for url in ("/api/v1/things/yours", "/api/v1/users", "/health/live", "/docs"):
+        get, head = await routed.get(url), await routed.head(url)
+
+        assert head.status_code == get.status_code
+        assert head.content == b""
+        assert head.headers["Content-Type"] == get.headers["Content-Type"]
+        assert head.headers["Content-Length"] == get.headers["Content-Length"] != "0"
+
+
+async def test_head_and_options_can_be_declared_too(routed: AsyncClient) -> None:
+    assert (await routed.options("/api/v1/things/hook")).status_code == 201
+    assert (await routed.head("/api/v1/things/probe")).headers["Content-Length"] == "6"
+    assert (await routed.head("/api/v1/roles/x/y")).status_code == 404
+
+
+async def test_options_says_what_a_path_takes(routed: AsyncClient) -> None:
+    answer = await routed.options("/api/v1/things/mine")
+
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["Allow"] == "GET, HEAD, OPTIONS, POST, PUT"
+    assert (await routed.options("/nowhere")).status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/api/v1/users/", "/docs/", "//health/live", "/health/live//"])
+async def test_nobody_is_sent_elsewhere(client: AsyncClient, path: str) -> None:
+    answer = await client.get(f"http://test{path}", headers={"Host": "evil.example"})
+
+    assert answer.status_code == 404
+    assert "Location" not in answer.headers
+    assert "evil" not in answer.text

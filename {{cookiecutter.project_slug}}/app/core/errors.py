@@ -17,9 +17,23 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from app.core.routing import allow, methods_at
+
 log = structlog.stdlib.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+MOST_ERRORS = 20
+LONGEST_TEXT = 200
+
+QUOTING = {
+    "bytes_invalid_encoding": "encoding_error",
+    "union_tag_invalid": "tag",
+    "url_parsing": "error",
+    "url_syntax_violation": "error",
+    "uuid_parsing": "error",
+    "value_error": "reason",  # of an e-mail address
+}
+"""Rules of pydantic whose messages repeat the value or parts of it, and what it calls that part."""
 
 
 class Failure(Exception):
@@ -78,7 +92,10 @@ class FieldProblem(BaseModel):
     """One rule that one part of the request breaks."""
 
     location: str = Field(examples=["body"], description="body, query, path, header or cookie")
-    pointer: str = Field(examples=["/title"], description="JSON pointer (RFC 6901) to the value")
+    pointer: str = Field(
+        examples=["/title"],
+        description=f"JSON pointer (RFC 6901) to the value; `…` ends one of over {LONGEST_TEXT} characters",
+    )
     rule: str = Field(examples=["string_too_short"])
     message: str = Field(examples=["String should have at least 1 character"])
 
@@ -94,7 +111,12 @@ class Problem(BaseModel):
     detail: str | None = Field(None, examples=["There is no such page."])
     instance: str | None = Field(None, examples=["/api/v1/pages/1"])
     correlation_id: str | None = Field(None, description="Name it when you ask for help")
-    errors: list[FieldProblem] | None = None
+    errors: list[FieldProblem] | None = Field(
+        None, max_length=MOST_ERRORS, description="The first rules that the request breaks"
+    )
+    error_count: int | None = Field(
+        None, examples=[1], description="How many rules it breaks altogether"
+    )
 
 
 def problem_type(failure: type[Failure]) -> str:
@@ -117,12 +139,18 @@ def problem_response(
         "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
-        "instance": instance,
+        "instance": clipped(instance) if instance else None,
         "correlation_id": correlation_id.get(),
         **members,
     }
     present = {name: value for name, value in document.items() if value is not None}
     return JSONResponse(present, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def clipped(text: str) -> str:
+    """Text of the client's, of a length and in characters that can be sent back."""
+    cut = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    return cut.encode(errors="replace").decode()
 
 
 async def render_failure(request: Request, error: Exception) -> JSONResponse:
@@ -132,7 +160,7 @@ async def render_failure(request: Request, error: Exception) -> JSONResponse:
         failure.status,
         failure.detail,
         kind=problem_type(type(failure)),
-        instance=request.url.path,
+        instance=request.scope["path"],
         headers=failure.headers,
         **failure.members,
     )
@@ -142,21 +170,27 @@ async def render_http_exception(request: Request, error: Exception) -> JSONRespo
     """The framework refused the request: 404, 405, 413 and their like."""
     refusal = cast("HTTPException", error)
     detail = None if refusal.detail == HTTPStatus(refusal.status_code).phrase else refusal.detail
+    headers = refusal.headers
+    if refusal.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (
+        methods := methods_at(request.scope)
+    ):
+        headers = allow(methods)
     return problem_response(
-        refusal.status_code, detail, instance=request.url.path, headers=refusal.headers
+        refusal.status_code, detail, instance=request.scope["path"], headers=headers
     )
 
 
 async def render_validation_error(request: Request, error: Exception) -> JSONResponse:
     """The request breaks the schema: name each field and rule, and repeat no value."""
     invalid = cast("RequestValidationError", error)
-    errors = [field_problem(item).model_dump() for item in invalid.errors()]
+    found = invalid.errors()
     return problem_response(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "The request does not match the schema.",
         kind="urn:problem-type:validation-error",
-        instance=request.url.path,
-        errors=errors,
+        instance=request.scope["path"],
+        errors=[field_problem(item).model_dump() for item in found[:MOST_ERRORS]],
+        error_count=len(found),
     )
 
 
@@ -167,10 +201,17 @@ def field_problem(error: Mapping[str, Any]) -> FieldProblem:
     steps = [] if unparsable else [str(step).replace("~", "~0").replace("/", "~1") for step in path]
     return FieldProblem(
         location=str(location),
-        pointer="".join(f"/{step}" for step in steps),
+        pointer=clipped("".join(f"/{step}" for step in steps)),
         rule=error["type"],
-        message=error["msg"],
+        message=clipped(message_of(error)),
     )
+
+
+def message_of(error: Mapping[str, Any]) -> str:
+    """What pydantic says, without what it quotes of the value."""
+    quoted = error.get("ctx", {}).get(QUOTING.get(error["type"]))
+    message = error["msg"].replace(str(quoted), "…") if quoted else error["msg"]
+    return message.removesuffix(", …").removesuffix(": …")
 
 
 async def render_bug(request: Request, error: Exception) -> JSONResponse:
@@ -179,7 +220,7 @@ async def render_bug(request: Request, error: Exception) -> JSONResponse:
     return problem_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "Something went wrong on our side.",
-        instance=request.url.path,
+        instance=request.scope["path"],
     )
 
 

@@ -24,6 +24,7 @@ from app.core import (
     # {% endif %}
 )
 from app.core.errors import problem_response, render
+from app.core.routing import GeneralMethods
 from app.core.settings import Settings
 
 CORRELATION_HEADER = "X-Correlation-ID"
@@ -51,7 +52,7 @@ class AccessLog:
         async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                status = int(message["status"])  # an HTTPStatus shows its name
             await send(message)
 
         try:
@@ -185,6 +186,7 @@ class CORS(CORSMiddleware):
 
 def install(app: FastAPI, settings: Settings) -> None:
     """Outermost first."""
+    app.add_middleware(GeneralMethods)
     app.add_middleware(BodyLimit, limit=settings.max_body_size)
     app.add_middleware(ErrorBoundary)
     app.add_middleware(

@@ -76,7 +76,19 @@ def with_problems(document: dict[str, Any]) -> dict[str, Any]:
     for path in document["paths"].values():
         for method in METHODS & path.keys():
             declare(path[method], WRITING if method != "get" else {})
+            for parameter in path[method].get("parameters", []):
+                parameter["schema"] = without_null(parameter["schema"])
+                if "description" in parameter["schema"]:
+                    parameter["description"] = parameter["schema"]["description"]
     return document
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """What a parameter can be: one that may be `None` can be left out, and never says null."""
+    kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
+    if len(kinds) != 1:
+        return schema
+    return {**kinds[0], **{name: value for name, value in schema.items() if name != "anyOf"}}
 
 
 def declare(operation: dict[str, Any], of_method: dict[int, str]) -> None:

@@ -1,21 +1,34 @@
 """Lists, a page at a time: by keyset, which costs the same at any depth, or by offset.
 
-A cursor is opaque, signed and bound to the list that it came from.
+A list is declared by its query, which says what it can be sorted by. A cursor is opaque, signed, and
+bound to its list, to the order in force and to the filters.
 """
 
 import base64
-import binascii
 import hashlib
 import hmac
-import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Self, TypeVar, cast
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, cast
+from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from sqlakeyset import InvalidPage, unserialize_bookmark
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    TypeAdapter,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
 from sqlakeyset.asyncio import select_page
-from sqlalchemy import Select, func, select
+from sqlalchemy import Column, ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -25,14 +38,27 @@ from app.core import (
     tenancy,
     # {% endif %}
 )
+from app.core.schemas import Instant
 
 Item = TypeVar("Item")
 
-VERSION = 1
+VERSION = 2
 SIGNATURE_BYTES = 16
 KEYS = "signing_keys"
 
-Sortable = Mapping[str, InstrumentedAttribute[Any]]
+KEY_TYPES: dict[type, TypeAdapter[Any]] = {
+    bool: TypeAdapter(bool),
+    int: TypeAdapter(Annotated[int, Field(ge=-(2**63), lt=2**63)]),
+    Decimal: TypeAdapter(Decimal),
+    str: TypeAdapter(Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]),
+    date: TypeAdapter(date),
+    datetime: TypeAdapter(Instant),
+    UUID: TypeAdapter(UUID),
+}
+"""What a cursor can hold, by the type that a column has in Python."""
+
+CURSOR: TypeAdapter[tuple[int, str, list[Any]]] = TypeAdapter(tuple[int, str, list[Any]])
+"""Version, fingerprint of the query, and where the page before ended."""
 
 
 class InvalidCursor(errors.Unprocessable):
@@ -42,25 +68,104 @@ class InvalidCursor(errors.Unprocessable):
         super().__init__("The cursor is not valid for this list. Begin again without one.")
 
 
-class UnknownSort(errors.Unprocessable):
-    """The list cannot be sorted by this."""
+def stored(attribute: InstrumentedAttribute[Any]) -> Column[Any]:
+    """The column behind an attribute."""
+    return attribute.property.columns[0]
 
-    def __init__(self, name: str, sortable: Sortable) -> None:
-        super().__init__(f"Cannot sort by {name!r}. Possible: {', '.join(sorted(sortable))}.")
+
+class SortableBy:
+    """The columns that a list can be sorted by, besides the id; part of the type of its `sort`."""
+
+    def __init__(
+        self, first: InstrumentedAttribute[Any], *others: InstrumentedAttribute[Any]
+    ) -> None:
+        last: InstrumentedAttribute[Any] = first.class_.id
+        self.columns = {column.key: column for column in [first, *others, last]}
+        term = f"-?({'|'.join(self.columns)})"
+        self.pattern = f"^{term}(,{term})*$"
+
+    def __get_pydantic_core_schema__(
+        self, source: type[Any], handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(self.allowed, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return handler(schema) | {
+            "pattern": self.pattern,
+            "examples": ["-" + ",".join(list(self.columns)[:2])],
+            "description": "By which fields; `-` before one for descending",
+        }
+
+    def names_all(self, sort: object) -> bool:
+        """Whether these are columns of ours."""
+        return isinstance(sort, str) and re.fullmatch(self.pattern, sort) is not None
+
+    def allowed(self, sort: str) -> str:
+        """The same, or a refusal that says what is possible."""
+        if not self.names_all(sort):
+            names = {"names": ", ".join(self.columns)}
+            raise PydanticCustomError(
+                "unknown_sort", "Sort by {names}; `-` before one for descending", names
+            )
+        return sort
+
+    def complete(self, sort: str) -> dict[str, str]:
+        """The terms of the whole order by name: none twice, the id last, which makes it total."""
+        terms: dict[str, str] = {}
+        for term in [*sort.split(","), "-id" if sort.startswith("-") else "id"]:
+            terms.setdefault(term.removeprefix("-"), term)
+        return terms
+
+    def key_type(self, name: str) -> TypeAdapter[Any]:
+        """How a cursor holds a value of this column."""
+        return KEY_TYPES[stored(self.columns[name]).type.python_type]
+
+    def faults(self) -> Iterator[str]:
+        """Why pages of a list in some of these orders could not be told apart."""
+        for name, attribute in self.columns.items():
+            column = stored(attribute)
+            kind = column.type.python_type
+            if column.nullable:
+                yield f"{name}: {column} may be NULL, and no page begins after NULL"
+            elif kind not in KEY_TYPES:
+                yield f"{name}: {column} holds {kind.__name__}, which KEY_TYPES does not know"
 
 
 class ListQuery(BaseModel):
-    """Which part of a list the client asks for; a list's own filters are added in subclasses."""
+    """Which part of a list the client asks for; each list is a subclass, with filters of its own."""
 
     model_config = ConfigDict(extra="forbid")
+    sortable: ClassVar[SortableBy]
 
     limit: int = Field(20, ge=1, le=100, description="How many items at most")
-    cursor: str | None = Field(None, max_length=2000, description="`next_cursor` of a page before")
-    offset: int | None = Field(None, ge=0, le=10_000, description="How many items to skip")
-    sort: str | None = Field(
-        None, max_length=200, examples=["-created_at"], description="Fields, `-` for descending"
+    cursor: str | None = Field(
+        None,
+        max_length=2000,
+        description="`next_cursor` of a page of this list with the same order and filters; "
+        "not together with `offset`",
     )
+    offset: int | None = Field(
+        None, ge=0, le=10_000, description="How many items to skip; not together with `cursor`"
+    )
+    sort: str
     with_total: bool = Field(False, description="Count all items too")
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
+        """Refuse a list that cannot be paged when it is declared, before anybody asks for it."""
+        super().__pydantic_init_subclass__(**kwargs)
+        sort = cls.model_fields["sort"]
+        declared = [item for item in sort.metadata if isinstance(item, SortableBy)]
+        if not declared or not declared[0].names_all(sort.default):
+            raise TypeError(
+                f"{cls.__name__} needs `sort: Annotated[str, SortableBy(...)]` with one of these "
+                "orders as its default."
+            )
+        if faults := list(declared[0].faults()):
+            raise TypeError(f"{cls.__name__} cannot be sorted by {'; '.join(faults)}.")
+        cls.sortable = declared[0]
 
     @model_validator(mode="after")
     def one_way(self) -> Self:
@@ -69,16 +174,21 @@ class ListQuery(BaseModel):
             raise ValueError("give a cursor or an offset, not both")
         return self
 
+    def sort_terms(self) -> dict[str, str]:
+        """The terms of the order in force, by name."""
+        return self.sortable.complete(self.sort)
+
     def fingerprint(self) -> str:
-        """What a cursor is bound to: sort order and filters."""
-        rest = self.model_dump(mode="json", exclude={"limit", "cursor", "offset", "with_total"})
+        """What a cursor is bound to: list, order and filters."""
         parts = [
             # {% if cookiecutter.multi_tenancy == "row" %}
             tenancy.label(),
             # {% endif %}
-            rest,
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            list(self.sort_terms().values()),
+            self.model_dump(mode="json", exclude=set(ListQuery.model_fields)),
         ]
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+        return hashlib.sha256(to_json(parts)).hexdigest()[:16]
 
 
 class Page(BaseModel, Generic[Item]):
@@ -100,45 +210,31 @@ class Found(Generic[Item]):
     total: int | None
 
 
-async def paginate(
-    session: AsyncSession,
-    statement: Select[Item],
-    query: ListQuery,
-    *,
-    sortable: Sortable,
-    default: str,
-) -> Found[Item]:
-    """One page of `statement`; `sortable` must contain `id`, which makes every order total."""
+async def paginate(session: AsyncSession, statement: Select[Item], query: ListQuery) -> Found[Item]:
+    """One page of `statement`, in the order that the query asks for."""
     keys: list[str] = session.info[KEYS]
-    ordered = statement.order_by(*order(query.sort or default, sortable))
+    ordered = statement.order_by(*order_by(query))
     if query.offset is not None:
         rows = (await session.scalars(ordered.limit(query.limit).offset(query.offset))).all()
         return Found(rows, None, await count(session, statement, query))
-    try:
-        bookmark = unserialize_bookmark(unsign(query, keys)) if query.cursor is not None else None
-        page: Any = await select_page(
-            session, cast("Select[Any]", ordered), per_page=query.limit, page=bookmark
-        )
-    except InvalidPage:
-        raise InvalidCursor from None
-    more = page.paging.bookmark_next if page.paging.has_next else None
+    after = unsign(query, keys) if query.cursor is not None else None
+    page: Any = await select_page(
+        session, cast("Select[Any]", ordered), per_page=query.limit, after=after
+    )
     return Found(
         [row[0] for row in page],
-        sign(query, more, keys[0]) if more else None,
+        sign(query, page.paging.next.place, keys[0]) if page.paging.has_next else None,
         await count(session, statement, query),
     )
 
 
-def order(sort: str, sortable: Sortable) -> list[Any]:
-    """`-price,name` as columns, and the id at the end."""
-    columns: list[Any] = []
-    for name in sort.split(","):
-        column = sortable.get(name.removeprefix("-"))
-        if column is None:
-            raise UnknownSort(name, sortable)
-        columns.append(column.desc() if name.startswith("-") else column.asc())
-    last = sortable["id"]
-    return [*columns, last.desc() if sort.startswith("-") else last.asc()]
+def order_by(query: ListQuery) -> list[ColumnElement[Any]]:
+    """`-price,name` as columns."""
+    columns = query.sortable.columns
+    return [
+        columns[name].asc() if term == name else columns[name].desc()
+        for name, term in query.sort_terms().items()
+    ]
 
 
 async def count(session: AsyncSession, statement: Select[Any], query: ListQuery) -> int | None:
@@ -148,26 +244,27 @@ async def count(session: AsyncSession, statement: Select[Any], query: ListQuery)
     return await session.scalar(select(func.count()).select_from(statement.subquery()))
 
 
-def sign(query: ListQuery, bookmark: str, key: str) -> str:
-    """The cursor that leads to `bookmark`."""
-    body = json.dumps([VERSION, query.fingerprint(), bookmark]).encode()
+def sign(query: ListQuery, place: Sequence[Any], key: str) -> str:
+    """The cursor that leads to the page after `place`."""
+    body = to_json([VERSION, query.fingerprint(), place])
     return base64.urlsafe_b64encode(signature(body, key) + body).decode().rstrip("=")
 
 
-def unsign(query: ListQuery, keys: Sequence[str]) -> str:
-    """The bookmark in the query's cursor, if it is one of ours and belongs to this list."""
+def unsign(query: ListQuery, keys: Sequence[str]) -> tuple[Any, ...]:
+    """Where the page before ended, if the query's cursor is one of ours and fits the query."""
     cursor = query.cursor or ""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-    except (binascii.Error, ValueError):
+        given, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
+        if not any(hmac.compare_digest(given, signature(body, key)) for key in keys):
+            raise InvalidCursor
+        version, fingerprint, place = CURSOR.validate_json(body)
+        if (version, fingerprint) != (VERSION, query.fingerprint()):
+            raise InvalidCursor
+        types = [query.sortable.key_type(name) for name in query.sort_terms()]
+        return tuple(kind.validate_python(key) for kind, key in zip(types, place, strict=True))
+    except ValueError:
         raise InvalidCursor from None
-    given, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
-    if not any(hmac.compare_digest(given, signature(body, key)) for key in keys):
-        raise InvalidCursor
-    version, fingerprint, bookmark = json.loads(body)
-    if (version, fingerprint) != (VERSION, query.fingerprint()):
-        raise InvalidCursor
-    return bookmark
 
 
 def signature(body: bytes, key: str) -> bytes:

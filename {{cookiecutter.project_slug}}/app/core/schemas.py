@@ -23,6 +23,9 @@ Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\
 # may not be null.
 UNCHANGED: Any = Field(default_factory=lambda: None)
 
+# For a line that says something: the white space around it does not count.
+NOT_BLANK = Field(min_length=1, json_schema_extra={"allOf": [{"pattern": r"[^\s\x85]"}]})
+
 
 def refuse_number(value: object) -> object:
     """Pydantic would take `0.5` for half a second after 1970."""

@@ -79,7 +79,10 @@ async def ask(
     asked: Annotated[
         str | None,
         WithJsonSchema({"type": "string", "format": "uuid"}),
-        Header(alias=HEADER, description="For which tenant; by default your own"),
+        Header(
+            alias=HEADER,
+            description="For which tenant, by default your own; no other than the path names",
+        ),
     ] = None,
 ) -> UUID | None:
     """The tenant that a request names in its header; whether it may is decided with who is calling.

@@ -19,6 +19,11 @@ class ExactText(TypeDecorator[str]):
         super().__init__(length)
         self.length = length
 
+    @property
+    def python_type(self) -> type[str]:
+        """What the values are in Python."""
+        return str
+
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
         """What each database calls it."""
         return dialect.type_descriptor(BY_SCHEME[dialect.name].exact_text(self.length))
@@ -29,6 +34,11 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     impl = DateTime
     cache_ok = True
+
+    @property
+    def python_type(self) -> type[datetime]:
+        """What the values are in Python."""
+        return datetime
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
         """What each database calls it."""

@@ -7,8 +7,6 @@ from app.core.pagination import Found, paginate
 from app.features.audit.models import AuditEvent
 from app.features.audit.schemas import AuditQuery
 
-SORTABLE = {"created_at": AuditEvent.created_at, "id": AuditEvent.id}
-
 
 async def page(session: AsyncSession, query: AuditQuery) -> Found[AuditEvent]:
     """Events that match, newest first unless asked otherwise."""
@@ -20,4 +18,4 @@ async def page(session: AsyncSession, query: AuditQuery) -> Found[AuditEvent]:
         statement = statement.where(AuditEvent.created_at >= query.since)
     if query.until is not None:
         statement = statement.where(AuditEvent.created_at < query.until)
-    return await paginate(session, statement, query, sortable=SORTABLE, default="-created_at")
+    return await paginate(session, statement, query)

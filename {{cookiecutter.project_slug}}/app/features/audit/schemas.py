@@ -1,18 +1,20 @@
 """Requests and responses."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import Field
 
-from app.core.pagination import ListQuery
+from app.core.pagination import ListQuery, SortableBy
 from app.core.records import RecordRead
 from app.core.schemas import Instant, Line
+from app.features.audit.models import AuditEvent
 
 
 class AuditQuery(ListQuery):
     """Which events to list."""
 
+    sort: Annotated[str, SortableBy(AuditEvent.created_at)] = "-created_at"
     action: Line | None = Field(None, max_length=64)
     object_type: Line | None = Field(None, max_length=64)
     object_id: UUID | None = None

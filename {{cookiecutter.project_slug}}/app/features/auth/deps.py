@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import Depends, Header
-from fastapi.security import OAuth2PasswordRequestForm
+from fastapi import Depends, Form, Header
 
 from app.core.db.base import utc_now
+from app.features.auth.schemas import PasswordForm
 
 
 async def arrival() -> datetime:
@@ -15,5 +15,5 @@ async def arrival() -> datetime:
 
 
 Arrived = Annotated[datetime, Depends(arrival)]
-LoginForm = Annotated[OAuth2PasswordRequestForm, Depends()]
+LoginForm = Annotated[PasswordForm, Form()]
 UserAgent = Annotated[str, Header(include_in_schema=False)]

@@ -2,21 +2,45 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, Field, StringConstraints
 
 from app.core.schemas import Input, Output, Stored
+from app.core.security.passwords import LONGEST, SHORTEST
 from app.features.users.schemas import Email, FullName
 
+Password = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=LONGEST),
+    Field(examples=["correct horse battery staple"]),
+]
 # Length and strength are checked by the rules, which speak in plainer words.
-Password = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+NewPassword = Annotated[
+    Password,
+    Field(
+        description="None that anybody would guess, such as a common one or the address",
+        json_schema_extra={"minLength": SHORTEST},
+    ),
+]
+Token = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$"),
+    Field(examples=["kRL2dXbVbXkTZ9mPVsmW6cJqTY0ZqI7d3lR5uXG1n8E"]),
+]
+
+
+class PasswordForm(BaseModel):
+    """The form of OAuth2's password grant (RFC 6749, section 4.3.2)."""
+
+    grant_type: Literal["password"] = "password"
+    username: str = Field(min_length=1, examples=["ada@example.com"], description="Your address")
+    password: str = Field(min_length=1, examples=["correct horse battery staple"])
 
 
 class Registration(Input):
     """A new account."""
 
-    email: Email = Field(examples=["ada@example.com"])
-    password: Password = Field(examples=["correct horse battery staple"])
+    email: Email
+    password: NewPassword
     full_name: FullName = ""
 
 
@@ -58,14 +82,14 @@ class PasswordReset(Input):
     """The token from the mail, and a new password."""
 
     token: Token
-    password: Password
+    password: NewPassword
 
 
 class PasswordChange(Input):
     """A new password, by somebody who knows the old one."""
 
     current_password: Password
-    new_password: Password
+    new_password: NewPassword
 
 
 class EmailChange(Input):

@@ -12,8 +12,6 @@ from app.core.jobs.models import JobRun, JobState
 from app.core.pagination import Found, paginate
 from app.features.jobs.schemas import JobQuery
 
-SORTABLE = {"created_at": JobRun.created_at, "id": JobRun.id}
-
 
 async def get(session: AsyncSession, job_id: UUID, *, for_update: bool = False) -> JobRun | None:
     """The job with this id; on demand locked."""
@@ -25,7 +23,7 @@ async def page(session: AsyncSession, query: JobQuery) -> Found[JobRun]:
     """Jobs that match, newest first unless asked otherwise."""
     wanted = query.model_dump(include={"state", "name", "queue"}, exclude_none=True)
     statement = select(JobRun).filter_by(**wanted)
-    return await paginate(session, statement, query, sortable=SORTABLE, default="-created_at")
+    return await paginate(session, statement, query)
 
 
 async def dead(session: AsyncSession, limit: int, *, for_update: bool = False) -> Sequence[JobRun]:

@@ -1,11 +1,11 @@
 """Requests and responses."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
-from app.core.jobs.models import JobState
-from app.core.pagination import ListQuery
+from app.core.jobs.models import JobRun, JobState
+from app.core.pagination import ListQuery, SortableBy
 from app.core.records import RecordRead
 from app.core.schemas import Line
 
@@ -13,6 +13,7 @@ from app.core.schemas import Line
 class JobQuery(ListQuery):
     """Which jobs to list."""
 
+    sort: Annotated[str, SortableBy(JobRun.created_at)] = "-created_at"
     state: JobState | None = None
     name: Line | None = Field(None, max_length=128, examples=["mail.deliver"])
     queue: Line | None = Field(None, max_length=64, examples=["default"])

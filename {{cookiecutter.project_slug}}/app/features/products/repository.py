@@ -11,13 +11,6 @@ from app.features.products.models import Product
 from app.features.products.schemas import HIGHEST_PRICE, ProductQuery
 
 BATCH = 1000
-SORTABLE = {
-    "created_at": Product.created_at,
-    "id": Product.id,
-    "name": Product.name,
-    "price": Product.price,
-    "sku": Product.sku,
-}
 
 
 async def get(
@@ -38,7 +31,7 @@ async def page(session: AsyncSession, query: ProductQuery) -> Found[Product]:
         statement = statement.where(Product.price >= query.min_price)
     if query.max_price is not None:
         statement = statement.where(Product.price <= query.max_price)
-    return await paginate(session, statement, query, sortable=SORTABLE, default="-created_at")
+    return await paginate(session, statement, query)
 
 
 async def change_prices(

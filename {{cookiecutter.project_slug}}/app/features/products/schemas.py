@@ -4,8 +4,9 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from app.core.pagination import ListQuery
-from app.core.schemas import UNCHANGED, Input, Line, Stored, Text
+from app.core.pagination import ListQuery, SortableBy
+from app.core.schemas import NOT_BLANK, UNCHANGED, Input, Line, Stored, Text
+from app.features.products.models import Product
 
 HIGHEST_PRICE = 10**12
 
@@ -15,7 +16,7 @@ Sku = Annotated[
     Field(examples=["TEA-250"], description="Unique; capitals, digits and . _ -"),
 ]
 Name = Annotated[
-    Line, StringConstraints(min_length=1, max_length=200), Field(examples=["Green tea, 250 g"])
+    Line, StringConstraints(max_length=200), NOT_BLANK, Field(examples=["Green tea, 250 g"])
 ]
 Description = Annotated[Text, StringConstraints(max_length=10_000)]
 Price = Annotated[
@@ -67,6 +68,9 @@ class ProductRead(Stored):
 class ProductQuery(ListQuery):
     """Which products to list."""
 
+    sort: Annotated[
+        str, SortableBy(Product.created_at, Product.name, Product.price, Product.sku)
+    ] = "-created_at"
     name: Line | None = Field(
         None,
         max_length=200,

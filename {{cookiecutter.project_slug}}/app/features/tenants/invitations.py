@@ -11,7 +11,7 @@ from app.core.db.errors import refusing
 from app.core.mail.outbox import send
 from app.core.mail.redemption import Redemption
 from app.core.mail.templates import Letters
-from app.core.pagination import Found, ListQuery
+from app.core.pagination import Found
 from app.core.security.access import Principal
 from app.core.security.secrets import fingerprint, new_token
 from app.core.settings import Settings
@@ -27,7 +27,7 @@ from app.features.tenants.failures import (
 )
 from app.features.tenants.models import Invitation, Membership
 from app.features.tenants.permissions import TenantPermission
-from app.features.tenants.schemas import NewInvitation
+from app.features.tenants.schemas import InvitationQuery, NewInvitation
 from app.features.tenants.service import at_work
 from app.features.tenants.settings import get_tenant_settings
 
@@ -36,7 +36,7 @@ ACCEPTANCE = Redemption(page="accept-invitation", path="/invitations/accept", si
 letters = Letters(Path(__file__).with_name("templates"))
 
 
-async def page(session: AsyncSession, tenant_id: UUID, query: ListQuery) -> Found[Invitation]:
+async def page(session: AsyncSession, tenant_id: UUID, query: InvitationQuery) -> Found[Invitation]:
     """One page of invitations."""
     return await repository.invitations(session, tenant_id, query)
 

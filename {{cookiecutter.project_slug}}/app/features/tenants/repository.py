@@ -9,13 +9,15 @@ from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
-from app.core.pagination import Found, ListQuery, paginate
+from app.core.pagination import Found, paginate
 from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
+from app.features.tenants.schemas import (
+    InvitationQuery,
+    MemberQuery,
+    MembershipQuery,
+    TenantQuery,
+)
 from app.features.users.models import User
-
-TENANTS = {"created_at": Tenant.created_at, "id": Tenant.id, "name": Tenant.name}
-MEMBERSHIPS = {"created_at": Membership.created_at, "id": Membership.id}
-INVITATIONS = {"created_at": Invitation.created_at, "id": Invitation.id}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,19 +70,21 @@ async def lock(session: AsyncSession, tenant_id: UUID) -> Tenant | None:
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def page(session: AsyncSession, query: ListQuery) -> Found[Tenant]:
+async def page(session: AsyncSession, query: TenantQuery) -> Found[Tenant]:
     """Every tenant, newest first."""
-    return await paginate(session, select(Tenant), query, sortable=TENANTS, default="-created_at")
+    return await paginate(session, select(Tenant), query)
 
 
-async def memberships(session: AsyncSession, user_id: UUID, query: ListQuery) -> Found[Membership]:
+async def memberships(
+    session: AsyncSession, user_id: UUID, query: MembershipQuery
+) -> Found[Membership]:
     """The tenants that somebody works for, joined first first."""
     statement = (
         select(Membership)
         .where(Membership.user_id == user_id)
         .options(joinedload(Membership.tenant))
     )
-    return await paginate(session, statement, query, sortable=MEMBERSHIPS, default="created_at")
+    return await paginate(session, statement, query)
 
 
 async def membership(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> Membership | None:
@@ -91,14 +95,14 @@ async def membership(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> M
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def members(session: AsyncSession, tenant_id: UUID, query: ListQuery) -> Found[Membership]:
+async def members(session: AsyncSession, tenant_id: UUID, query: MemberQuery) -> Found[Membership]:
     """Who works for a tenant, joined first first."""
     statement = (
         select(Membership)
         .where(Membership.tenant_id == tenant_id)
         .options(joinedload(Membership.user))
     )
-    return await paginate(session, statement, query, sortable=MEMBERSHIPS, default="created_at")
+    return await paginate(session, statement, query)
 
 
 async def count_owners(session: AsyncSession, tenant_id: UUID) -> int:
@@ -148,11 +152,11 @@ async def email_of(session: AsyncSession, user_id: UUID) -> str | None:
 
 
 async def invitations(
-    session: AsyncSession, tenant_id: UUID, query: ListQuery
+    session: AsyncSession, tenant_id: UUID, query: InvitationQuery
 ) -> Found[Invitation]:
     """Who is invited, newest first."""
     statement = select(Invitation).where(Invitation.tenant_id == tenant_id)
-    return await paginate(session, statement, query, sortable=INVITATIONS, default="-created_at")
+    return await paginate(session, statement, query)
 
 
 async def invitation(

@@ -7,26 +7,30 @@ from fastapi import APIRouter, Query, Response
 
 from app.core.db.session import ReadSessionDep, SessionDep
 from app.core.openapi import problems
-from app.core.pagination import Found, ListQuery, Page
+from app.core.pagination import Found, Page
 from app.core.routing import router as new_router
 from app.core.security.access import Can, CurrentPrincipal
 from app.core.settings import SettingsDep
 from app.features.audit import service as audit
 from app.features.audit.models import AuditEvent
-from app.features.audit.schemas import AuditQuery
 from app.features.tenants import invitations, members, service
 from app.features.tenants.deps import CurrentMember, CurrentTenant
 from app.features.tenants.models import Invitation, Membership, Tenant
 from app.features.tenants.permissions import PlatformPermission, TenantPermission
 from app.features.tenants.schemas import (
     Acceptance,
+    InvitationQuery,
     InvitationRead,
+    MemberQuery,
     MemberRead,
+    MembershipQuery,
     MembershipRead,
     NewInvitation,
     NewTenant,
     RoleChange,
+    TenantEventQuery,
     TenantEventRead,
+    TenantQuery,
     TenantRead,
     Transfer,
 )
@@ -36,7 +40,6 @@ invitation = new_router("/invitations", tag="tenants")
 platform = new_router("/platform/tenants", tag="tenants")
 tenant = new_router("/tenants/{tenant_id}", tag="tenants")
 
-Queried = Annotated[ListQuery, Query()]
 NO_TENANT = problems({404: "No such tenant, or you are no member"})
 NO_MEMBER = problems({404: "No such tenant, or nobody there has this id"})
 CONFLICT = problems({409: "It would leave no owner, or it is somebody's own tenant"})
@@ -44,7 +47,9 @@ CONFLICT = problems({409: "It would leave no owner, or it is somebody's own tena
 
 @tenants.get("", response_model=Page[MembershipRead])
 async def list_tenants(
-    principal: CurrentPrincipal, session: ReadSessionDep, query: Queried
+    principal: CurrentPrincipal,
+    session: ReadSessionDep,
+    query: Annotated[MembershipQuery, Query()],
 ) -> Found[Membership]:
     """The tenants that you work for."""
     return await service.mine(session, principal, query)
@@ -78,7 +83,9 @@ async def accept_invitation(
     response_model=Page[TenantRead],
     dependencies=[Can(PlatformPermission.READ)],
 )
-async def list_all_tenants(session: ReadSessionDep, query: Queried) -> Found[Tenant]:
+async def list_all_tenants(
+    session: ReadSessionDep, query: Annotated[TenantQuery, Query()]
+) -> Found[Tenant]:
     """Every tenant of the service, for those who run it."""
     return await service.page(session, query)
 
@@ -170,7 +177,7 @@ async def transfer_tenant(member: CurrentMember, session: SessionDep, wanted: Tr
     responses=NO_TENANT,
 )
 async def list_members(
-    member: CurrentMember, session: ReadSessionDep, query: Queried
+    member: CurrentMember, session: ReadSessionDep, query: Annotated[MemberQuery, Query()]
 ) -> Found[Membership]:
     """Who works for it."""
     return await members.page(session, member.tenant_id, query)
@@ -207,7 +214,7 @@ async def remove_member(member: CurrentMember, session: SessionDep, user_id: UUI
     responses=NO_TENANT,
 )
 async def list_invitations(
-    member: CurrentMember, session: ReadSessionDep, query: Queried
+    member: CurrentMember, session: ReadSessionDep, query: Annotated[InvitationQuery, Query()]
 ) -> Found[Invitation]:
     """Who is invited, newest first."""
     return await invitations.page(session, member.tenant_id, query)
@@ -247,7 +254,7 @@ async def revoke_invitation(
     responses=NO_TENANT,
 )
 async def list_tenant_audit_events(
-    member: CurrentMember, session: ReadSessionDep, query: Annotated[AuditQuery, Query()]
+    member: CurrentMember, session: ReadSessionDep, query: Annotated[TenantEventQuery, Query()]
 ) -> Found[AuditEvent]:
     """What was done within it, newest first."""
     return await audit.page(session, query)

@@ -5,19 +5,31 @@ from uuid import UUID
 
 from pydantic import AliasPath, AwareDatetime, Field, StringConstraints
 
+from app.core.pagination import ListQuery, SortableBy
 from app.core.records import RecordRead
-from app.core.schemas import Input, Line, Output, Stored
-from app.features.tenants.models import TenantRole
+from app.core.schemas import NOT_BLANK, Input, Line, Output, Stored
+from app.features.audit.schemas import AuditQuery
+from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
 from app.features.users.schemas import Email
 
-TenantName = Annotated[Line, StringConstraints(min_length=1, max_length=200)]
-Token = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+TenantName = Annotated[Line, StringConstraints(max_length=200), NOT_BLANK]
+Token = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$"),
+    Field(examples=["kRL2dXbVbXkTZ9mPVsmW6cJqTY0ZqI7d3lR5uXG1n8E"]),
+]
 
 
 class NewTenant(Input):
     """A tenant to be made."""
 
     name: TenantName = Field(examples=["Acme Ltd"])
+
+
+class TenantQuery(ListQuery):
+    """Which of all tenants to list."""
+
+    sort: Annotated[str, SortableBy(Tenant.created_at, Tenant.name)] = "-created_at"
 
 
 class TenantRead(Stored):
@@ -29,12 +41,24 @@ class TenantRead(Stored):
     deleted_at: AwareDatetime | None = Field(description="Out of reach since then; purged later")
 
 
+class MembershipQuery(ListQuery):
+    """Which of one's own tenants to list."""
+
+    sort: Annotated[str, SortableBy(Membership.created_at)] = "created_at"
+
+
 class MembershipRead(Output):
     """A tenant that one works for."""
 
     role: TenantRole
     created_at: AwareDatetime
     tenant: TenantRead
+
+
+class MemberQuery(ListQuery):
+    """Which members to list."""
+
+    sort: Annotated[str, SortableBy(Membership.created_at)] = "created_at"
 
 
 class MemberRead(Output):
@@ -62,8 +86,14 @@ class Transfer(Input):
 class NewInvitation(Input):
     """Somebody to be invited."""
 
-    email: Email = Field(examples=["grace@example.com"])
+    email: Email
     role: Literal[TenantRole.ADMIN, TenantRole.MEMBER] = TenantRole.MEMBER
+
+
+class InvitationQuery(ListQuery):
+    """Which invitations to list."""
+
+    sort: Annotated[str, SortableBy(Invitation.created_at)] = "-created_at"
 
 
 class InvitationRead(Stored):
@@ -73,6 +103,10 @@ class InvitationRead(Stored):
     role: TenantRole
     expires_at: AwareDatetime
     invited_by: UUID | None
+
+
+class TenantEventQuery(AuditQuery):
+    """Which events of a tenant to list."""
 
 
 class TenantEventRead(RecordRead):

@@ -6,7 +6,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
-from app.core.pagination import Found, ListQuery
+from app.core.pagination import Found
 from app.core.security.access import NotAllowed, Principal
 from app.core.tenancy import within
 from app.features.audit.service import record
@@ -22,7 +22,7 @@ from app.features.tenants.failures import (
 from app.features.tenants.models import Membership, Tenant, TenantRole
 from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.repository import Standing
-from app.features.tenants.schemas import NewTenant
+from app.features.tenants.schemas import MembershipQuery, NewTenant, TenantQuery
 from app.features.tenants.settings import get_tenant_settings
 from app.features.users.repository import lock as lock_user
 
@@ -59,12 +59,14 @@ async def at_work(
     return tenant, now
 
 
-async def page(session: AsyncSession, query: ListQuery) -> Found[Tenant]:
+async def page(session: AsyncSession, query: TenantQuery) -> Found[Tenant]:
     """One page of all tenants."""
     return await repository.page(session, query)
 
 
-async def mine(session: AsyncSession, principal: Principal, query: ListQuery) -> Found[Membership]:
+async def mine(
+    session: AsyncSession, principal: Principal, query: MembershipQuery
+) -> Found[Membership]:
     """One page of the tenants that the caller works for."""
     return await repository.memberships(session, principal.user_id, query)
 

@@ -7,12 +7,9 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
-from app.core.pagination import Found, ListQuery, paginate
+from app.core.pagination import Found, paginate
 from app.features.users.models import Role, User, UserRole
-from app.features.users.schemas import UserQuery
-
-USERS = {"created_at": User.created_at, "email": User.email, "id": User.id}
-ROLES = {"name": Role.name, "id": Role.id}
+from app.features.users.schemas import RoleQuery, UserQuery
 
 
 async def get(session: AsyncSession, user_id: UUID) -> User | None:
@@ -52,7 +49,7 @@ async def page(session: AsyncSession, query: UserQuery) -> Found[User]:
     statement = select(User).filter_by(**wanted).options(selectinload(User.roles))
     if query.role is not None:
         statement = statement.where(User.roles.any(Role.name == query.role))
-    return await paginate(session, statement, query, sortable=USERS, default="-created_at")
+    return await paginate(session, statement, query)
 
 
 async def role(session: AsyncSession, role_id: UUID) -> Role | None:
@@ -75,9 +72,9 @@ async def role_for_update(session: AsyncSession, name: str) -> Role | None:
     return await session.scalar(select(Role).where(Role.name == name).with_for_update())
 
 
-async def roles_page(session: AsyncSession, query: ListQuery) -> Found[Role]:
+async def roles_page(session: AsyncSession, query: RoleQuery) -> Found[Role]:
     """Roles by name."""
-    return await paginate(session, select(Role), query, sortable=ROLES, default="name")
+    return await paginate(session, select(Role), query)
 
 
 async def count_active_with_role(session: AsyncSession, name: str) -> int:

@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.errors import refusing
 from app.core.errors import Conflict, Forbidden, NotFound
-from app.core.pagination import Found, ListQuery
+from app.core.pagination import Found
 from app.core.security.access import EVERYTHING, Principal
 from app.features.audit.service import record
 from app.features.users import repository
 from app.features.users.models import Role, User
-from app.features.users.schemas import NewRole, RoleChange
+from app.features.users.schemas import NewRole, RoleChange, RoleQuery
 
 ADMIN, MEMBER = "admin", "member"
 
@@ -122,7 +122,7 @@ async def get(session: AsyncSession, role_id: UUID) -> Role:
     return role
 
 
-async def page(session: AsyncSession, query: ListQuery) -> Found[Role]:
+async def page(session: AsyncSession, query: RoleQuery) -> Found[Role]:
     """One page of roles."""
     return await repository.roles_page(session, query)
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 
 from app.core.db.session import ReadSessionDep, SessionDep
 from app.core.openapi import problems
-from app.core.pagination import Found, ListQuery, Page
+from app.core.pagination import Found, Page
 from app.core.routing import router as new_router
 from app.core.security.access import Can, CurrentPrincipal
 from app.features.users import roles as role_service, service
@@ -18,6 +18,7 @@ from app.features.users.schemas import (
     ProfileChange,
     RoleChange,
     RoleNames,
+    RoleQuery,
     RoleRead,
     UserChange,
     UserQuery,
@@ -105,7 +106,7 @@ async def delete_user(principal: CurrentPrincipal, session: SessionDep, user: Us
 
 
 @roles.get("", response_model=Page[RoleRead], dependencies=[Can(RolePermission.READ)])
-async def list_roles(session: ReadSessionDep, query: Annotated[ListQuery, Query()]) -> Found[Role]:
+async def list_roles(session: ReadSessionDep, query: Annotated[RoleQuery, Query()]) -> Found[Role]:
     """Roles by name."""
     return await role_service.page(session, query)
 

@@ -2,15 +2,26 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, EmailStr, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, EmailStr, Field, StrictBool, StringConstraints
 
-from app.core.pagination import ListQuery
+from app.core.pagination import ListQuery, SortableBy
 from app.core.schemas import Input, Line, Output, Stored
+from app.features.users.models import Role, User
 
 # Addresses differ in no letter's size, whatever the standard allows.
-Email = Annotated[EmailStr, Field(max_length=254), AfterValidator(str.lower)]
-FullName = Annotated[Line, StringConstraints(max_length=200)]
-RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+Email = Annotated[
+    EmailStr,
+    Field(
+        max_length=254,
+        examples=["ada@example.com"],
+        description="An address of a domain that anybody can send mail to",
+    ),
+    AfterValidator(str.lower),
+]
+FullName = Annotated[Line, StringConstraints(max_length=200), Field(examples=["Ada Lovelace"])]
+RoleName = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$"), Field(examples=["member"])
+]
 Permission = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_-]{1,40}:[a-z_-]{1,40})$")]
 
 
@@ -24,13 +35,15 @@ class UserChange(Input):
     """What an administrator may change of an account."""
 
     full_name: FullName | None = None
-    is_active: bool | None = None
+    is_active: StrictBool | None = None
 
 
 class RoleNames(Input):
     """The roles that somebody is to have; others are taken away."""
 
-    roles: Annotated[list[RoleName], Field(max_length=50)]
+    roles: Annotated[
+        list[RoleName], Field(max_length=50, examples=[["member"]], description="Roles that exist")
+    ]
 
 
 class NewRole(Input):
@@ -45,7 +58,9 @@ class RoleChange(Input):
     """What to change of a role."""
 
     description: Annotated[Line, StringConstraints(max_length=200)] | None = None
-    permissions: Annotated[list[Permission], Field(max_length=200)] | None = None
+    permissions: Annotated[list[Permission], Field(max_length=200)] | None = Field(
+        None, examples=[["users:read"]]
+    )
 
 
 class RoleRead(Stored):
@@ -75,6 +90,13 @@ class UserRead(Stored):
 class UserQuery(ListQuery):
     """Which accounts to list."""
 
+    sort: Annotated[str, SortableBy(User.created_at, User.email)] = "-created_at"
     email: Line | None = Field(None, max_length=254, description="Exactly this address")
     is_active: bool | None = None
     role: RoleName | None = None
+
+
+class RoleQuery(ListQuery):
+    """Which roles to list."""
+
+    sort: Annotated[str, SortableBy(Role.name)] = "name"
