@@ -39,6 +39,7 @@ GUARDED = {
     "conftest.py",
     "docs/adding-a-feature.md",
     "docs/adr/0008-tenants-in-the-same-tables.md",
+    "docs/adr/0013-the-database-keeps-the-audit-log.md",
     "migrations/env.py",
     "migrations/versions/0001_initial.py",
     "pyproject.toml",

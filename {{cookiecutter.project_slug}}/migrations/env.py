@@ -8,7 +8,6 @@ from alembic.autogenerate.api import AutogenContext
 from sqlalchemy import Connection, inspect, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-import app.installed  # noqa: F401  # pyright: ignore[reportUnusedImport], fills the metadata
 from app.core.db import (
     # {% if cookiecutter.multi_tenancy == "row" %}
     adoption,
@@ -26,6 +25,7 @@ from app.core.db.dialects.access import Access
 from app.core.db.embedded import ensure_database
 from app.core.db.types import ExactText, UTCDateTime
 from app.core.settings import Settings, get_settings
+from app.installed import SETTINGS
 
 attributes = context.config.attributes
 
@@ -49,12 +49,26 @@ def access(connection: Connection, settings: Settings) -> Access:
         role=settings.database_role,
         login=settings.database_url.username if settings.database_url else None,
         tables=[table.name for table in tables],
-        append_only=[table.name for table in tables if table.info.get(base.APPEND_ONLY)],
+        append_only={
+            table.name: setting(table.info[base.APPEND_ONLY])
+            for table in tables
+            if base.APPEND_ONLY in table.info
+        },
     )
 
 
+def setting(variable: str) -> int:
+    """What the settings say under the name of this environment variable."""
+    for kind in SETTINGS:
+        prefix = kind.model_config.get("env_prefix", "")
+        name = variable.removeprefix(prefix).lower()
+        if variable.startswith(prefix) and name in kind.model_fields:
+            return getattr(kind(), name)
+    raise LookupError(f"no setting is called {variable}")
+
+
 def migrate(connection: Connection, settings: Settings) -> None:
-    """Migrate; when that changed something, see to the rights of the service's role."""
+    """Migrate; when that changed something, or the settings did, see to the service's rights."""
     applied: list[bool] = []
 
     def note(*_: object, **__: object) -> None:
@@ -72,8 +86,9 @@ def migrate(connection: Connection, settings: Settings) -> None:
     )
     with context.begin_transaction():
         context.run_migrations()
-        if applied or attributes.get("grant"):
-            dialect_of(connection.engine.url).grant(connection, access(connection, settings))
+        dialect, wanted = dialect_of(connection.engine.url), access(connection, settings)
+        if applied or (attributes.get("grant") and not dialect.enforces(connection, wanted)):
+            dialect.grant(connection, wanted)
 
 
 async def online(settings: Settings) -> None:

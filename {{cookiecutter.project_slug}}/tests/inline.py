@@ -6,14 +6,17 @@ from typing import ClassVar
 from uuid import UUID
 
 from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db.base import utc_now
-from app.core.db.session import Database, unit_of_work
+from app.core.db.session import Database, from_engine, unit_of_work
 from app.core.jobs import Jobs
 from app.core.jobs.models import JobRun
 from app.core.jobs.runner import run_due
 from app.core.mail import Mail
 from app.core.settings import Settings
+from app.installed import JOBS
+from app.main import session_info
 
 SENT: list[Mail] = []
 
@@ -60,3 +63,8 @@ class InlineQueue:
         while self.nudges:
             self.nudges.clear()
             await run_due(database, self.settings, self.jobs)
+
+
+def database_of(engine: AsyncEngine, settings: Settings) -> Database:
+    """The production's sessions over this engine; jobs run as soon as a request has ended."""
+    return from_engine(engine, settings, session_info(settings, InlineQueue(settings, JOBS)))

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db import engine as engine_module, session as session_module
 from app.core.db.engine import create_engine
 from app.core.db.errors import DatabaseTimeout, DatabaseUnavailable
-from app.core.db.purge import purging
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.jobs import job, runner, store
 from app.core.jobs.models import JobRun, JobState
@@ -244,12 +243,8 @@ async def assert_jobs_tell_of_it(
         await stop(session)
         await session.execute(text("SELECT 1"))
 
-    async def stop_while_purging(session: AsyncSession) -> None:
-        async with purging(session, settings.database_role):
-            await stop_and_ask(session)
-
     monkeypatch.setattr(runner, "AGAIN_SECONDS", 0.1)
-    for behaviour in (stop, stop_and_ask, stop_while_purging):
+    for behaviour in (stop, stop_and_ask):
         async with unit_of_work(committed) as session:
             asked = await enqueue(session, standstill)
         assert asked

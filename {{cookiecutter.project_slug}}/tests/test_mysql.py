@@ -1,8 +1,9 @@
-"""How connections to MySQL and MariaDB behave."""
+"""What only MySQL and MariaDB do for us."""
 
 import asyncio
 import os
 from collections.abc import AsyncGenerator
+from hashlib import sha256
 
 import pytest
 from asyncmy.errors import OperationalError
@@ -18,10 +19,8 @@ from app.core.db.dialects import mysql
 from app.core.db.dialects.faults import Fault
 from app.core.db.dialects.mysql import demand_writable, fault_of
 from app.core.db.engine import create_engine
-from app.core.db.purge import purging
-from app.core.db.session import Database, from_engine, reading, unit_of_work
+from app.core.db.session import Database, from_engine, reading
 from app.core.settings import Settings
-from app.features.audit.models import AuditEvent
 from app.main import session_info
 from app.seed import seed
 from tests.backlogs import assert_others_are_not_read, fill, sizes
@@ -40,6 +39,7 @@ from tests.outages import (
     assert_time_limits_of_features_are_theirs,
     assert_told_and_replaced,
 )
+from tests.retention import DELETE, ask, assert_the_owner_decides, note, purge, upgrade
 
 
 @pytest.fixture(autouse=True)
@@ -58,16 +58,18 @@ async def test_the_session_is_strict_and_in_utc(committed_db: Database) -> None:
     assert row[1] == "+00:00"
 
 
+LOGIN, OWNER = f"service_{os.getpid()}", f"owner_{os.getpid()}"
+
+
 @pytest.fixture
 async def service_login(settings: Settings, owner: AsyncEngine) -> AsyncGenerator[Settings]:
     """Settings with a login of the service's own, which the migrations let in."""
     assert settings.database_url
-    name = f"service_{os.getpid()}"
     async with owner.connect() as connection:
-        await connection.exec_driver_sql(f"CREATE USER {name}@'%%' IDENTIFIED BY 'secret'")
+        await connection.exec_driver_sql(f"CREATE USER {LOGIN}@'%%' IDENTIFIED BY 'secret'")
     login = settings.model_copy(
         update={
-            "database_url": settings.database_url.set(username=name, password="secret"),
+            "database_url": settings.database_url.set(username=LOGIN, password="secret"),
             "migration_database_url": settings.database_url,
         }
     )
@@ -78,7 +80,8 @@ async def service_login(settings: Settings, owner: AsyncEngine) -> AsyncGenerato
         yield login
     finally:
         async with owner.connect() as connection:
-            await connection.exec_driver_sql(f"DROP USER {name}@'%%'")
+            await connection.exec_driver_sql(f"DROP USER {LOGIN}@'%%'")
+        await asyncio.to_thread(migrations.upgrade, settings)
 
 
 async def test_the_service_may_read_and_write_rows_and_nothing_else(
@@ -88,37 +91,141 @@ async def test_the_service_may_read_and_write_rows_and_nothing_else(
     async with engine.connect() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM roles")) == 2
         await connection.execute(text("UPDATE users SET full_name = 'x'"))
-        for statement in (
-            "UPDATE audit_events SET action = 'x'",
-            "DELETE FROM audit_events",
-            "DROP TABLE users",
-            "DELETE FROM alembic_version",
-        ):
+        for statement in ("DROP TABLE users", "DELETE FROM alembic_version"):
             with pytest.raises(DBAPIError, match="denied"):
                 await connection.execute(text(statement))
     await engine.dispose()
 
 
-async def test_one_role_deletes_from_the_audit_log_and_is_laid_down_again(
-    service_login: Settings,
-) -> None:
-    role = service_login.database_role
-    engine = create_engine(service_login)
-    database = from_engine(engine, service_login)
-    async with unit_of_work(database) as session:
-        session.add(AuditEvent(action="x", object_type="x"))
-        await session.flush()
-        async with purging(session, role):
-            await session.execute(text("DELETE FROM audit_events"))
-    with pytest.raises(ZeroDivisionError):
-        async with unit_of_work(database) as session, purging(session, role):
-            raise ZeroDivisionError
+async def left(owner: AsyncEngine, kind: str) -> list[str]:
+    """The names of all triggers, tables, routines or events of the database."""
+    name, schema = f"{kind[:-1]}_name", "table" if kind == "tables" else kind[:-1]
+    async with owner.connect() as connection:
+        place = f"information_schema.{kind} WHERE {schema}_schema = DATABASE()"
+        return sorted(await connection.scalars(text(f"SELECT {name} FROM {place}")))  # noqa: S608
 
-    for _ in range(2):
-        with pytest.raises(DBAPIError, match="denied"):
-            async with unit_of_work(database) as session:
-                await session.execute(text("DELETE FROM audit_events"))
-    await engine.dispose()
+
+EVERYTHING = "INSERT INTO audit_events SELECT * FROM audit_events"
+REFUSED_TO_THE_OWNER = [
+    [DELETE],
+    [f"{DELETE} ORDER BY id LIMIT 1"],
+    ["DELETE a, b FROM audit_events a JOIN audit_events b ON a.id = b.id"],
+    ["UPDATE audit_events SET action = 'x'"],
+    ["UPDATE audit_events SET created_at = '2000-01-01'", DELETE],
+    [f"{EVERYTHING} ON DUPLICATE KEY UPDATE action = 'x'"],
+    [EVERYTHING.replace("INSERT", "REPLACE")],
+    ["SET timestamp = 2147483647", DELETE],
+    ["SET time_zone = '+12:00'", "SET timestamp = 2147483647", DELETE],
+    ["SET sql_mode = ''", "SET foreign_key_checks = 0", DELETE],
+]
+REFUSED = [
+    *REFUSED_TO_THE_OWNER,
+    ["TRUNCATE audit_events"],
+    ["DROP TABLE audit_events"],
+    ["ALTER TABLE audit_events RENAME TO x"],
+    ["DROP TRIGGER [trigger]"],
+    ["CREATE TRIGGER x BEFORE DELETE ON audit_events FOR EACH ROW SET @x = 1"],
+    ["SET GLOBAL sql_mode = ''"],
+    [f"GRANT ALL ON *.* TO {LOGIN}"],
+]
+
+
+async def test_no_sql_of_the_service_changes_the_audit_log(
+    service_login: Settings, owner: AsyncEngine
+) -> None:
+    await note(service_login, {"young": 0})
+    trigger, _ = await left(owner, "triggers")
+    as_owner = [(owner.url, attempt) for attempt in REFUSED_TO_THE_OWNER]
+    as_login = [(service_login.database_url, attempt) for attempt in REFUSED]
+
+    for url, attempt in [*as_owner, *as_login]:
+        with pytest.raises(DBAPIError, match=r"kept for|denied"):
+            await ask(url, *(part.replace("[trigger]", trigger) for part in attempt))
+            pytest.fail(f"{attempt} succeeded")
+    assert await note(service_login, {}) == {"young"}
+
+
+async def test_an_upgrade_retires_the_role_that_purged_and_sets_how_long_rows_are_kept(
+    service_login: Settings, owner: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await leave_as_before_triggers(service_login, owner)
+    as_purger = [f"SET ROLE `{purger(service_login)}`", DELETE]
+    await note(service_login, {"young": 0})
+    await ask(service_login.database_url, *as_purger)
+    assert await note(service_login, {}) == set()
+
+    await upgrade(service_login, 365, monkeypatch)
+
+    with pytest.raises(DBAPIError, match="Invalid role"):
+        await ask(service_login.database_url, *as_purger)
+    await assert_the_owner_decides(service_login, monkeypatch)
+
+
+async def leave_as_before_triggers(login: Settings, owner: AsyncEngine) -> None:
+    """As the version did in which a role was allowed to purge."""
+    await ask(
+        owner.url,
+        *(f"DROP TRIGGER {name}" for name in await left(owner, "triggers")),
+        f"REVOKE DELETE ON audit_events FROM {LOGIN}@'%%'",
+        f"CREATE ROLE `{purger(login)}`",
+        f"GRANT SELECT, DELETE ON audit_events TO `{purger(login)}`",
+        f"GRANT `{purger(login)}` TO {LOGIN}@'%%'",
+    )
+
+
+def purger(login: Settings) -> str:
+    """The role's name, one for each database."""
+    database = str(login.database_url and login.database_url.database)
+    return f"app_service_purge_{sha256(database.encode()).hexdigest()[:8]}"
+
+
+async def test_an_owner_who_may_not_create_triggers_is_told_and_nothing_is_deleted(
+    service_login: Settings,
+    owner: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    url = service_login.migration_database_url
+    assert url
+    await leave_as_before_triggers(service_login, owner)
+    rights = "SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, REFERENCES"
+    await ask(
+        owner.url,
+        f"CREATE USER {OWNER}@'%%' IDENTIFIED BY 'secret'",
+        f"GRANT {rights} ON {url.database}.* TO {OWNER}@'%%' WITH GRANT OPTION",
+        f"GRANT CREATE USER ON *.* TO {OWNER}@'%%'",
+        f"GRANT SELECT ON mysql.* TO {OWNER}@'%%'",
+    )
+    try:
+        weak = url.set(username=OWNER, password="secret")
+        login = service_login.model_copy(update={"migration_database_url": weak})
+        await upgrade(login, 365, monkeypatch)
+        assert "may not create triggers" in caplog.text
+
+        await note(login, {"old": 400})
+        with pytest.raises(DBAPIError, match="DELETE command denied"):
+            await ask(login.database_url, DELETE)
+        assert "run `app db upgrade`" in await purge(login, 365, monkeypatch)
+
+        await ask(owner.url, f"GRANT TRIGGER ON {url.database}.* TO {OWNER}@'%%'")
+        await upgrade(login, 365, monkeypatch)
+        assert await purge(login, 365, monkeypatch) == ""
+        assert await note(login, {}) == set()
+    finally:
+        await ask(owner.url, *(f"DROP TRIGGER {name}" for name in await left(owner, "triggers")))
+        await ask(owner.url, f"DROP USER {OWNER}@'%%'")
+
+
+async def test_a_downgrade_leaves_nothing_behind(
+    service_login: Settings, owner: AsyncEngine
+) -> None:
+    await asyncio.to_thread(migrations.downgrade, service_login, "base")
+
+    assert await left(owner, "tables") == ["alembic_version"]
+    for kind in ("triggers", "routines", "events"):
+        assert await left(owner, kind) == []
+    await asyncio.to_thread(migrations.upgrade, service_login)
+    await seed(service_login)
 
 
 @pytest.fixture

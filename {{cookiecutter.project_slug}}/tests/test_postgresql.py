@@ -1,17 +1,19 @@
 """What only PostgreSQL does for us."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import os
+from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import text
+from sqlalchemy import pool, text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from app.core.db import migrations
 from app.core.db.dialects.postgresql import UnsafeLoginError
 from app.core.db.engine import create_engine
 from app.core.db.errors import DatabaseTimeout, NotMigrated
@@ -21,6 +23,7 @@ from app.core.settings import Environment, Settings
 from app.main import session_info
 from conftest import PASSWORD, Account
 from tests.backlogs import assert_others_are_not_read, fill, sizes
+from tests.databases import fresh_database
 from tests.deadlocks import assert_one_is_told_to_try_again
 from tests.inline import InlineQueue
 from tests.outages import (
@@ -37,6 +40,7 @@ from tests.outages import (
     assert_told_and_replaced,
     eventually,
 )
+from tests.retention import DELETE, ask, assert_the_owner_decides, note, upgrade
 
 
 @pytest.fixture(autouse=True)
@@ -62,30 +66,131 @@ async def test_the_service_cannot_change_the_schema(database: Database, statemen
             await session.execute(text(statement))
 
 
-@pytest.mark.parametrize(
-    "statement",
-    ["UPDATE audit_events SET action = 'x'", "DELETE FROM audit_events", "TRUNCATE audit_events"],
+OWNER, LOGIN, SERVICE = (f"test_{name}_{os.getpid()}" for name in ("owner", "login", "service"))
+
+
+@pytest.fixture
+def own(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Settings]:
+    """A migrated database with an owner and a login of the service's own; none is a superuser."""
+    monkeypatch.setattr("tests.databases.WORKER", "own")
+    with fresh_database(tmp_path) as url:
+        logins = [
+            f"CREATE ROLE {OWNER} LOGIN CREATEROLE PASSWORD 'secret'",
+            f"CREATE ROLE {LOGIN} LOGIN PASSWORD 'secret'",
+            f"ALTER DATABASE {url.database} OWNER TO {OWNER}",
+        ]
+        asyncio.run(ask(settings.database_url, *logins))
+        changes = {
+            "database_url": url.set(username=LOGIN, password="secret"),
+            "migration_database_url": url.set(username=OWNER, password="secret"),
+            "database_role": SERVICE,
+        }
+        own = settings.model_copy(update=changes)
+        migrations.upgrade(own)
+        yield own
+    roles = ", ".join((SERVICE, LOGIN, OWNER))
+    asyncio.run(
+        ask(settings.database_url, f"DROP ROLE IF EXISTS {SERVICE}_purge", f"DROP ROLE {roles}")
+    )
+
+
+FORGED_CLOCK = (
+    "CREATE FUNCTION pg_temp.now() RETURNS timestamptz LANGUAGE sql"
+    " AS $$ SELECT timestamptz 'infinity' $$",
+    "CREATE FUNCTION pg_temp.make_interval(hours int) RETURNS interval LANGUAGE sql"
+    " AS $$ SELECT interval '-1000 years' $$",
+    "SET search_path = pg_temp, public, pg_catalog",
 )
-async def test_not_even_the_owner_changes_the_audit_log(
-    committed_admin: Account, owner: AsyncEngine, statement: str
-) -> None:
-    async with owner.connect() as connection:
-        assert await connection.scalar(text("SELECT count(*) FROM audit_events"))
-        with pytest.raises(DBAPIError, match="added and never changed"):
-            await connection.execute(text(statement))
+NOOP = "RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN OLD; END $$"
+REFUSED_TO_THE_OWNER = [
+    [DELETE],
+    ["UPDATE audit_events SET action = 'x'"],
+    ["UPDATE audit_events SET created_at = '2000-01-01'", DELETE],
+    ["TRUNCATE audit_events"],
+    ["INSERT INTO audit_events TABLE audit_events ON CONFLICT (id) DO UPDATE SET action = 'x'"],
+    ["SET TIME ZONE 'UTC+167'", DELETE],
+    [*FORGED_CLOCK, DELETE],
+]
+REFUSED = [
+    *REFUSED_TO_THE_OWNER,
+    ["DROP TABLE audit_events"],
+    [f"SET ROLE {SERVICE}_purge", DELETE],
+    [f"SET ROLE {OWNER}", DELETE],
+    [f"SET SESSION AUTHORIZATION {OWNER}", DELETE],
+    [f"GRANT {OWNER} TO {LOGIN}"],
+    ["SET session_replication_role = replica", DELETE],
+    ["ALTER TABLE audit_events DISABLE TRIGGER ALL", DELETE],
+    ["DROP TRIGGER append_only_rows ON audit_events"],
+    ["CREATE RULE hide AS ON DELETE TO audit_events DO INSTEAD NOTHING"],
+    [f"CREATE OR REPLACE FUNCTION refuse_change() {NOOP}"],
+    [f"CREATE FUNCTION noop() {NOOP}"],
+    [f"ALTER FUNCTION refuse_change() OWNER TO {LOGIN}"],
+    ["DROP FUNCTION refuse_change() CASCADE"],
+]
 
 
-async def test_one_role_purges_the_audit_log_and_changes_nothing(
-    committed_admin: Account, owner: AsyncEngine, settings: Settings
+async def test_no_sql_of_the_service_changes_the_audit_log(own: Settings) -> None:
+    await note(own, {"young": 0})
+    as_owner = [(own.migration_database_url, attempt) for attempt in REFUSED_TO_THE_OWNER]
+    as_login = [(own.database_url, attempt) for attempt in REFUSED]
+    as_service = [(own.database_url, [f"SET ROLE {SERVICE}", *attempt]) for attempt in REFUSED]
+
+    for url, attempt in [*as_owner, *as_login, *as_service]:
+        with pytest.raises(DBAPIError, match=r"kept for|denied|must|does not exist"):
+            await ask(url, *attempt)
+            pytest.fail(f"{attempt} succeeded")
+    assert await note(own, {}) == {"young"}
+
+
+# How a database was left by the version in which a role was allowed to purge.
+ROLE_THAT_PURGES = f"""
+CREATE ROLE {SERVICE}_purge NOLOGIN;
+GRANT {SERVICE}_purge TO {LOGIN};
+GRANT USAGE ON SCHEMA public TO {SERVICE}_purge;
+GRANT SELECT, DELETE ON audit_events TO {SERVICE}_purge;
+REVOKE DELETE ON audit_events FROM {SERVICE};
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'DELETE' AND current_user = '{SERVICE}_purge' THEN RETURN OLD; END IF;
+    RAISE EXCEPTION 'rows of % are added and never changed', TG_TABLE_NAME;
+END $$
+"""
+
+
+async def test_an_upgrade_retires_the_role_that_purged_and_sets_how_long_rows_are_kept(
+    own: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with owner.connect() as connection:
-        await connection.exec_driver_sql(f"SET ROLE {settings.database_role}_purge")
-        with pytest.raises(DBAPIError, match="permission denied"):
-            await connection.execute(text("UPDATE audit_events SET action = 'x'"))
-        with pytest.raises(DBAPIError, match="permission denied"):
-            await connection.execute(text("DELETE FROM users"))
-        await connection.execute(text("DELETE FROM audit_events"))
-        assert await connection.scalar(text("SELECT count(*) FROM audit_events")) == 0
+    await ask(own.migration_database_url, *ROLE_THAT_PURGES.split(";\n", 5))
+    attempt = (f"SET ROLE {SERVICE}_purge", DELETE)
+    await note(own, {"young": 0})
+    await ask(own.database_url, *attempt)
+    assert await note(own, {}) == set()
+
+    await upgrade(own, 365, monkeypatch)
+
+    with pytest.raises(DBAPIError, match="denied"):
+        await ask(own.database_url, *attempt)
+    await assert_the_owner_decides(own, monkeypatch)
+
+
+async def test_a_downgrade_leaves_nothing_behind(own: Settings) -> None:
+    assert own.migration_database_url
+    await asyncio.to_thread(migrations.downgrade, own, "base")
+
+    engine = create_async_engine(own.migration_database_url, poolclass=pool.NullPool)
+    async with engine.connect() as connection:
+        for catalog, name, schema in (
+            ("pg_class", "relname", "relnamespace"),
+            ("pg_proc", "proname", "pronamespace"),
+            ("pg_type", "typname", "typnamespace"),
+        ):
+            here = f"{catalog} WHERE {schema} = 'public'::regnamespace"
+            left = await connection.scalars(text(f"SELECT {name} FROM {here}"))  # noqa: S608
+            assert {each for each in left if "alembic_version" not in each} == set()
+        assert await connection.scalar(text("SELECT count(*) FROM pg_policy")) == 0
+        triggers = text("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal")
+        assert await connection.scalar(triggers) == 0
+    await engine.dispose()
 
 
 async def test_the_service_works_under_its_role(committed_db: Database, settings: Settings) -> None:

@@ -152,7 +152,7 @@ async def library(
     committed_db: Database, owner: AsyncEngine, settings: Settings
 ) -> AsyncGenerator[Library]:
     login = settings.database_url.username if settings.database_url else None
-    append_only = [table.name for table in Base.metadata.sorted_tables if APPEND_ONLY in table.info]
+    append_only = {t.name: 365 for t in Base.metadata.sorted_tables if APPEND_ONLY in t.info}
     names = [table.name for table in TABLES]
     access = Access(settings.database_role, login, names, append_only)
     async with owner.connect() as connection:

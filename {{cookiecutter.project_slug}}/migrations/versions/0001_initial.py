@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=True),
         # {% endif %}
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_events")),
-        info={"append_only": True},
+        info={"append_only": "AUDIT_DAYS"},
     )
     op.create_index(
         "ix_audit_events_actor_id", "audit_events", ["actor_id", "created_at"], unique=False

@@ -19,7 +19,8 @@ NAMING = {
 }
 
 
-# In a table's `info`: its rows are added, and never changed or deleted by the service.
+# In a table's `info`: its rows are added and never changed, and kept for as many days as the setting
+# says whose environment variable is named here; 0 is for ever.
 APPEND_ONLY = "append_only"
 
 

@@ -15,14 +15,18 @@ from app.core.settings import Settings
 ROOT = Path(__file__).parents[3]
 
 
-def config(settings: Settings | None = None) -> Config:
-    """Alembic's configuration from `pyproject.toml`, for the database of `settings`."""
-    return Config(toml_file=str(ROOT / "pyproject.toml"), attributes={"settings": settings})
+def config(settings: Settings | None = None, *, grant: bool = False) -> Config:
+    """Alembic's configuration from `pyproject.toml`, for the database of `settings`.
+
+    With `grant` the service's rights are brought in step with the settings even if nothing is migrated.
+    """
+    attributes = {"settings": settings, "grant": grant}
+    return Config(toml_file=str(ROOT / "pyproject.toml"), attributes=attributes)
 
 
 def upgrade(settings: Settings, revision: str = "head") -> None:
     """Bring the database up to `revision`."""
-    command.upgrade(config(settings), revision)
+    command.upgrade(config(settings, grant=True), revision)
 
 
 def downgrade(settings: Settings, revision: str) -> None:

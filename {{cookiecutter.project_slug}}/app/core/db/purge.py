@@ -1,16 +1,22 @@
 """Deleting what has been kept long enough, in batches that no one waits for."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager, suppress
+from datetime import timedelta
 
 from sqlalchemy import ColumnElement, delete, select
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db.base import Base
-from app.core.db.dialects import dialect_of
+from app.core.db.base import APPEND_ONLY, Base, utc_now
+from app.core.db.dialects.access import KEPT
+from app.core.jobs import GiveUp
 
 BATCH = 1000
+CLOCKS_DIFFER = timedelta(hours=1)
+
+
+def kept_for(model: type[Base], days: int) -> ColumnElement[bool]:
+    """Which rows have been kept for so many days, by the database's clock too."""
+    return model.created_at < utc_now() - timedelta(days=days) - CLOCKS_DIFFER
 
 
 async def purge(session: AsyncSession, model: type[Base], condition: ColumnElement[bool]) -> bool:
@@ -18,21 +24,14 @@ async def purge(session: AsyncSession, model: type[Base], condition: ColumnEleme
     found = select(model.id).where(condition).limit(BATCH)
     ids = (await session.scalars(found)).all()
     if ids:
-        await session.execute(delete(model).where(model.id.in_(ids)))
+        try:
+            await session.execute(delete(model).where(model.id.in_(ids)))
+        except DBAPIError as error:
+            setting = model.metadata.tables[model.__tablename__].info.get(APPEND_ONLY)
+            if setting and any(word in str(error.orig) for word in (KEPT, "denied")):
+                raise GiveUp(
+                    f"the database keeps rows of {model.__tablename__} for longer than {setting}"
+                    " says: run `app db upgrade`"
+                ) from error
+            raise
     return len(ids) == BATCH
-
-
-@asynccontextmanager
-async def purging(session: AsyncSession, role: str) -> AsyncGenerator[None]:
-    """Within this, rows of append-only tables may be deleted; `role` is the service's."""
-    connection = await session.connection()
-    dialect = dialect_of(connection.engine.url)
-    await connection.run_sync(dialect.begin_purge, role)
-    try:
-        yield
-    except BaseException:
-        # Where a transaction that failed takes no more statements, its rollback does the same.
-        with suppress(SQLAlchemyError):
-            await connection.run_sync(dialect.end_purge, role)
-        raise
-    await connection.run_sync(dialect.end_purge, role)

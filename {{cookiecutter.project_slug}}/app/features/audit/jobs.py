@@ -1,9 +1,6 @@
 """What happens by itself."""
 
-from datetime import timedelta
-
-from app.core.db.base import utc_now
-from app.core.db.purge import purge, purging
+from app.core.db.purge import kept_for, purge
 from app.core.jobs import MAINTENANCE, job
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.schedule import cron
@@ -16,10 +13,5 @@ from app.features.audit.settings import get_audit_settings
 async def purge_events(work: Work) -> None:
     """Forget events that have been kept long enough, a batch at a time."""
     days = get_audit_settings().days
-    if days == 0:
-        return
-    old = AuditEvent.created_at < utc_now() - timedelta(days=days)
-    async with purging(work.session, work.settings.database_role):
-        more = await purge(work.session, AuditEvent, old)
-    if more:
+    if days and await purge(work.session, AuditEvent, kept_for(AuditEvent, days)):
         await enqueue(work.session, purge_events)

@@ -18,7 +18,7 @@ class AuditEvent(Record):
         Index("ix_audit_events_created_at", "created_at", "id"),
         Index("ix_audit_events_object", "object_type", "object_id", "created_at"),
         Index("ix_audit_events_actor_id", "actor_id", "created_at"),
-        {"info": {APPEND_ONLY: True}},
+        {"info": {APPEND_ONLY: "AUDIT_DAYS"}},
     )
 
     action: Mapped[str] = mapped_column(String(64))

@@ -81,12 +81,8 @@ class Dialect(Protocol):
         """After a migration: give the service what it needs, and no more."""
         ...
 
-    def begin_purge(self, connection: Connection, role: str) -> None:
-        """From here on, rows of append-only tables may be deleted on this connection."""
-        ...
-
-    def end_purge(self, connection: Connection, role: str) -> None:
-        """Be the service again."""
+    def enforces(self, connection: Connection, access: Access) -> bool:
+        """Whether append-only tables keep their rows for as long as `access` says."""
         ...
 
     def embedded(self, directory: Path) -> AbstractContextManager[URL]:

@@ -1,6 +1,6 @@
 """Who may do what with which tables."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -13,8 +13,9 @@ class Access:
     login: str | None
     """Whom `DATABASE_URL` signs in as."""
     tables: Sequence[str]
-    append_only: Sequence[str]
-    """Those of the tables whose rows are added, and never changed."""
+    append_only: Mapping[str, int]
+    """Those of the tables whose rows are added and never changed, and for how many days they are kept
+    at least; 0 is for ever."""
 
 
 class UnsafeLoginError(RuntimeError):
@@ -25,6 +26,9 @@ class MissingRoleError(Exception):
     """The role that the service works under does not exist, or its login may not take it."""
 
 
-def purge_role(role: str) -> str:
-    """The role that may delete what is otherwise only added."""
-    return f"{role or 'app'}_purge"
+def refusal(table: str, days: int) -> str:
+    """What the database says when such a row is to be changed, or deleted too early."""
+    return f"rows of {table} are never changed, and {KEPT} {f'{days} days' if days else 'ever'}"
+
+
+KEPT = "kept for"

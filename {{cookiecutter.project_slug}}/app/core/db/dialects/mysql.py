@@ -12,7 +12,7 @@ from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
-from app.core.db.dialects.access import Access, purge_role
+from app.core.db.dialects.access import Access, refusal
 from app.core.db.dialects.faults import Fault
 from app.core.db.dialects.sqlite import embedded as sqlite_file
 
@@ -30,7 +30,6 @@ refusals: Mapping[str | int, str] = {
 # Switching autocommit on and off costs more round trips here than the transaction it avoids.
 read_options: Mapping[str, Any] = {}
 
-ROLE_BEFORE = "role_before"  # in a connection's `info`
 ROW_RIGHTS = "SELECT, INSERT, UPDATE, DELETE"
 LOCK = "app_migrations"
 LOCK_SECONDS = 300
@@ -54,12 +53,23 @@ READ_ONLY = (
     "SHOW VARIABLES WHERE value NOT IN ('OFF', '0') AND variable_name IN"
     " ('read_only', 'super_read_only', 'innodb_read_only', 'tx_read_only', 'transaction_read_only')"
 )
-REFUSE = "SIGNAL SQLSTATE '25006' SET MYSQL_ERRNO = 1792, MESSAGE_TEXT = 'it is read-only'"
+REFUSE_READ_ONLY = (
+    "SIGNAL SQLSTATE '25006' SET MYSQL_ERRNO = 1792, MESSAGE_TEXT = 'it is read-only'"
+)
 EXEMPT = (  # from `read_only`, not from the others
     "SELECT 1 FROM information_schema.user_privileges"
     " WHERE grantee = CONCAT('''', REPLACE(CURRENT_USER(), '@', '''@'''), '''')"
     " AND privilege_type IN ('SUPER', 'READ_ONLY ADMIN', 'CONNECTION_ADMIN')"
 )
+
+TRIGGER = "append_only_"
+REFUSE = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '[refusal]'"
+# SYSDATE tells the server's time; NOW and UTC_TIMESTAMP tell what a session has set as its `timestamp`.
+REFUSE_EARLY = f"""\
+IF COALESCE(OLD.created_at >=
+    CONVERT_TZ(SYSDATE(6), @@session.time_zone, '+00:00') - INTERVAL [days] DAY, TRUE)
+THEN {REFUSE}; END IF"""
+
 # Strict, in UTC, and isolated as on other databases, whatever the server's configuration.
 SESSION = (
     "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ONLY_FULL_GROUP_BY,NO_ENGINE_SUBSTITUTION',"
@@ -108,7 +118,7 @@ def demand_writable(connection: Connection) -> None:
     """Fail where a variable forbids changes; `read_only` binds only those without a privilege."""
     found = set(connection.scalars(text(READ_ONLY)))
     if found and (found != {"read_only"} or not connection.scalar(text(EXEMPT))):
-        connection.exec_driver_sql(REFUSE)
+        connection.exec_driver_sql(REFUSE_READ_ONLY)
 
 
 def lock(connection: Connection) -> None:
@@ -126,6 +136,17 @@ def grant(connection: Connection, access: Access) -> None:
     An owner who may not is told what to ask an administrator for; the migration stands.
     """
     owner = connection.scalar(text("SELECT CURRENT_USER()")) or ""
+    try:
+        make_append_only(connection, access)
+    except DBAPIError as error:
+        logger.warning(
+            "%s may not create triggers (%s): the service may not delete rows of %s however old they are."
+            " As an administrator, grant it TRIGGER, and where a binary log is written set"
+            " log_bin_trust_function_creators = 1; then run `app db upgrade` again",
+            owner,
+            error.orig,
+            ", ".join(access.append_only),
+        )
     if not access.login or owner.split("@")[0] == access.login:
         return
     try:
@@ -133,8 +154,8 @@ def grant(connection: Connection, access: Access) -> None:
             connection.exec_driver_sql(statement)
     except DBAPIError as error:
         logger.warning(
-            "%s may not grant rights to %s (%s): as an administrator, grant it SELECT and INSERT on all"
-            " tables, and UPDATE and DELETE on all but %s",
+            "%s may not grant rights to %s (%s): as an administrator, grant it SELECT, INSERT and DELETE on"
+            " all tables, and UPDATE on all but %s",
             owner,
             access.login,
             error.orig,
@@ -142,49 +163,65 @@ def grant(connection: Connection, access: Access) -> None:
         )
 
 
+def make_append_only(connection: Connection, access: Access) -> None:
+    """Refuse changes to rows of these tables, and deletions that come too early; not TRUNCATE.
+
+    The new triggers are there before the old ones go.
+    """
+    wanted, found = triggers(access), triggers_there(connection)
+    for name in wanted.keys() - found:
+        connection.exec_driver_sql(wanted[name])
+    for name in found - wanted.keys():
+        connection.exec_driver_sql(f"DROP TRIGGER {quote(connection, name)}")
+
+
+def triggers(access: Access) -> dict[str, str]:
+    """How they are made, by names that tell one period from another."""
+    made: dict[str, str] = {}
+    for table, days in access.append_only.items():
+        for kind, body in ("UPDATE", REFUSE), ("DELETE", REFUSE_EARLY if days else REFUSE):
+            rule = f"BEFORE {kind} ON `{table}` FOR EACH ROW {body}"
+            rule = rule.replace("[days]", str(days)).replace("[refusal]", refusal(table, days))
+            name = f"{TRIGGER}{sha256(rule.encode()).hexdigest()[:16]}"
+            made[name] = f"CREATE TRIGGER {name} {rule}"
+    return made
+
+
+def triggers_there(connection: Connection) -> set[str]:
+    """The names of those that are there."""
+    names = connection.scalars(
+        text(
+            "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
+        )
+    )
+    return {name for name in names if name.startswith(TRIGGER)}
+
+
+def enforces(connection: Connection, access: Access) -> bool:
+    """Whether the triggers are there that we would make now."""
+    return triggers_there(connection) == triggers(access).keys()
+
+
 def grants(connection: Connection, access: Access) -> Iterator[str]:
     """What the service's login needs, from wherever it may sign in."""
-    purger = quote(connection, purger_of(connection, access.role))
-    yield f"CREATE ROLE IF NOT EXISTS {purger}"
-    for table in access.append_only:
-        yield f"GRANT SELECT, DELETE ON {quote(connection, table)} TO {purger}"
+    kept = "SELECT, INSERT, DELETE" if enforces(connection, access) else "SELECT, INSERT"
     hosts = text("SELECT host FROM mysql.user WHERE user = :login")
     for host in connection.scalars(hosts, {"login": access.login}).all():
         who = f"{quote(connection, access.login or '')}@{quote(connection, host)}"
         for table in access.tables:
-            rights = "SELECT, INSERT" if table in access.append_only else ROW_RIGHTS
+            rights = kept if table in access.append_only else ROW_RIGHTS
             yield f"GRANT {rights} ON {quote(connection, table)} TO {who}"
         yield f"GRANT SELECT ON alembic_version TO {who}"
-        yield f"GRANT {purger} TO {who}"
+    # Before the database knew the periods, the service took on a role to purge, one for each database.
+    database = (connection.engine.url.database or "").encode()
+    purger = f"{access.role or 'app'}_purge"[:20] + f"_{sha256(database).hexdigest()[:8]}"
+    if connection.scalar(text("SELECT 1 FROM mysql.user WHERE user = :name"), {"name": purger}):
+        yield f"DROP ROLE {quote(connection, purger)}"
 
 
 def quote(connection: Connection, name: str) -> str:
     """`name` as an identifier."""
     return connection.dialect.identifier_preparer.quote_identifier(name)
-
-
-def begin_purge(connection: Connection, role: str) -> None:
-    """Take on the role that may, unless this is the owner, who may anyway."""
-    purger = purger_of(connection, role)
-    granted = text("SELECT 1 FROM information_schema.applicable_roles WHERE role_name = :role")
-    if connection.scalar(granted, {"role": purger}):
-        connection.info[ROLE_BEFORE] = connection.scalar(text("SELECT CURRENT_ROLE()"))
-        connection.exec_driver_sql(f"SET ROLE {quote(connection, purger)}")
-
-
-def end_purge(connection: Connection, role: str) -> None:
-    """Lay it down, and take up what it was before; a rollback does not do that here."""
-    if ROLE_BEFORE not in connection.info:
-        return
-    before = connection.info.pop(ROLE_BEFORE) or "NONE"
-    quoted = before if before == "NONE" or "`" in before else quote(connection, before)
-    connection.exec_driver_sql(f"SET ROLE {quoted}")
-
-
-def purger_of(connection: Connection, role: str) -> str:
-    """Roles belong to the server, and this one is about the tables of one database."""
-    database = connection.engine.url.database or ""
-    return f"{purge_role(role)[:20]}_{sha256(database.encode()).hexdigest()[:8]}"
 
 
 def embedded(directory: Path) -> AbstractContextManager[URL]:

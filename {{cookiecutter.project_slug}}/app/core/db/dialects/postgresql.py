@@ -68,14 +68,37 @@ UNSAFE = [
     ),
 ]
 
+# Whoever asks, the owner of the table included.
 REFUSE_CHANGE = """
-CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    days integer := CASE TG_TABLE_NAME [days] END;
 BEGIN
-    IF TG_OP = 'DELETE' AND current_user = '[purger]' THEN
-        RETURN OLD;
+    IF TG_OP = 'DELETE' AND days > 0 THEN
+        IF OLD.created_at < now() - make_interval(hours => 24 * days) THEN
+            RETURN OLD;
+        END IF;
     END IF;
-    RAISE EXCEPTION 'rows of % are added and never changed', TG_TABLE_NAME
-        USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION USING
+        ERRCODE = 'insufficient_privilege',
+        MESSAGE = CASE TG_TABLE_NAME [refusals] ELSE 'this table has no period' END;
+END
+"""
+DROP_UNUSED = """
+DO $$ BEGIN
+    DROP FUNCTION IF EXISTS refuse_change();
+EXCEPTION WHEN dependent_objects_still_exist THEN
+    NULL;
+END $$
+"""
+# Before the database knew the periods, the service took on a role to purge. Roles belong to the server:
+# another database may still use it.
+RETIRE_PURGER = """
+DO $$ BEGIN
+    REVOKE ALL ON ALL TABLES IN SCHEMA public FROM [purger];
+    REVOKE ALL ON SCHEMA public FROM [purger];
+    REVOKE [purger] FROM [login];
+EXCEPTION WHEN undefined_object OR insufficient_privilege THEN
+    NULL;
 END $$
 """
 
@@ -172,8 +195,8 @@ def lock(connection: Connection) -> None:
 
 def grant(connection: Connection, access: roles.Access) -> None:
     """Make the service's role if it does not exist: it reads and writes rows, and owns nothing."""
-    make_append_only(connection, access)
     for statement in [
+        *append_only(connection, access),
         *rights(connection, access),
         # {% if cookiecutter.multi_tenancy == "row" %}
         *policies.statements(access.tables),
@@ -193,37 +216,54 @@ def rights(connection: Connection, access: roles.Access) -> Iterator[str]:
     yield f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {name}"
     yield f"REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {name}"
     for table in access.append_only:
-        yield f"REVOKE UPDATE, DELETE ON {quote(connection, table)} FROM {name}"
+        yield f"REVOKE UPDATE ON {quote(connection, table)} FROM {name}"
 
 
-def make_append_only(connection: Connection, access: roles.Access) -> None:
-    """Let nobody change or delete rows of these tables, the owner included, but one role purge."""
+def append_only(connection: Connection, access: roles.Access) -> Iterator[str]:
+    """Refuse changes to rows of these tables, and deletions that come too early."""
     if not access.append_only:
+        yield DROP_UNUSED
         return
-    purger = roles.purge_role(access.role)
-    create_role(connection, purger, access.login)
-    connection.exec_driver_sql(REFUSE_CHANGE.replace("[purger]", purger))
-    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {quote(connection, purger)}")
+    # A path of its own, so that no other function named `now` is taken for the clock.
+    yield (
+        "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql"
+        f" SET search_path = pg_catalog, pg_temp AS $${refuse_change(access)}$$"
+    )
     for table in access.append_only:
         name = quote(connection, table)
-        for statement in (
-            f"GRANT SELECT, DELETE ON {name} TO {quote(connection, purger)}",
+        yield (
             f"CREATE OR REPLACE TRIGGER append_only_rows BEFORE UPDATE OR DELETE ON {name}"
-            " FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+            " FOR EACH ROW EXECUTE FUNCTION refuse_change()"
+        )
+        yield (
             f"CREATE OR REPLACE TRIGGER append_only_table BEFORE TRUNCATE ON {name}"
-            " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()",
-        ):
-            connection.exec_driver_sql(statement)
+            " FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
+        )
+    if access.login:
+        retire = RETIRE_PURGER.replace("[login]", quote(connection, access.login))
+        yield retire.replace("[purger]", quote(connection, f"{access.role or 'app'}_purge"))
 
 
-def begin_purge(connection: Connection, role: str) -> None:
-    """Become the role that may."""
-    connection.exec_driver_sql(f"SET ROLE {quote(connection, roles.purge_role(role))}")
+def refuse_change(access: roles.Access) -> str:
+    """The body of the function that the triggers call."""
+    kept = access.append_only.items()
+    days = " ".join(f"WHEN '{table}' THEN {days}" for table, days in kept)
+    said = " ".join(f"WHEN '{table}' THEN '{roles.refusal(table, days)}'" for table, days in kept)
+    return REFUSE_CHANGE.replace("[days]", days).replace("[refusals]", said)
 
 
-def end_purge(connection: Connection, role: str) -> None:
-    """A rollback does the same."""
-    connection.exec_driver_sql(f"SET ROLE {quote(connection, role) if role else 'NONE'}")
+def enforces(connection: Connection, access: roles.Access) -> bool:
+    """Whether the function is there as we would write it now, and both triggers of each table call it."""
+    if not access.append_only:
+        return True
+    found = connection.execute(
+        text(
+            "SELECT prosrc, (SELECT count(*) FROM pg_trigger"
+            " WHERE tgfoid = pg_proc.oid AND tgenabled = 'O')"
+            " FROM pg_proc WHERE oid = to_regproc('refuse_change')"
+        )
+    ).one_or_none()
+    return found == (refuse_change(access), 2 * len(access.append_only))
 
 
 def create_role(connection: Connection, role: str, login: str | None) -> None:

@@ -77,15 +77,12 @@ def lock(connection: Connection) -> None:
 
 
 def grant(connection: Connection, access: Access) -> None:
-    """A file has no roles."""
+    """A file has no roles: whoever can write it can do everything."""
 
 
-def begin_purge(connection: Connection, role: str) -> None:
-    """Nothing stands in the way."""
-
-
-def end_purge(connection: Connection, role: str) -> None:
-    """Nothing has changed."""
+def enforces(connection: Connection, access: Access) -> bool:
+    """There is nothing to grant."""
+    return True
 
 
 @contextmanager

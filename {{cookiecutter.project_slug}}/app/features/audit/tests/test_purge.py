@@ -30,7 +30,7 @@ async def purged(database: Database, settings: Settings) -> list[str]:
         return sorted(await session.scalars(left))
 
 
-async def test_old_events_are_deleted_in_batches_by_a_role_that_may(
+async def test_old_events_are_deleted_in_batches(
     committed_db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purge, "BATCH", 2)
