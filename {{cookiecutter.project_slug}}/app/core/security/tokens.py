@@ -74,4 +74,5 @@ def _read(settings: Settings, token: str, key: str) -> Claims:
     if decoded["header"].get("typ") != TYPE:  # the library has no check of its own
         raise InvalidToken
     payload = decoded["payload"]
-    return Claims(user_id=UUID(payload["sub"]), session_id=UUID(payload["sid"]))
+    # As text, whatever they are: a list is no id, which is a `ValueError`.
+    return Claims(user_id=UUID(str(payload["sub"])), session_id=UUID(str(payload["sid"])))
