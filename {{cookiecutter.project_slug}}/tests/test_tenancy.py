@@ -46,6 +46,7 @@ from sqlalchemy.orm import (
 from app.core.db.base import APPEND_ONLY, Base
 from app.core.db.dialects import dialect_of
 from app.core.db.dialects.access import Access
+from app.core.db.errors import DeletedMeanwhile
 from app.core.db.resource import index, reference, unique
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.db.tenancy import TenantOwned
@@ -543,8 +544,9 @@ async def test_no_reference_leads_to_another_tenant(library: Library) -> None:
         await session.execute(update(Book).values(shelf_id=foreign))
 
     for act in (refer, point):
-        with pytest.raises(IntegrityError):
+        with pytest.raises(DeletedMeanwhile) as refused:
             await library.run(library.ours, act)
+        assert isinstance(refused.value.__cause__, IntegrityError)
 
 
 async def test_names_are_unique_within_a_tenant(library: Library) -> None:

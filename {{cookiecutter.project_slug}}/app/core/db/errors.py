@@ -1,15 +1,23 @@
 """How failures of the database become failures of the service."""
 
+import logging
+import re
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import ClassVar
 
 from sqlalchemy import UniqueConstraint
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm.exc import StaleDataError
 
 from app.core.db.base import Base
 from app.core.db.dialects.faults import Fault
-from app.core.errors import Conflict, Failure, Unavailable
+from app.core.errors import Conflict, Failure, NotFound, Unavailable
+
+logger = logging.getLogger(__name__)
+
+NO_SUCH_ROW = re.compile(r"ForeignKeyViolation|\(1452,|FOREIGN KEY constraint failed")
+"""How drivers tell of a reference, by words that no server translates."""
 
 
 class DatabaseUnavailable(Unavailable):
@@ -60,6 +68,32 @@ FAILURES: dict[Fault | None, Callable[[], Failure]] = {
     Fault.LOST_RACE: LostRace,
     Fault.READ_ONLY: DatabaseReadOnly,
 }
+
+
+class DeletedMeanwhile(NotFound):
+    """A row that the request is about was deleted while the request was under way."""
+
+    def __init__(self) -> None:
+        super().__init__("What this is about, or refers to, does not exist any more.")
+
+
+@contextmanager
+def reporting_deletion() -> Generator[None]:
+    """Say `DeletedMeanwhile` when a row is gone that was to be written, or referred to."""
+    try:
+        yield
+    except (StaleDataError, IntegrityError) as error:
+        if isinstance(error, IntegrityError) and not _refers_to_nothing(error):
+            raise
+        logger.info("a row was deleted meanwhile: %s", error)
+        raise DeletedMeanwhile from error
+
+
+def _refers_to_nothing(error: IntegrityError) -> bool:
+    """Whether a row was written whose reference leads nowhere; a deletion breaks them the other way."""
+    written = (error.statement or "").startswith(("INSERT", "UPDATE"))
+    told = f"{type(error.orig).__name__}: {error.orig}"
+    return written and NO_SUCH_ROW.search(told) is not None
 
 
 @contextmanager

@@ -20,7 +20,14 @@ from app.core.db import (
 )
 from app.core.db.dialects import Dialect, dialect_of
 from app.core.db.dialects.faults import Fault
-from app.core.db.errors import FAILURES, DatabaseTimeout, DatabaseUnavailable, NotMigrated, named
+from app.core.db.errors import (
+    FAILURES,
+    DatabaseTimeout,
+    DatabaseUnavailable,
+    NotMigrated,
+    named,
+    reporting_deletion,
+)
 from app.core.db.refusals import is_lasting
 from app.core.errors import Failure
 from app.core.settings import Settings
@@ -142,14 +149,16 @@ async def telling_outages(database: Database) -> AsyncGenerator[None]:
 @asynccontextmanager
 async def unit_of_work(database: Database) -> AsyncGenerator[AsyncSession]:
     """A session whose work is committed at the end, or rolled back when something raises."""
-    async with telling_outages(database), database.slot(), database.writer() as session:
-        try:
-            yield session
-        except Failure as failure:
-            if failure.keeps_work:
+    async with telling_outages(database):
+        with reporting_deletion():
+            async with database.slot(), database.writer() as session:
+                try:
+                    yield session
+                except Failure as failure:
+                    if failure.keeps_work:
+                        await commit(session)
+                    raise
                 await commit(session)
-            raise
-        await commit(session)
 
 
 async def commit(session: AsyncSession) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, Select, Update, select, update
+from sqlalchemy import ColumnElement, CursorResult, Row, Select, Update, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import Base, utc_now
@@ -36,25 +36,28 @@ def permissions(session_id: UUID, user_id: UUID, now: datetime) -> Select[list[s
     )
 
 
-async def refresh_token(session: AsyncSession, token_hash: str) -> RefreshToken | None:
-    """The refresh token with this hash, as it is now, locked."""
-    statement = select(RefreshToken).where(RefreshToken.token_hash == token_hash)
-    return await session.scalar(statement.with_for_update())
+async def session_of(session: AsyncSession, token_hash: str) -> UUID | None:
+    """The session that the refresh token with this hash belongs to."""
+    statement = select(RefreshToken.session_id).where(RefreshToken.token_hash == token_hash)
+    return await session.scalar(statement)
 
 
 async def live_session(
     session: AsyncSession, session_id: UUID, now: datetime
-) -> tuple[AuthSession, User] | None:
-    """A live session and its active user, the session locked."""
+) -> AuthSession | None:
+    """A live session, locked; whoever uses one of its tokens waits here, as does a deletion."""
+    return await session.scalar(live(now).where(AuthSession.id == session_id).with_for_update())
+
+
+async def refresh_token(session: AsyncSession, token_hash: str) -> RefreshToken | None:
+    """The refresh token of an active user with this hash."""
     statement = (
-        live(now)
-        .add_columns(User)
+        select(RefreshToken)
+        .join(AuthSession, AuthSession.id == RefreshToken.session_id)
         .join(User, User.id == AuthSession.user_id)
-        .where(AuthSession.id == session_id, User.is_active)
-        .with_for_update(of=AuthSession)
+        .where(RefreshToken.token_hash == token_hash, User.is_active)
     )
-    row = (await session.execute(statement)).one_or_none()
-    return (row[0], row[1]) if row else None
+    return await session.scalar(statement)
 
 
 async def sessions(session: AsyncSession, user_id: UUID, now: datetime) -> Sequence[AuthSession]:
@@ -81,19 +84,36 @@ async def rows_of(session: AsyncSession, statement: Update) -> int:
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount
 
 
+def usable(token_hash: str, now: datetime) -> list[ColumnElement[bool]]:
+    """What is so of a mailed token that can be redeemed."""
+    return [
+        MailedToken.token_hash == token_hash,
+        MailedToken.used_at.is_(None),
+        MailedToken.expires_at > now,
+    ]
+
+
 async def mailed_token(
     session: AsyncSession, token_hash: str, now: datetime, *, for_update: bool = False
 ) -> MailedToken | None:
     """The unused, unexpired token with this hash; on demand as it is now, and locked."""
-    statement = select(MailedToken).where(
-        MailedToken.token_hash == token_hash,
-        MailedToken.used_at.is_(None),
-        MailedToken.expires_at > now,
-    )
+    statement = select(MailedToken).where(*usable(token_hash, now))
     if not for_update:
         return await session.scalar(statement)
     fresh = {"populate_existing": True}
     return await session.scalar(statement.with_for_update(), execution_options=fresh)
+
+
+async def holder(
+    session: AsyncSession, token_hash: str, purpose: str, now: datetime
+) -> Row[str, str] | None:
+    """Address and password hash of whoever holds the unused, unexpired token with this hash."""
+    statement = (
+        select(User.email, User.password_hash)
+        .join(MailedToken, MailedToken.user_id == User.id)
+        .where(MailedToken.purpose == purpose, *usable(token_hash, now))
+    )
+    return (await session.execute(statement)).one_or_none()
 
 
 async def kill_mailed_tokens(

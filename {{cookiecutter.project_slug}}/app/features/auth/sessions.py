@@ -110,14 +110,12 @@ async def refresh(
     Except once, shortly after: the answer may have been lost on its way. A request that was already
     under way when the token was used has lost no answer, so it is no such case.
     """
-    now = utc_now()
-    presented = await repository.refresh_token(session, fingerprint(token))
-    if presented is None:
+    now, token_hash = utc_now(), fingerprint(token)
+    session_id = await repository.session_of(session, token_hash)
+    begun = await repository.live_session(session, session_id, now) if session_id else None
+    presented = await repository.refresh_token(session, token_hash) if begun else None
+    if begun is None or presented is None:
         raise InvalidRefreshToken
-    found = await repository.live_session(session, presented.session_id, now)
-    if found is None:
-        raise InvalidRefreshToken
-    begun, user = found
     begun.last_used_at = now
     next_token = successor(settings, token)
     if presented.used_at is None:
@@ -126,8 +124,9 @@ async def refresh(
     if await is_lost_answer(session, presented, next_token, arrived):
         presented.repeated_at = now
         return answer(settings, begun, next_token)
-    await repository.revoke_sessions(session, user.id, now, only=begun.id)
-    record(session, "auth.refresh_token_reused", "session", begun.id, after={"user_id": user.id})
+    owner = begun.user_id
+    await repository.revoke_sessions(session, owner, now, only=begun.id)
+    record(session, "auth.refresh_token_reused", "session", begun.id, after={"user_id": owner})
     raise InvalidRefreshToken
 
 

@@ -1,7 +1,5 @@
 """What happens by itself."""
 
-from datetime import timedelta
-
 from sqlalchemy import delete, true
 
 from app.core.db.base import Base, utc_now
@@ -15,8 +13,8 @@ from app.core.jobs.work import Work
 from app.core.tenancy import current, within
 from app.features.audit.service import record
 from app.features.tenants import repository
-from app.features.tenants.models import Invitation, Tenant
-from app.features.tenants.settings import get_tenant_settings
+from app.features.tenants.models import Invitation, Membership, Tenant
+from app.features.tenants.service import grace_ends
 
 
 @job("tenants.purge", queue=MAINTENANCE, schedule=cron("47 3 * * *"))
@@ -24,8 +22,7 @@ async def purge_tenants(work: Work) -> None:
     """Forget expired invitations, and begin to forget tenants whose days of grace are over."""
     if await purge(work.session, Invitation, Invitation.expires_at < utc_now()):
         await enqueue(work.session, purge_tenants)
-    before = utc_now() - timedelta(days=get_tenant_settings().grace_days)
-    for tenant_id in await repository.deleted_before(work.session, before):
+    for tenant_id in await repository.deleted_before(work.session, grace_ends()):
         with within(tenant_id):
             await enqueue(work.session, purge_tenant)
 
@@ -38,9 +35,11 @@ async def purge_tenant(work: Work) -> None:
     """
     tenant_id = current()
     tenant = await repository.lock(work.session, tenant_id) if tenant_id else None
-    before = utc_now() - timedelta(days=get_tenant_settings().grace_days)
-    if tenant is None or tenant.deleted_at is None or tenant.deleted_at > before:
+    if tenant is None or tenant.deleted_at is None or tenant.deleted_at > grace_ends():
         return
+    # First its members: whatever another process thinks of the days of grace, none of them can restore
+    # what is half gone.
+    await work.session.execute(delete(Membership).where(Membership.tenant_id == tenant.id))
     for model, condition in [
         *((owned, true()) for owned in owned_models()),
         (JobRun, JobRun.state != JobState.RUNNING),

@@ -1,4 +1,7 @@
-"""Rules about who works for a tenant."""
+"""Rules about who works for a tenant.
+
+Whoever locks several things locks the tenant first, then accounts: one may be about to be deleted.
+"""
 
 from uuid import UUID
 
@@ -13,6 +16,7 @@ from app.features.tenants.models import Membership, Tenant, TenantRole
 from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.schemas import MemberQuery
 from app.features.tenants.service import at_work
+from app.features.users.repository import lock as lock_user
 
 
 async def page(session: AsyncSession, tenant_id: UUID, query: MemberQuery) -> Found[Membership]:
@@ -33,6 +37,7 @@ async def change_role(
 ) -> None:
     """Make somebody something else."""
     tenant, caller = await at_work(session, caller, TenantPermission.WRITE)
+    await lock_user(session, user_id)
     membership = await get(session, tenant.id, user_id)
     await assign(session, caller, tenant, membership, role)
 
@@ -63,6 +68,7 @@ async def remove(session: AsyncSession, caller: Member, user_id: UUID) -> None:
     """Somebody works for the tenant no longer, from this moment on."""
     needed = None if user_id == caller.user_id else TenantPermission.WRITE
     tenant, caller = await at_work(session, caller, needed)
+    await lock_user(session, user_id)
     membership = await get(session, tenant.id, user_id)
     if user_id != caller.user_id:
         demand_rank(caller, membership.role)
@@ -76,6 +82,7 @@ async def remove(session: AsyncSession, caller: Member, user_id: UUID) -> None:
 async def transfer(session: AsyncSession, caller: Member, user_id: UUID) -> None:
     """Make somebody else the owner, and oneself an administrator."""
     tenant, caller = await at_work(session, caller, TenantPermission.OWN)
+    await lock_user(session, user_id)
     heir = await get(session, tenant.id, user_id)
     if user_id == caller.user_id:
         return

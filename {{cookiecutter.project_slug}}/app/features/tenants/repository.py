@@ -162,19 +162,19 @@ async def invitations(
 async def invitation(
     session: AsyncSession, tenant_id: UUID, invitation_id: UUID
 ) -> Invitation | None:
-    """One invitation of a tenant."""
+    """One invitation of a tenant, locked."""
     statement = select(Invitation).where(
         Invitation.tenant_id == tenant_id, Invitation.id == invitation_id
     )
-    return await session.scalar(statement)
+    return await session.scalar(statement.with_for_update())
 
 
 async def invitation_for(session: AsyncSession, tenant_id: UUID, email: str) -> Invitation | None:
-    """The invitation of an address."""
+    """The invitation of an address, locked."""
     statement = select(Invitation).where(
         Invitation.tenant_id == tenant_id, Invitation.email == email
     )
-    return await session.scalar(statement)
+    return await session.scalar(statement.with_for_update())
 
 
 async def invitation_by_token(session: AsyncSession, token_hash: str) -> Row[UUID, UUID] | None:
@@ -194,6 +194,6 @@ async def count_invitations(session: AsyncSession, tenant_id: UUID) -> int:
 
 
 async def deleted_before(session: AsyncSession, instant: datetime) -> list[UUID]:
-    """Tenants that were deleted before that."""
-    statement = select(Tenant.id).where(Tenant.deleted_at < instant).order_by(Tenant.id)
+    """Tenants that were deleted by that instant."""
+    statement = select(Tenant.id).where(Tenant.deleted_at <= instant).order_by(Tenant.id)
     return list(await session.scalars(statement.limit(1000)))

@@ -137,9 +137,9 @@ async def get_tenant(found: CurrentTenant) -> Tenant:
     dependencies=[Can(TenantPermission.WRITE)],
     responses=NO_TENANT,
 )
-async def rename_tenant(found: CurrentTenant, session: SessionDep, wanted: NewTenant) -> Tenant:
+async def rename_tenant(member: CurrentMember, session: SessionDep, wanted: NewTenant) -> Tenant:
     """Give it another name."""
-    return await service.rename(session, found, wanted)
+    return await service.rename(session, member, wanted)
 
 
 @tenant.delete(

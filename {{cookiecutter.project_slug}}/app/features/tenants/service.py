@@ -1,11 +1,13 @@
 """Rules about tenants."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
+from app.core.db.errors import DeletedMeanwhile
 from app.core.pagination import Found
 from app.core.security.access import NotAllowed, Principal
 from app.core.tenancy import within
@@ -74,7 +76,8 @@ async def mine(
 async def create(session: AsyncSession, principal: Principal, new: NewTenant) -> Membership:
     """Make a tenant that the caller owns."""
     most = get_tenant_settings().per_user
-    await lock_user(session, principal.user_id)
+    if await lock_user(session, principal.user_id) is None:
+        raise DeletedMeanwhile
     if await repository.count_owned(session, principal.user_id) >= most:
         raise TooMany("tenants of one owner", most)
     return await add(session, Tenant(name=new.name), principal.user_id)
@@ -92,8 +95,9 @@ async def add(session: AsyncSession, tenant: Tenant, owner_id: UUID) -> Membersh
     return membership
 
 
-async def rename(session: AsyncSession, tenant: Tenant, wanted: NewTenant) -> Tenant:
+async def rename(session: AsyncSession, caller: Member, wanted: NewTenant) -> Tenant:
     """Give it another name."""
+    tenant, _ = await at_work(session, caller, TenantPermission.WRITE)
     before = {"name": tenant.name}
     tenant.name = wanted.name
     record(session, "tenant.renamed", "tenant", tenant.id, before=before, after=wanted.model_dump())
@@ -111,14 +115,19 @@ async def delete(session: AsyncSession, caller: Member) -> None:
     await session.flush()
 
 
+def grace_ends() -> datetime:
+    """Tenants that were deleted by this instant are purged, and can no longer be restored."""
+    return utc_now() - timedelta(days=get_tenant_settings().grace_days)
+
+
 async def restore(session: AsyncSession, principal: Principal, tenant_id: UUID) -> Tenant:
-    """Take a deletion back, as one of its owners."""
+    """Take a deletion back while the days of grace last, as one of its owners."""
     membership = await repository.membership(session, tenant_id, principal.user_id)
     if membership is None:  # strangers do not even wait
         raise TenantNotFound
     tenant = await locked(session, tenant_id)
     membership = await repository.membership(session, tenant_id, principal.user_id)
-    if membership is None or tenant.deleted_at is None:
+    if membership is None or tenant.deleted_at is None or tenant.deleted_at <= grace_ends():
         raise TenantNotFound
     if membership.role != TenantRole.OWNER:
         raise OwnersOnly

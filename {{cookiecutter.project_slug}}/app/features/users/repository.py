@@ -7,6 +7,7 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
+from app.core.db.errors import DeletedMeanwhile
 from app.core.pagination import Found, paginate
 from app.features.users.models import Role, User, UserRole
 from app.features.users.schemas import RoleQuery, UserQuery
@@ -43,6 +44,12 @@ async def credentials(session: AsyncSession, email: str) -> Row[UUID, str] | Non
     return (await session.execute(statement)).one_or_none()
 
 
+async def credentials_of(session: AsyncSession, user_id: UUID) -> Row[str, str] | None:
+    """Address and password hash of the account with this id."""
+    statement = select(User.email, User.password_hash).where(User.id == user_id)
+    return (await session.execute(statement)).one_or_none()
+
+
 async def page(session: AsyncSession, query: UserQuery) -> Found[User]:
     """Accounts that match, newest first unless asked otherwise."""
     wanted = query.model_dump(include={"email", "is_active"}, exclude_none=True)
@@ -57,9 +64,11 @@ async def role(session: AsyncSession, role_id: UUID) -> Role | None:
     return await session.get(Role, role_id)
 
 
-async def reload_roles(session: AsyncSession, user: User) -> None:
+async def reload(session: AsyncSession, user: User) -> None:
     """Read again what may have changed while we waited for a lock."""
-    await session.refresh(user, ["is_active", "email_verified_at", "roles"])
+    statement = select(User).where(User.id == user.id).options(selectinload(User.roles))
+    if await session.scalar(statement, execution_options={"populate_existing": True}) is None:
+        raise DeletedMeanwhile
 
 
 async def roles_named(session: AsyncSession, names: Collection[str]) -> Sequence[Role]:
@@ -68,8 +77,9 @@ async def roles_named(session: AsyncSession, names: Collection[str]) -> Sequence
 
 
 async def role_for_update(session: AsyncSession, name: str) -> Role | None:
-    """The role with this name, which nobody else changes or hands out meanwhile."""
-    return await session.scalar(select(Role).where(Role.name == name).with_for_update())
+    """The role with this name as it is now, which nobody else changes or hands out meanwhile."""
+    statement = select(Role).where(Role.name == name).with_for_update()
+    return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
 async def roles_page(session: AsyncSession, query: RoleQuery) -> Found[Role]:

@@ -107,7 +107,7 @@ def demand_held(principal: Principal, permissions: Iterable[str]) -> None:
 async def demand_another_admin(session: AsyncSession, user: User) -> None:
     """Refuse when `user` is the last active administrator; the role is locked until the commit."""
     await repository.role_for_update(session, ADMIN)
-    await repository.reload_roles(session, user)
+    await repository.reload(session, user)
     signs_in = user.is_active and user.email_verified_at is not None
     is_admin = signs_in and any(role.name == ADMIN for role in user.roles)
     if is_admin and await repository.count_active_with_role(session, ADMIN) <= 1:
@@ -120,6 +120,12 @@ async def get(session: AsyncSession, role_id: UUID) -> Role:
     if role is None:
         raise RoleNotFound
     return role
+
+
+async def hold(session: AsyncSession, role: Role) -> None:
+    """Read it as it is now, and lock it: it is not changed or deleted elsewhere until the commit."""
+    if await repository.role_for_update(session, role.name) is None:
+        raise RoleNotFound
 
 
 async def page(session: AsyncSession, query: RoleQuery) -> Found[Role]:
@@ -142,6 +148,7 @@ async def change(
     session: AsyncSession, principal: Principal, role: Role, wanted: RoleChange
 ) -> Role:
     """Change what a role allows, or how it is described."""
+    await hold(session, role)
     changes = wanted.model_dump(exclude_none=True)
     before = {name: getattr(role, name) for name in changes}
     if "permissions" in changes:
@@ -159,6 +166,7 @@ async def delete(session: AsyncSession, principal: Principal, role: Role) -> Non
     """Remove a role that nobody has."""
     if role.name in {ADMIN, MEMBER}:
         raise BuiltInRole(role.name)
+    await hold(session, role)
     demand_held(principal, role.permissions)
     if await repository.is_used(session, role):
         raise RoleInUse

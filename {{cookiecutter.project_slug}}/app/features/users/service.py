@@ -112,7 +112,7 @@ async def assign_roles(
     """Give an account exactly these roles."""
     await repository.role_for_update(session, roles.ADMIN)
     await repository.lock(session, user.id)
-    await repository.reload_roles(session, user)
+    await repository.reload(session, user)
     wanted = list(await repository.roles_named(session, names))
     if unknown := set(names) - {role.name for role in wanted}:
         raise UnknownRoles(unknown)

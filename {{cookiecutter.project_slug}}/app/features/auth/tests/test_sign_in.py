@@ -1,18 +1,24 @@
 """Registration, verification, login, and what strangers learn from them."""
 
+import re
 from asyncio import gather
 
 import bcrypt
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db.session import Database
 from app.core.mail import Mail
 from app.core.security import passwords
+from app.core.settings import Settings
+from app.features.auth import repository
 from app.features.auth.tests.steps import AUTH, login, token_in
 from app.features.users.models import User
-from conftest import PASSWORD, Account
+from conftest import PASSWORD, Account, client_of, make_account
+from tests.meanwhile import meanwhile
 
 NEW = {"email": "Ada@Example.com", "password": PASSWORD, "full_name": "Ada"}
 
@@ -71,6 +77,16 @@ async def test_registering_again_replaces_an_attempt_that_nobody_verified(
     assert (await client.post(f"{AUTH}/verify-email", json=new)).status_code == 204
     assert await login(client, NEW["email"], "the thief's own") == 401
     assert await login(client, NEW["email"]) == 200
+
+
+async def test_a_mail_to_a_stranger_repeats_nothing_that_was_typed(
+    client: AsyncClient, sent: list[Mail]
+) -> None:
+    await client.post(f"{AUTH}/register", json=NEW | {"full_name": "Your prize: evil.example"})
+    await client.post(f"{AUTH}/register", json=NEW | {"full_name": "+1 800 555 0199 now"})
+
+    for mail in sent:
+        assert not re.search("evil|prize|0199", mail.subject + mail.text + mail.html)
 
 
 @pytest.mark.parametrize("path", ["register", "forgot-password"])
@@ -199,3 +215,24 @@ async def test_a_password_changed_while_another_is_checked_lets_nobody_in(
 @pytest.mark.parametrize("name", ["a\x00b", "x" * 5000, "@", "josé@example.com", " "])
 async def test_what_is_no_address_signs_nobody_in(client: AsyncClient, name: str) -> None:
     assert await login(client, name) in {401, 422}
+
+
+@pytest.mark.parametrize("step", ["session_of", "live_session", "refresh_token"])
+async def test_a_token_is_exchanged_before_its_account_is_deleted_or_not_at_all(
+    app: FastAPI,
+    committed_admin: Account,
+    committed_db: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    step: str,
+) -> None:
+    async with client_of(app, committed_db, settings) as client:
+        member = await make_account(committed_db, client, "member@example.com", "member")
+        url = f"/api/v1/users/{member.id}"
+        delete = committed_admin.client.delete
+        begun = meanwhile(monkeypatch, repository, step, lambda: delete(url))
+        token = {"refresh_token": member.tokens["refresh_token"]}
+        answer = await client.post(f"{AUTH}/refresh", json=token)
+
+    deleted = (await begun[0]).status_code
+    assert (answer.status_code, deleted) in {(401, 204), (200, 204)}

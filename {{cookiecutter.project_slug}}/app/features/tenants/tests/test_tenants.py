@@ -3,25 +3,29 @@
 import asyncio
 import re
 from collections import Counter
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import AsyncClient
+from httpx2 import AsyncClient, Response
 from sqlalchemy import select, update
 
+from app.core.db import purge
 from app.core.db.base import utc_now
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.jobs.models import JobRun
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.runner import run_due
+from app.core.jobs.work import Work
 from app.core.mail import Mail
 from app.core.settings import Settings
 from app.core.tenancy import within
 from app.features.audit.models import AuditEvent
-from app.features.tenants import invitations, members
+from app.features.auth import authentication
+from app.features.tenants import invitations, members, repository
 from app.features.tenants.authentication import Member
 from app.features.tenants.failures import TenantNotFound
 from app.features.tenants.jobs import purge_tenant, purge_tenants
@@ -30,6 +34,7 @@ from app.features.tenants.schemas import NewInvitation
 from app.features.tenants.settings import get_tenant_settings
 from app.features.users.cli import create_user
 from conftest import PASSWORD, Account, SignIn, client_of, make_account
+from tests.meanwhile import meanwhile
 
 URL = "/api/v1/tenants"
 PLATFORM = "/api/v1/platform/tenants"
@@ -312,6 +317,115 @@ async def test_a_tenant_is_handed_over(ada: Account, bob: Account, sent: list[Ma
     assert (await ada.client.delete(url)).status_code == 403
 
 
+@pytest.fixture
+async def committed_people(
+    app: FastAPI, committed_db: Database, settings: Settings
+) -> AsyncGenerator[tuple[Account, Account, Account]]:
+    """Ada, Bob and an administrator of the service, whose requests really commit."""
+    async with AsyncExitStack() as stack:
+        made: list[Account] = []
+        for name, role in (("ada", "member"), ("bob", "member"), ("admin", "admin")):
+            client = client_of(app, committed_db, settings)
+            await stack.enter_async_context(client)
+            made.append(await make_account(committed_db, client, f"{name}@example.com", role))
+        yield made[0], made[1], made[2]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/members/[bob]/role", {"role": "admin"}),
+        ("DELETE", "/members/[bob]", None),
+        ("POST", "/transfer", {"user_id": "[bob]"}),
+    ],
+    ids=str,
+)
+async def test_a_member_whose_account_is_deleted_meanwhile_is_not_found(
+    committed_people: tuple[Account, Account, Account],
+    monkeypatch: pytest.MonkeyPatch,
+    sent: list[Mail],
+    method: str,
+    path: str,
+    body: dict[str, str] | None,
+) -> None:
+    ada, bob, admin = committed_people
+    url = await new_tenant(ada)
+    await join(ada, bob, url, sent, "member")
+    account = f"/api/v1/users/{bob.id}"
+    begun = meanwhile(monkeypatch, members, "get", lambda: admin.client.delete(account))
+
+    wanted = {name: value.replace("[bob]", str(bob.id)) for name, value in (body or {}).items()}
+    path = path.replace("[bob]", str(bob.id))
+    answer = await ada.client.request(method, url + path, json=wanted or None)
+
+    deleted = (await begun[0]).status_code
+    assert (answer.status_code, deleted) in {(404, 204), (204, 204), (204, 409)}
+
+
+@pytest.mark.parametrize("place", ["count_owned", "email_of", "has_member"])
+async def test_an_account_that_is_deleted_meanwhile_owns_joins_and_invites_nothing(
+    committed_people: tuple[Account, Account, Account],
+    monkeypatch: pytest.MonkeyPatch,
+    sent: list[Mail],
+    place: str,
+) -> None:
+    ada, bob, admin = committed_people
+    url = await new_tenant(ada)
+    await ada.client.post(f"{url}/invitations", json={"email": bob.email})
+    who = bob if place == "email_of" else ada
+    asked, wanted = {
+        "count_owned": (URL, {"name": "Acme"}),
+        "email_of": ("/api/v1/invitations/accept", {"token": token_in(sent[-1])}),
+        "has_member": (f"{url}/invitations", {"email": "eve@example.com"}),
+    }[place]
+    account = f"/api/v1/users/{who.id}"
+    begun = meanwhile(monkeypatch, repository, place, lambda: admin.client.delete(account))
+
+    answer = await who.client.post(asked, json=wanted)
+
+    assert (await begun[0]).status_code == 204
+    assert answer.status_code in {200, 201, 404}
+
+
+async def test_an_account_that_is_deleted_before_it_is_locked_owns_nothing(
+    committed_people: tuple[Account, Account, Account], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada, _, admin = committed_people
+    account = f"/api/v1/users/{ada.id}"
+    begun = meanwhile(monkeypatch, authentication, "found", lambda: admin.client.delete(account))
+
+    answer = await ada.client.post(URL, json={"name": "Acme"})
+
+    deleted = (await begun[0]).status_code
+    assert (answer.status_code, deleted) in {(404, 204), (201, 204)}
+
+
+async def test_a_tenant_that_is_purged_meanwhile_is_not_renamed(
+    committed_people: tuple[Account, Account, Account],
+    committed_db: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ada, _, _ = committed_people
+    url = await new_tenant(ada)
+    monkeypatch.setattr(get_tenant_settings(), "grace_days", 0)
+
+    async def delete_and_purge() -> Response:
+        deleted = await ada.client.delete(url)
+        async with unit_of_work(committed_db) as session:
+            await enqueue(session, purge_tenants)
+        await run_due(committed_db, settings, JOBS)
+        return deleted
+
+    begun = meanwhile(monkeypatch, authentication, "found", delete_and_purge)
+
+    answer = await ada.client.patch(url, json={"name": "Acme Ltd"})
+
+    deleted = (await begun[0]).status_code
+    assert (answer.status_code, deleted) in {(404, 204), (200, 204)}
+    assert (await ada.client.get(url)).status_code == 404
+
+
 async def test_of_all_owners_who_leave_at_once_one_stays(
     app: FastAPI, committed_db: Database, settings: Settings
 ) -> None:
@@ -479,19 +593,55 @@ async def test_after_the_days_of_grace_nothing_is_left_but_the_record(
         assert (await session.scalars(purged)).all() == [gone_id]
 
 
+async def deleted_ago(database: Database, days: float) -> None:
+    """Let so many days have passed since the tenant Acme was deleted."""
+    async with unit_of_work(database) as session:
+        chosen = update(Tenant).where(Tenant.name == "Acme")
+        await session.execute(chosen.values(deleted_at=utc_now() - timedelta(days=days)))
+
+
+async def test_a_tenant_is_restored_within_its_days_of_grace_and_not_after(
+    ada: Account, database: Database
+) -> None:
+    url = await new_tenant(ada)
+    await ada.client.delete(url)
+    await deleted_ago(database, 29.9)
+    assert (await ada.client.post(f"{url}/restore")).status_code == 200
+
+    await ada.client.delete(url)
+    await deleted_ago(database, 30)
+    assert (await ada.client.post(f"{url}/restore")).status_code == 404
+
+
+async def test_a_tenant_that_is_half_purged_is_not_restored(
+    ada: Account, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not even where the clock, or the days of grace, are others than where the purge began."""
+    url = await new_tenant(ada)
+    await ada.client.delete(url)
+    await deleted_ago(database, 31)
+    monkeypatch.setattr(purge, "BATCH", 1)
+    with within(UUID(url.split("/")[-1])):
+        async with unit_of_work(database) as session:
+            await enqueue(session, purge_tenants)
+        async with unit_of_work(database) as session:
+            await purge_tenant.function(Work(session, settings, 1))
+    async with reading(database) as session:
+        assert await session.scalar(select(Tenant.id).where(Tenant.name == "Acme"))
+
+    monkeypatch.setattr(get_tenant_settings(), "grace_days", 60)
+    assert (await ada.client.post(f"{url}/restore")).status_code == 404
+
+
 async def test_a_tenant_that_was_restored_is_not_purged(
     ada: Account, database: Database, settings: Settings
 ) -> None:
     url = await new_tenant(ada)
     await ada.client.delete(url)
-    async with unit_of_work(database) as session:
-        await session.execute(
-            update(Tenant)
-            .where(Tenant.name == "Acme")
-            .values(deleted_at=utc_now() - timedelta(days=31))
-        )
-        await enqueue(session, purge_tenants)
     assert (await ada.client.post(f"{url}/restore")).status_code == 200
+    with within(UUID(url.split("/")[-1])):
+        async with unit_of_work(database) as session:
+            await enqueue(session, purge_tenant)
     await run_due(database, settings, JOBS)
 
     assert (await ada.client.get(url)).status_code == 200

@@ -7,7 +7,9 @@ import pytest
 from httpx2 import AsyncClient
 
 from app.core.db.session import Database
+from app.features.users import repository, roles, service
 from conftest import Account, SignIn, make_account
+from tests.meanwhile import meanwhile
 
 USERS, ROLES = "/api/v1/users", "/api/v1/roles"
 
@@ -119,6 +121,86 @@ async def test_two_administrators_who_remove_each_other_do_not_both_succeed(
 
     statuses = Counter(answer.status_code for answer in answers)
     assert statuses[204] == 1, statuses
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PATCH", "", {"full_name": "Ada"}),
+        ("PATCH", "", {"is_active": False}),
+        ("PUT", "/roles", {"roles": ["member"]}),
+        ("PUT", "/roles", {"roles": []}),
+        ("DELETE", "", None),
+    ],
+    ids=str,
+)
+async def test_an_account_that_is_deleted_meanwhile_is_not_found(
+    committed_admin: Account,
+    committed_db: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    method: str,
+    path: str,
+    body: object,
+) -> None:
+    """Unless the deletion has to wait, and comes second."""
+    client, headers = committed_admin.client, dict(committed_admin.client.headers)
+    member = await make_account(committed_db, client, "member@example.com", "member")
+    client.headers.update(headers)
+    url = f"{USERS}/{member.id}"
+    begun = meanwhile(monkeypatch, service, "get", lambda: client.delete(url))
+
+    answer = await client.request(method, url + path, json=body)
+
+    deleted = (await begun[0]).status_code
+    assert (answer.status_code, deleted) in {(404, 204), (200, 204), (204, 404)}
+    assert (await client.get(url)).status_code == 404
+
+
+async def test_ones_own_account_that_is_deleted_meanwhile_is_not_found(
+    committed_admin: Account, committed_db: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, as_admin = committed_admin.client, dict(committed_admin.client.headers)
+    member = await make_account(committed_db, client, "member@example.com", "member")
+    url = f"{USERS}/{member.id}"
+    begun = meanwhile(monkeypatch, service, "get", lambda: client.delete(url, headers=as_admin))
+
+    answer = await client.patch(f"{USERS}/me", json={"full_name": "Ada"})
+
+    deleted = (await begun[0]).status_code
+    assert (answer.status_code, deleted) in {(404, 204), (200, 204)}
+
+
+@pytest.mark.parametrize(
+    ("method", "body"),
+    [("PATCH", {"description": "x"}), ("PATCH", {"permissions": []}), ("DELETE", None)],
+    ids=str,
+)
+async def test_a_role_that_is_deleted_meanwhile_is_not_found(
+    committed_admin: Account, monkeypatch: pytest.MonkeyPatch, method: str, body: object
+) -> None:
+    client, made = committed_admin.client, await role(committed_admin, "support")
+    url = f"{ROLES}/{made}"
+    begun = meanwhile(monkeypatch, roles, "get", lambda: client.delete(url))
+
+    answer = await client.request(method, url, json=body)
+
+    deleted = (await begun[0]).status_code
+    assert (answer.status_code, deleted) in {(404, 204), (200, 204), (204, 404)}
+
+
+async def test_a_role_that_is_deleted_meanwhile_is_not_assigned(
+    committed_admin: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, made = committed_admin.client, await role(committed_admin, "support")
+    begun = meanwhile(
+        monkeypatch, repository, "roles_named", lambda: client.delete(f"{ROLES}/{made}")
+    )
+
+    url, wanted = f"{USERS}/{committed_admin.id}/roles", {"roles": ["admin", "support"]}
+    answer = await client.put(url, json=wanted)
+
+    deleted = (await begun[0]).status_code
+    assert (answer.status_code, deleted) in {(404, 204), (200, 409)}
 
 
 async def test_built_in_roles_stay(admin: Account) -> None:

@@ -1,0 +1,31 @@
+"""What happens elsewhere while a request is under way."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from httpx2 import Response
+
+PATIENCE = 0.3  # seconds; what has to wait for the request is let go on afterwards
+
+
+def meanwhile(
+    patch: pytest.MonkeyPatch,
+    place: ModuleType,
+    name: str,
+    act: Callable[[], Awaitable[Response]],
+) -> list["asyncio.Task[Response]"]:
+    """Begin `act` when this function has been called for the first time; the task is in the list then."""
+    original, begun = getattr(place, name), list["asyncio.Task[Response]"]()
+
+    async def first(*args: Any, **options: Any) -> Any:  # noqa: ANN401
+        patch.setattr(place, name, original)
+        found = await original(*args, **options)
+        begun.append(asyncio.ensure_future(act()))
+        await asyncio.wait(begun, timeout=PATIENCE)
+        return found
+
+    patch.setattr(place, name, first)
+    return begun
