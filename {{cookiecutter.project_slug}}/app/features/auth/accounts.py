@@ -3,15 +3,19 @@
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
+from app.core.db.session import Database, reading, unit_of_work
 from app.core.mail.outbox import send
 from app.core.mail.redemption import Redemption
 from app.core.mail.templates import Letters
 from app.core.security import passwords
+from app.core.security.access import Principal
 from app.core.security.secrets import fingerprint, new_token
 from app.core.settings import Settings
 from app.features.audit.service import record
@@ -21,7 +25,7 @@ from app.features.auth.models import MailedToken
 from app.features.auth.schemas import EmailChange, PasswordChange, PasswordReset
 from app.features.auth.settings import get_auth_settings
 from app.features.users.models import User
-from app.features.users.repository import by_email, lock
+from app.features.users.repository import by_email, credentials_of, lock
 from app.features.users.roles import MEMBER
 from app.features.users.service import add
 
@@ -124,18 +128,29 @@ async def redeem(session: AsyncSession, token: str, *purposes: str) -> tuple[Mai
     return found, user
 
 
-async def verify_email(session: AsyncSession, token: str, password: str) -> None:
+async def holder(database: Database, token: str, purpose: str) -> Row[str, str]:
+    """Address and password hash of whoever holds a mailed token; `redeem` will look again."""
+    async with reading(database) as session:
+        found = await repository.holder(session, fingerprint(token), purpose, utc_now())
+    if found is None:
+        raise InvalidMailedToken
+    return found
+
+
+async def verify_email(database: Database, token: str, password: str) -> None:
     """Believe that the address is theirs: they read its mail, and know the password.
 
     With the token alone, whoever registered somebody else's address would be let in by a click of
     its owner.
     """
-    _, user = await redeem(session, token, VERIFY)
-    valid, _ = await passwords.verify(password, user.password_hash)
-    if not valid:
-        raise InvalidMailedToken
-    user.email_verified_at = utc_now()
-    record(session, "auth.email_verified", "user", user.id)
+    _, checked = await holder(database, token, VERIFY)
+    valid, _ = await passwords.verify(password, checked)
+    async with unit_of_work(database) as session:
+        _, user = await redeem(session, token, VERIFY)
+        if not valid or user.password_hash != checked:
+            raise InvalidMailedToken
+        user.email_verified_at = utc_now()
+        record(session, "auth.email_verified", "user", user.id)
 
 
 async def forgot_password(session: AsyncSession, settings: Settings, email: str) -> None:
@@ -147,36 +162,54 @@ async def forgot_password(session: AsyncSession, settings: Settings, email: str)
         record(session, "auth.password_reset_requested", "user", user.id)
 
 
-async def reset_password(session: AsyncSession, wanted: PasswordReset) -> None:
+async def reset_password(database: Database, wanted: PasswordReset) -> None:
     """Set a new password with a mailed token, which also shows whose address it is."""
-    _, user = await redeem(session, wanted.token, RESET)
-    await set_password(session, user, wanted.password)
-    user.email_verified_at = user.email_verified_at or utc_now()
+    email, _ = await holder(database, wanted.token, RESET)
+    password_hash = await hash_strong(wanted.password, email)
+    async with unit_of_work(database) as session:
+        _, user = await redeem(session, wanted.token, RESET)
+        await set_password(session, user, password_hash)
+        user.email_verified_at = user.email_verified_at or utc_now()
 
 
-async def change_password(session: AsyncSession, user: User, wanted: PasswordChange) -> None:
+async def change_password(database: Database, principal: Principal, wanted: PasswordChange) -> None:
     """Set a new password with the old one."""
-    await demand_password(session, user, wanted.current_password)
-    await set_password(session, user, wanted.new_password)
+    email, checked = await right(database, principal.user_id, wanted.current_password)
+    password_hash = await hash_strong(wanted.new_password, email) if checked else ""
+    async with unit_of_work(database) as session:
+        user = await demand_password(session, principal.user_id, checked)
+        await set_password(session, user, password_hash)
 
 
-async def demand_password(session: AsyncSession, user: User, password: str) -> None:
-    """Refuse whoever only holds a token that was left lying about; the account is locked from here on.
+async def right(database: Database, user_id: UUID, password: str) -> tuple[str, str | None]:
+    """The account's address, and its password's hash if that is the password."""
+    async with reading(database) as session:
+        email, stored = await credentials_of(session, user_id) or ("", None)
+    valid, _ = await passwords.verify(password, stored)
+    return email, stored if valid else None
+
+
+async def demand_password(session: AsyncSession, user_id: UUID, checked: str | None) -> User:
+    """Refuse whoever only holds a token that was left lying about; else the account, locked.
 
     A password that was replaced while we checked it is wrong by now.
     """
-    checked = user.password_hash
-    valid, _ = await passwords.verify(password, checked)
-    await lock(session, user.id)
-    if not valid or user.password_hash != checked:
-        record(session, "auth.login_failed", "user", user.id)
+    user = await lock(session, user_id)
+    if user is None or not user.is_active or user.password_hash != checked:
+        record(session, "auth.login_failed", "user", user_id)
         raise WrongCredentials
+    return user
 
 
-async def set_password(session: AsyncSession, user: User, password: str) -> None:
+async def hash_strong(password: str, email: str) -> str:
+    """The hash of a new password; it takes long, so no session is open meanwhile."""
+    passwords.check(password, email)
+    return await passwords.hash_password(password)
+
+
+async def set_password(session: AsyncSession, user: User, password_hash: str) -> None:
     """A new password ends all sessions, and every mailed token."""
-    passwords.check(password, user.email)
-    user.password_hash = await passwords.hash_password(password)
+    user.password_hash = password_hash
     await repository.kill_mailed_tokens(session, user.id, utc_now())
     await sessions.end_all(session, user.id)
     record(session, "auth.password_changed", "user", user.id)
@@ -184,22 +217,24 @@ async def set_password(session: AsyncSession, user: User, password: str) -> None
 
 
 async def change_email(
-    session: AsyncSession, settings: Settings, user: User, wanted: EmailChange
+    database: Database, settings: Settings, principal: Principal, wanted: EmailChange
 ) -> None:
     """Mail a token to the old and to the new address; when that is taken, only its owner learns of it."""
-    await demand_password(session, user, wanted.password)
-    taken = await by_email(session, wanted.new_email)
+    _, checked = await right(database, principal.user_id, wanted.password)
     lifetime = timedelta(hours=get_auth_settings().verification_hours)
-    for purpose in (CHANGE_FROM, CHANGE_TO):
-        await mail_token(
-            session,
-            settings,
-            user,
-            purpose,
-            lifetime,
-            new_email=wanted.new_email,
-            instead=remind if taken and purpose == CHANGE_TO else None,
-        )
+    async with unit_of_work(database) as session:
+        user = await demand_password(session, principal.user_id, checked)
+        taken = await by_email(session, wanted.new_email)
+        for purpose in (CHANGE_FROM, CHANGE_TO):
+            await mail_token(
+                session,
+                settings,
+                user,
+                purpose,
+                lifetime,
+                new_email=wanted.new_email,
+                instead=remind if taken and purpose == CHANGE_TO else None,
+            )
 
 
 async def confirm_email(session: AsyncSession, token: str) -> None:

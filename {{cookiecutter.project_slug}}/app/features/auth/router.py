@@ -25,7 +25,6 @@ from app.features.auth.schemas import (
     SessionRead,
     Tokens,
 )
-from app.features.users.deps import CurrentUser
 
 router = new_router("/auth", tag="auth")
 
@@ -40,9 +39,9 @@ async def register(database: DatabaseDep, new: Registration) -> Accepted:
 
 
 @router.post("/verify-email", status_code=204, dependencies=[public])
-async def verify_email(session: SessionDep, wanted: EmailVerification) -> None:
+async def verify_email(database: DatabaseDep, wanted: EmailVerification) -> None:
     """Show that the address is yours, with the token from the mail and your password."""
-    await accounts.verify_email(session, wanted.token, wanted.password)
+    await accounts.verify_email(database, wanted.token, wanted.password)
 
 
 @router.post("/login", dependencies=[public], responses=REFUSED)
@@ -97,23 +96,25 @@ async def forgot_password(session: SessionDep, wanted: PasswordForgotten) -> Acc
 
 
 @router.post("/reset-password", status_code=204, dependencies=[public])
-async def reset_password(session: SessionDep, wanted: PasswordReset) -> None:
+async def reset_password(database: DatabaseDep, wanted: PasswordReset) -> None:
     """Set a new password with the token from the mail; it ends all sessions."""
-    await accounts.reset_password(session, wanted)
+    await accounts.reset_password(database, wanted)
 
 
 @router.post("/change-password", status_code=204)
-async def change_password(user: CurrentUser, session: SessionDep, wanted: PasswordChange) -> None:
+async def change_password(
+    principal: CurrentPrincipal, database: DatabaseDep, wanted: PasswordChange
+) -> None:
     """Set a new password with the current one; it ends all sessions, this one too."""
-    await accounts.change_password(session, user, wanted)
+    await accounts.change_password(database, principal, wanted)
 
 
 @router.post("/change-email", status_code=202)
 async def change_email(
-    user: CurrentUser, session: SessionDep, settings: SettingsDep, wanted: EmailChange
+    principal: CurrentPrincipal, database: DatabaseDep, settings: SettingsDep, wanted: EmailChange
 ) -> Accepted:
     """Ask for another address; both must confirm by mail."""
-    await accounts.change_email(session, settings, user, wanted)
+    await accounts.change_email(database, settings, principal, wanted)
     return Accepted()
 
 
