@@ -315,7 +315,7 @@ class Isolation(RuleBasedStateMachine):
 
     @rule(person=people, where=places)
     def rename_tenant(self, person: int, where: int) -> None:
-        place, name = self.places[where], f"secret {uuid4()}"
+        place, name = self.places[where], f"secret {uuid4().hex}"
         answer = self.ask(person, "PATCH", f"{TENANTS}/{place.id}", json={"name": name})
         role = place.roles.get(person)
         status = 404 if role is None else 403 if role == "member" else 200

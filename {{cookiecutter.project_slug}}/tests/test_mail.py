@@ -3,21 +3,17 @@
 import asyncio
 import logging
 import re
-import socket
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
-from email import message_from_bytes
-from email.message import Message
+from pathlib import Path
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.db.session import Database, from_engine, reading, unit_of_work
+from app.core.db.session import Database, reading, unit_of_work
 from app.core.errors import Conflict
 from app.core.jobs.models import JobRun
 from app.core.jobs.runner import run_due
@@ -25,34 +21,15 @@ from app.core.mail import Mail
 from app.core.mail.console import ConsoleMailer
 from app.core.mail.outbox import send
 from app.core.mail.smtp import SMTPMailer
+from app.core.mail.templates import Letters
 from app.core.settings import Environment, Settings
 from app.installed import JOBS
-from app.main import create_app, session_info
+from app.main import create_app
 from conftest import PASSWORD, client_of
-from tests.inline import InlineQueue, make_due
+from tests.inline import InlineQueue, database_of, make_due
+from tests.postbox import Postbox, subject_of
 
 LETTER = Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n")
-
-
-class Postbox:
-    """Keeps what the server takes in."""
-
-    def __init__(self) -> None:
-        self.mails: list[Message] = []
-        self.refuses = ""
-
-    async def handle_RCPT(  # noqa: N802
-        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
-    ) -> str:
-        if self.refuses:
-            return self.refuses
-        envelope.rcpt_tos.append(address)
-        return "250 known"
-
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        assert isinstance(envelope.content, bytes)
-        self.mails.append(message_from_bytes(envelope.content))
-        return "250 taken"
 
 
 @pytest.fixture
@@ -63,15 +40,9 @@ def postbox() -> Postbox:
 
 @pytest.fixture
 async def mailer(postbox: Postbox, settings: Settings) -> AsyncGenerator[SMTPMailer]:
-    """A mailer that speaks to a real server on a free port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    controller = Controller(postbox, hostname="127.0.0.1", port=port)
-    controller.start()
-    url = SecretStr(f"smtp://127.0.0.1:{port}")
-    yield SMTPMailer(settings.model_copy(update={"smtp_url": url}))
-    controller.stop()
+    """A mailer that speaks to a real server."""
+    with postbox.serving() as url:
+        yield SMTPMailer(settings.model_copy(update={"smtp_url": url}))
 
 
 def always(mailer: SMTPMailer) -> Callable[[Settings], SMTPMailer]:
@@ -88,7 +59,7 @@ async def test_from_registration_to_login_through_a_real_server(
 ) -> None:
     changes = {"mailer": always(mailer), "environment": Environment.LOCAL}
     through = settings.model_copy(update=changes)
-    database = from_engine(engine, through, session_info(through, InlineQueue(through, JOBS)))
+    database = database_of(engine, through)
     new = {"email": "ada@example.com", "password": PASSWORD}
     async with client_of(create_app(through), database, through) as client:
         await client.post("/api/v1/auth/register", json=new)
@@ -106,6 +77,33 @@ async def test_from_registration_to_login_through_a_real_server(
         form = {"username": new["email"], "password": PASSWORD}
         assert (await client.post("/api/v1/auth/verify-email", json=proof)).status_code == 204
         assert (await client.post("/api/v1/auth/login", data=form)).status_code == 200
+
+
+# What ends a line for some program or other, or is no character at all to some.
+HOSTILE = [
+    *"\0\a\b\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f\x7f\x80\x85\x9f\xa0\u2028\u2029\u202e\u2066\ufeff ",
+    *("\r\nBcc: eve@example.com", "\n\n<script>", "=?utf-8?q?x?=", "é" * 300, "x" * 1000, "👩‍👩‍👧"),
+]
+
+
+HEADERS = ["From", "To", "Subject", "MIME-Version", "Content-Type"]
+
+
+async def test_whatever_a_value_holds_the_mail_arrives_and_has_no_other_header(
+    mailer: SMTPMailer, postbox: Postbox, tmp_path: Path
+) -> None:
+    (tmp_path / "hostile.txt").write_text("Hello [[ who ]], hello\n\nTo [[ who ]].\n")
+    (tmp_path / "hostile.html").write_text("<p>To [[ who ]].</p>\n")
+    letters = Letters(tmp_path)
+    for value in HOSTILE:
+        await mailer.send(letters.write("hostile", "ada@example.com", who=f"a{value}b"))
+        mail = postbox.mails.pop()
+        subject = subject_of(mail)
+        assert subject == " ".join(subject.split())
+        assert subject.startswith("Hello a")
+        assert subject.endswith("b, hello")
+        assert sorted(mail.keys()) == sorted(HEADERS)
+        assert [part.get_content_type() for part in mail.walk()][1:] == ["text/plain", "text/html"]
 
 
 async def test_a_letter_of_a_failed_request_is_not_sent(

@@ -15,9 +15,14 @@ from pydantic import (
     StringConstraints,
 )
 
-# No control characters: not every database stores NUL, and the others forge lines in logs and mails.
-Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Text = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
+# No control characters (Unicode's Cc): not every database stores NUL, and the others forge lines in logs
+# and mails. Nor what breaks a line or turns its direction, so that it reads as something else. What joins
+# characters, in many scripts and in emoji, is welcome. Written as ECMA 262 and Rust both read it.
+UNSAFE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+Line = Annotated[str, StringConstraints(strip_whitespace=True, pattern=rf"^[^{UNSAFE}]*$")]
+# Text has lines, and marks of direction that reach no further than the characters beside them.
+TEXT = r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]*$"
+Text = Annotated[str, StringConstraints(pattern=TEXT)]
 
 # For a field of a change: it may be left out, `model_dump(exclude_unset=True)` then lacks it, and it
 # may not be null.

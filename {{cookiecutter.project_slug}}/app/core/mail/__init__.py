@@ -1,7 +1,12 @@
 """Mail: what features call, and what an adapter offers."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
+
+from app.core.schemas import UNSAFE
+
+NOT_IN_A_SUBJECT = re.compile(rf"[\s{UNSAFE}]+")
 
 
 class Undeliverable(Exception):
@@ -10,7 +15,7 @@ class Undeliverable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One letter to one address, as plain text and as HTML."""
+    """One mail to one address, as plain text and as HTML; the subject is made one line."""
 
     to: str
     subject: str
@@ -18,6 +23,10 @@ class Mail:
     html: str
     command: str = ""
     """What does for a developer what the link does; shown on the console, and never sent."""
+
+    def __post_init__(self) -> None:
+        subject = NOT_IN_A_SUBJECT.sub(" ", self.subject).strip()
+        object.__setattr__(self, "subject", subject)
 
 
 class Mailer(Protocol):

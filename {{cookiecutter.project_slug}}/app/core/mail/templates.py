@@ -1,8 +1,9 @@
 """Letters from templates: `name.txt`, whose first line is the subject, and `name.html`."""
 
+from functools import cache
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, select_autoescape
 
 from app.core.mail import Mail
 
@@ -13,7 +14,7 @@ class Letters:
     def __init__(self, folder: Path) -> None:
         self.environment = Environment(
             loader=FileSystemLoader(folder),
-            autoescape=select_autoescape(["html"]),
+            autoescape=select_autoescape(["html"], default_for_string=False),
             undefined=StrictUndefined,
             variable_start_string="[[",
             variable_end_string="]]",
@@ -22,7 +23,15 @@ class Letters:
 
     def write(self, name: str, to: str, *, command: str = "", **values: object) -> Mail:
         """The letter `name` to this address."""
-        whole = self.environment.get_template(f"{name}.txt").render(values)
-        subject, _, text = whole.partition("\n")
+        subject, text = (part.render(values) for part in parts(self.environment, f"{name}.txt"))
         html = self.environment.get_template(f"{name}.html").render(values)
-        return Mail(to, subject.strip(), text.lstrip("\n"), html, command)
+        return Mail(to, subject, text, html, command)
+
+
+@cache
+def parts(environment: Environment, name: str) -> tuple[Template, Template]:
+    """Subject and text, two templates: so no value, whatever it holds, ends the subject."""
+    loader = environment.loader
+    source = loader.get_source(environment, name)[0] if loader else ""
+    subject, _, text = source.partition("\n")
+    return environment.from_string(subject), environment.from_string(text.lstrip("\n"))

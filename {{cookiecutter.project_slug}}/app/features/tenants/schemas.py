@@ -1,9 +1,11 @@
 """Requests and responses."""
 
+import re
+import unicodedata
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AliasPath, AwareDatetime, Field, StringConstraints
+from pydantic import AfterValidator, AliasPath, AwareDatetime, Field, StringConstraints
 
 from app.core.pagination import ListQuery, SortableBy
 from app.core.records import RecordRead
@@ -12,7 +14,24 @@ from app.features.audit.schemas import AuditQuery
 from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
 from app.features.users.schemas import Email
 
-TenantName = Annotated[Line, StringConstraints(max_length=200), NOT_BLANK]
+# An address of a page or a mailbox, or the number of a telephone.
+LINK = re.compile(r"://|[^\W_][.。][^\W\d_]{2}|(?<!\w)(?:\d[ ()./-]*){9,}(?!\w)")
+
+
+def refuse_link(name: str) -> str:
+    """Strangers get the name by mail, with an invitation, and mail programs make links by themselves."""
+    visible = "".join(each for each in name if unicodedata.category(each) != "Cf")
+    if LINK.search(unicodedata.normalize("NFKC", visible)):
+        raise ValueError(
+            "must not look like a link, an e-mail address or a telephone number: put a space"
+            " after each dot, and leave long numbers out"
+        )
+    return name
+
+
+TenantName = Annotated[
+    Line, StringConstraints(max_length=200), NOT_BLANK, AfterValidator(refuse_link)
+]
 Token = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$"),

@@ -12,6 +12,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient, Response
 from sqlalchemy import select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db import purge
 from app.core.db.base import utc_now
@@ -21,6 +22,7 @@ from app.core.jobs.outbox import enqueue
 from app.core.jobs.runner import run_due
 from app.core.jobs.work import Work
 from app.core.mail import Mail
+from app.core.mail.smtp import SMTPMailer
 from app.core.settings import Settings
 from app.core.tenancy import within
 from app.features.audit.models import AuditEvent
@@ -34,7 +36,9 @@ from app.features.tenants.schemas import NewInvitation
 from app.features.tenants.settings import get_tenant_settings
 from app.features.users.cli import create_user
 from conftest import PASSWORD, Account, SignIn, client_of, make_account
+from tests.inline import database_of
 from tests.meanwhile import meanwhile
+from tests.postbox import Postbox, subject_of, text_of
 
 URL = "/api/v1/tenants"
 PLATFORM = "/api/v1/platform/tenants"
@@ -197,6 +201,77 @@ async def test_an_invitation_is_for_one_address_and_once(
     assert (await ada.client.delete(f"{invite}/{current}")).status_code == 204
     assert (await ada.client.delete(f"{invite}/{current}")).status_code == 404
     assert await accept(bob, new) == 422
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "https://evil.example/x",
+        "Your prize: evil.com",
+        "evil.com/login",
+        "www.evil.com",
+        "EVIL\uff0eCOM",
+        "evil\u200d.\u2060com",
+        "пример.рф",
+        "例え。テスト",
+        "support@evil.com",
+        "Call +1 (800) 555-01 99",
+        "x\u2028y",
+        "x\x85y",
+        "x\u202ey",
+    ],
+)
+async def test_a_tenant_is_named_like_no_link_as_strangers_get_its_name_by_mail(
+    ada: Account, name: str
+) -> None:
+    url = await new_tenant(ada)
+
+    assert (await ada.client.post(URL, json={"name": name})).status_code == 422
+    assert (await ada.client.patch(url, json={"name": name})).status_code == 422
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Acme, Inc.", "A.B.C. Ltd", "St. Mary's", "24/7 Support", "1. FC Köln 1948", "ශ්‍රී 👩‍👩‍👧"],
+)
+async def test_an_invitation_names_its_tenant_in_the_body_and_not_in_the_subject(
+    ada: Account, sent: list[Mail], name: str
+) -> None:
+    url = await new_tenant(ada, name)
+    new = {"email": "stranger@example.com"}
+    assert (await ada.client.post(f"{url}/invitations", json=new)).status_code == 201
+
+    assert sent[-1].subject == "You have been invited"
+    assert f"work with {name}." in sent[-1].text
+
+
+OLD_NAMES = ["x\u2028y", "x\x85y", "x\r\nBcc: y", "http://evil.com", "\u202ex", "0800 555 0199"]
+
+
+async def test_a_name_from_before_these_rules_is_not_told_to_strangers(
+    app: FastAPI, committed_db: Database, engine: AsyncEngine, settings: Settings
+) -> None:
+    """Invitations arrive all the same, through a real server."""
+    postbox = Postbox()
+    with postbox.serving() as smtp_url:
+        through = settings.model_copy(update={"mailer": SMTPMailer, "smtp_url": smtp_url})
+        database = database_of(engine, through)
+        async with client_of(app, database, through) as client:
+            ada = await make_account(database, client, "ada@example.com", "member")
+            url = await new_tenant(ada)
+            for number, name in enumerate(OLD_NAMES):
+                async with unit_of_work(database) as session:
+                    old = update(Tenant).where(Tenant.id == UUID(url.split("/")[-1]))
+                    await session.execute(old.values(name=name))
+                new = {"email": f"{number}@example.com"}
+                assert (await client.post(f"{url}/invitations", json=new)).status_code == 201
+
+    assert [mail["To"] for mail in postbox.mails] == [f"{n}@example.com" for n in range(6)]
+    for mail, name in zip(postbox.mails, OLD_NAMES, strict=True):
+        assert subject_of(mail) == "You have been invited"
+        body = text_of(mail)
+        assert "You are invited to work with a team." in body
+        assert name not in body
 
 
 async def test_an_invitation_expires(
