@@ -25,9 +25,8 @@ EMAIL = "ada@example.com"
 async def narrow(
     app: FastAPI, settings: Settings, committed_db: Database
 ) -> AsyncGenerator[Callable[[], AsyncClient]]:
-    """Makes clients of a service that has one connection to its database, and little patience."""
-    changes = {"database_pool_size": 1, "database_timeout": 2}
-    one = settings.model_copy(update=changes)
+    """Makes clients of a service that has one connection to its database."""
+    one = settings.model_copy(update={"database_pool_size": 1})
     engine = create_engine(one)
     database = database_of(engine, one)
     yield lambda: client_of(app, database, one)
