@@ -131,7 +131,8 @@ async def test_allow_names_the_methods_of_all_routes(routed: AsyncClient) -> Non
 
 async def test_a_method_that_allow_names_is_not_refused(app: FastAPI, client: AsyncClient) -> None:
     """On any path, and none that it leaves out is taken."""
-    for path in {context.path for context in iter_route_contexts(app.routes) if context.path}:
+    routes = [context for context in iter_route_contexts(app.routes) if context.methods]
+    for path in {str(context.path) for context in routes}:
         url = re.sub(r"\{\w+\}", "x", path)
         allowed = (await client.request("BREW", url)).headers["Allow"].split(", ")
         for method in ("GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE"):
@@ -164,7 +165,7 @@ async def test_options_says_what_a_path_takes(routed: AsyncClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/api/v1/users/", "/docs/", "//health/live", "/health/live//"])
-async def test_nobody_is_sent_elsewhere(client: AsyncClient, path: str) -> None:
+async def test_no_request_is_redirected(client: AsyncClient, path: str) -> None:
     answer = await client.get(f"http://test{path}", headers={"Host": "evil.example"})
 
     assert answer.status_code == 404

@@ -154,7 +154,7 @@ class ListQuery(BaseModel):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
-        """Refuse a list that cannot be paged when it is declared, before anybody asks for it."""
+        """Refuse a list that cannot be paged where it is declared, not at its first request."""
         super().__pydantic_init_subclass__(**kwargs)
         sort = cls.model_fields["sort"]
         declared = [item for item in sort.metadata if isinstance(item, SortableBy)]

@@ -17,7 +17,7 @@ Password = Annotated[
 NewPassword = Annotated[
     Password,
     Field(
-        description="None that anybody would guess, such as a common one or the address",
+        description="Hard to guess: neither a common one nor the address",
         json_schema_extra={"minLength": SHORTEST},
     ),
 ]

@@ -14,7 +14,7 @@ Email = Annotated[
     Field(
         max_length=254,
         examples=["ada@example.com"],
-        description="An address of a domain that anybody can send mail to",
+        description="Of a public domain: none under `.test`, `.local` and the like",
     ),
     AfterValidator(str.lower),
 ]
