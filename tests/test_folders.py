@@ -184,3 +184,4 @@ def test_it_says_in_a_few_lines_why_it_does_not_start(place: Place) -> None:
     assert "set DATABASE_URL" in said.splitlines()[0]
     assert "FATAL:  database files are incompatible with server" in said
     assert len(said.splitlines()) <= 8
+    assert place.left() == []

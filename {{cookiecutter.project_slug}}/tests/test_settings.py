@@ -126,6 +126,7 @@ def test_production_refuses_a_secret_that_can_be_guessed(run_app: Run, secret: s
                 "https://*.example.com",
                 "https://App.example.com",
                 "https://app:hunter2@example.com",
+                "https://app.example.com:443",
                 "app.example.com",
             )
         ],

