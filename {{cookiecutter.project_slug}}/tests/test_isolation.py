@@ -251,7 +251,7 @@ class Isolation(RuleBasedStateMachine):
     def change_prices(self, person: int, header: int | None, percent: int) -> None:
         """A job does it, for the tenant that asked."""
         wanted = {"currency": "EUR", "percent": percent}
-        answer = self.ask(person, "POST", f"{PRODUCTS}/price-changes", header, json=wanted)
+        answer = self.ask(person, "POST", "/api/v1/price-changes", header, json=wanted)
         scope = self.scope_of(person, header)
         if scope is None or scope.roles[person] == "member":
             self.expect_as_for_writing(answer, person, scope)

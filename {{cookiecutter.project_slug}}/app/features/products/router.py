@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import Query, Response
+from fastapi import APIRouter, Query, Response
 
 from app.core.db.session import ReadSessionDep, SessionDep
 from app.core.openapi import problems
@@ -21,13 +21,14 @@ from app.features.products.schemas import (
     ProductRead,
 )
 
-router = new_router("/products", tag="products")
+products = new_router("/products", tag="products")
+prices = new_router("/price-changes", tag="products")
 
 NOT_FOUND = problems({404: "No such product"})
 TAKEN = problems({409: "The SKU is taken"})
 
 
-@router.post(
+@products.post(
     "",
     status_code=201,
     response_model=ProductRead,
@@ -37,11 +38,11 @@ TAKEN = problems({409: "The SKU is taken"})
 async def create_product(session: SessionDep, new: NewProduct, response: Response) -> Product:
     """Add a product."""
     product = await service.create(session, new)
-    response.headers["Location"] = f"{router.prefix}/{product.id}"
+    response.headers["Location"] = f"{products.prefix}/{product.id}"
     return product
 
 
-@router.get(
+@products.get(
     "/{product_id}",
     response_model=ProductRead,
     dependencies=[Can(ProductPermission.READ)],
@@ -52,7 +53,7 @@ async def get_product(product: ProductOr404) -> Product:
     return product
 
 
-@router.get("", response_model=Page[ProductRead], dependencies=[Can(ProductPermission.READ)])
+@products.get("", response_model=Page[ProductRead], dependencies=[Can(ProductPermission.READ)])
 async def list_products(
     session: ReadSessionDep, query: Annotated[ProductQuery, Query()]
 ) -> Found[Product]:
@@ -64,7 +65,7 @@ async def list_products(
     return await service.page(session, query)
 
 
-@router.patch(
+@products.patch(
     "/{product_id}",
     response_model=ProductRead,
     dependencies=[Can(ProductPermission.WRITE)],
@@ -77,7 +78,7 @@ async def change_product(
     return await service.change(session, product, wanted)
 
 
-@router.delete(
+@products.delete(
     "/{product_id}",
     status_code=204,
     dependencies=[Can(ProductPermission.WRITE)],
@@ -88,7 +89,7 @@ async def delete_product(session: SessionDep, product: LockedProduct) -> None:
     await service.delete(session, product)
 
 
-@router.post("/price-changes", status_code=202, dependencies=[Can(ProductPermission.WRITE)])
+@prices.post("", status_code=202, dependencies=[Can(ProductPermission.WRITE)])
 async def change_prices(session: SessionDep, wanted: PriceChange) -> PriceChange:
     """Raise or lower all prices in one currency by some percent, soon after the answer.
 
@@ -96,3 +97,8 @@ async def change_prices(session: SessionDep, wanted: PriceChange) -> PriceChange
     """
     await service.change_prices(session, wanted)
     return wanted
+
+
+router = APIRouter()
+router.include_router(products)
+router.include_router(prices)

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, Strict, StringConstraints
 
 from app.core.pagination import ListQuery, SortableBy
 from app.core.schemas import NOT_BLANK, UNCHANGED, Input, Line, Stored, Text
@@ -21,6 +21,7 @@ Name = Annotated[
 Description = Annotated[Text, StringConstraints(max_length=10_000)]
 Price = Annotated[
     int,
+    Strict(),  # `true` is no price
     Field(ge=0, le=HIGHEST_PRICE, examples=[1250], description="In the currency's smallest unit"),
 ]
 Currency = Annotated[
@@ -52,7 +53,9 @@ class PriceChange(Input):
     """By how much to raise or lower all prices in one currency."""
 
     currency: Currency = Field(examples=["EUR"])
-    percent: int = Field(ge=-99, le=100, examples=[5], description="Below 0 lowers them")
+    percent: Annotated[int, Strict()] = Field(
+        ge=-99, le=100, examples=[5], description="Below 0 lowers them"
+    )
 
 
 class ProductRead(Stored):

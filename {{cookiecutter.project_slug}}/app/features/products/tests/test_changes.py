@@ -64,6 +64,8 @@ WRONG: list[tuple[str, object]] = [
     ("colour", "green"),
     ("price", -1),
     ("price", "a lot"),
+    ("price", True),
+    ("price", 1.5),
     ("currency", "euro"),
     ("sku", "tea"),
     ("name", " "),
@@ -180,3 +182,13 @@ async def test_two_who_swap_skus_are_told_of_a_conflict(committed_admin: Account
     )
 
     assert {answer.status_code for answer in answers} == {409}, [a.text for a in answers]
+
+
+async def test_the_document_names_every_answer(admin: Account) -> None:
+    document = (await admin.client.get("/api/v1/openapi.json")).json()
+    one = document["paths"][URL + "/{product_id}"]
+    always = {"401", "403", "404", "409", "422", "500", "503"}
+    with_body = {"400", "413"}
+
+    assert one["patch"]["responses"].keys() == {"200"} | always | with_body
+    assert one["delete"]["responses"].keys() == {"204"} | always

@@ -11,7 +11,7 @@ from app.features.products import jobs, repository
 from conftest import Account
 from tests.inline import make_due
 
-URL, CHANGES, LOG = "/api/v1/products", "/api/v1/products/price-changes", "/api/v1/audit-events"
+URL, CHANGES, LOG = "/api/v1/products", "/api/v1/price-changes", "/api/v1/audit-events"
 
 
 async def add(admin: Account, *prices: int, currency: str = "EUR") -> None:

@@ -54,10 +54,11 @@ async def test_text_that_a_database_cannot_store_is_refused(admin: Account) -> N
         await admin.client.post(URL, json=TEA | {"name": "tea\x00"}),
         await admin.client.post(URL, json=TEA | {"description": "tea\x00"}),
         await admin.client.post(URL, json=TEA | {"price": 10**30}),
+        await admin.client.post(URL, json=TEA | {"price": False}),
         await admin.client.post(URL, json=TEA | {"sku": "TEA\n"}),
     ]
 
-    assert [answer.status_code for answer in answers] == [422] * 4
+    assert [answer.status_code for answer in answers] == [422] * 5
 
 
 async def test_lists_are_newest_first_and_paged(admin: Account) -> None:

@@ -96,6 +96,14 @@ async def test_nobody_grants_what_they_do_not_hold(
         assert answer.json()["type"] == "urn:problem-type:escalation"
 
 
+async def test_an_account_is_switched_off_by_a_truth_value(admin: Account, member: Account) -> None:
+    for value in (0, "no", "false"):
+        answer = await admin.client.patch(f"{USERS}/{member.id}", json={"is_active": value})
+        assert answer.status_code == 422, value
+
+    assert (await member.client.get(f"{USERS}/me")).json()["is_active"] is True
+
+
 async def test_the_last_administrator_stays(admin: Account) -> None:
     for answer in (
         await admin.client.patch(f"{USERS}/{admin.id}", json={"is_active": False}),
