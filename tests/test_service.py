@@ -170,6 +170,7 @@ def test_workers_may_take_long_to_start(installed: Installed, tmp_path: Path) ->
         wait_for(f"{base}/health/ready", 200)
         until(lambda: log.read_text().count("Application startup complete") == 2)
     assert len(seen) == 2  # none was ended because it had not answered yet
+    assert "app.core.workers" not in log.read_text()  # nor does their end in order need a cause
 
 
 @contextmanager

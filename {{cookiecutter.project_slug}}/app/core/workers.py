@@ -40,7 +40,7 @@ class Workers(Multiprocess):
         """Look at each of them once."""
         for index, process in enumerate(self.processes):
             cause = self.cause_of_death(process)
-            if cause is None:
+            if cause is None or self.should_exit.is_set():
                 continue
             logger.error("worker %s %s", process.pid, cause)
             process.kill()
@@ -49,9 +49,9 @@ class Workers(Multiprocess):
             if process.exitcode == STARTUP_FAILURE:
                 self.failed = True
                 self.should_exit.set()
-                return
-            self.processes[index] = Process(self.config, self.sockets)
-            self.processes[index].start()
+            else:
+                self.processes[index] = Process(self.config, self.sockets)
+                self.processes[index].start()
 
     def cause_of_death(self, process: Process) -> str | None:
         """Why it is dead, or as good as dead."""

@@ -15,7 +15,7 @@ from app.core.jobs.schedule import Schedule
 
 P = ParamSpec("P")
 
-MAINTENANCE = "maintenance"
+HOUSEKEEPING = "housekeeping"
 """The queue of what the service does for itself: with a share of its own, it waits for no backlog."""
 
 

@@ -2,7 +2,7 @@
 
 from app.core.db.purge import purge
 from app.core.db.session import Database, unit_of_work
-from app.core.jobs import MAINTENANCE, job
+from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
@@ -41,7 +41,7 @@ async def forgot_password(work: Work, *, email: str) -> None:
     await accounts.forgot_password(work.session, work.settings, email)
 
 
-@job("auth.purge", queue=MAINTENANCE, schedule=cron("17 3 * * *"))
+@job("auth.purge", queue=HOUSEKEEPING, schedule=cron("17 3 * * *"))
 async def purge_sessions(work: Work) -> None:
     """Forget sessions and mailed tokens that expired long ago, a batch at a time."""
     for model, condition in repository.outlived(get_auth_settings().expired_days):

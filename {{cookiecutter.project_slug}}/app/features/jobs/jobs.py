@@ -1,7 +1,7 @@
 """What happens by itself."""
 
 from app.core.db.purge import purge
-from app.core.jobs import MAINTENANCE, job
+from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
@@ -9,7 +9,7 @@ from app.features.jobs import repository
 from app.features.jobs.settings import get_job_settings
 
 
-@job("jobs.purge", queue=MAINTENANCE, schedule=cron("7 3 * * *"))
+@job("jobs.purge", queue=HOUSEKEEPING, schedule=cron("7 3 * * *"))
 async def purge_jobs(work: Work) -> None:
     """Forget jobs that ended long ago, a batch at a time."""
     settings = get_job_settings()

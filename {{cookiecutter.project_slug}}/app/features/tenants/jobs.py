@@ -5,7 +5,7 @@ from sqlalchemy import delete, true
 from app.core.db.base import Base, utc_now
 from app.core.db.purge import purge
 from app.core.db.resource import Resource
-from app.core.jobs import MAINTENANCE, job
+from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.schedule import cron
@@ -17,7 +17,7 @@ from app.features.tenants.models import Invitation, Membership, Tenant
 from app.features.tenants.service import grace_ends
 
 
-@job("tenants.purge", queue=MAINTENANCE, schedule=cron("47 3 * * *"))
+@job("tenants.purge", queue=HOUSEKEEPING, schedule=cron("47 3 * * *"))
 async def purge_tenants(work: Work) -> None:
     """Forget expired invitations, and begin to forget tenants whose days of grace are over."""
     if await purge(work.session, Invitation, Invitation.expires_at < utc_now()):
@@ -27,7 +27,7 @@ async def purge_tenants(work: Work) -> None:
             await enqueue(work.session, purge_tenant)
 
 
-@job("tenants.purge_one", queue=MAINTENANCE)
+@job("tenants.purge_one", queue=HOUSEKEEPING)
 async def purge_tenant(work: Work) -> None:
     """Forget everything about the tenant that this job belongs to, a batch at a time.
 
