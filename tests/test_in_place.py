@@ -165,7 +165,7 @@ def test_every_test_is_collected(folder: Path, pytest_there: Path, target: str, 
     """With the arguments of the recipe that the gate runs, each file that defines a test."""
     assert re.search(rf"make {target}$", (folder / gate).read_text("utf-8"), re.MULTILINE)
     recipe = run("make", "-n", target, cwd=folder).stdout
-    call = re.search(r"pytest (.*?)(?:; |$)", recipe, re.MULTILINE)
+    call = re.search(r'pytest"? (.*?)(?:; |$)', recipe, re.MULTILINE)
     assert call
     chosen = [word for word in shlex.split(call[1]) if not word.startswith("--basetemp")]
     command = [pytest_there / "pytest", *chosen, "-n0", "--collect-only", "-q"]
