@@ -228,7 +228,7 @@ def test_every_named_variable_is_a_setting(described: Described, answers: Answer
     variable = re.compile(r"\b(?:[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|[A-Z]{3,}(?==))(?![\w-])")
 
     for name, text in project.prose.items():
-        of_shell = set(re.findall(r"^([A-Z]+)=\$\(", text, re.MULTILINE))
+        of_shell = set(re.findall(r"^([A-Z]+)=(?:\$\(|\.{3}$)", text, re.MULTILINE))
         for word in variable.findall(text):
             foreign = any(pattern.fullmatch(word) for pattern in OTHERS.values())
             assert word in known | of_shell or foreign, f"{word} in {name}"
