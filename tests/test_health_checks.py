@@ -35,11 +35,10 @@ class Service:
         given = described["environment"].get("CELERY_HEARTBEAT_FILE")
         if given == HEARTBEAT:
             environ["CELERY_HEARTBEAT_FILE"] = str(self.heartbeat)
-        program, *arguments = described["command"]
-        if name == "flower":
-            arguments.append(f"--port={port}")
-        binary = project / ".venv/bin" / program
-        self.process = start(binary, *arguments, cwd=project, log=folder / "log", **environ)
+        line = shlex.join(part.replace("$$", "$") for part in described["command"])
+        flower = {"FLOWER_PORT": str(port), "FLOWER_BASIC_AUTH": "name:password"}
+        environ |= {"PATH": self.path} | (flower if name == "flower" else {})
+        self.process = start("sh", "-c", f"exec {line}", cwd=project, log=folder / "log", **environ)
 
     def healthy(self) -> bool:
         """What its check says."""

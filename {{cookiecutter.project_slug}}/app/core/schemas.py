@@ -39,6 +39,13 @@ def refuse_number(value: object) -> object:
     return value
 
 
+def refuse_no_number(value: object) -> object:
+    """Pydantic would take `true` for 1, and text for the number in it."""
+    if isinstance(value, bool | str):
+        raise ValueError("give a whole number")  # noqa: TRY004, pydantic tells it as its own
+    return value
+
+
 def in_utc(value: datetime) -> datetime:
     """The same instant in UTC, which knows no year 0."""
     try:
@@ -46,6 +53,9 @@ def in_utc(value: datetime) -> datetime:
     except OverflowError:
         raise ValueError("is out of range") from None
 
+
+# A whole number in a body; JSON knows no difference between 5 and 5.0.
+Whole = Annotated[int, BeforeValidator(refuse_no_number)]
 
 # An instant in a query, as RFC 3339 writes it.
 Instant = Annotated[AwareDatetime, BeforeValidator(refuse_number), AfterValidator(in_utc)]

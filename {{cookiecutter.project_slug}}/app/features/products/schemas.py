@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from pydantic import Field, Strict, StringConstraints
+from pydantic import Field, StringConstraints
 
 from app.core.pagination import ListQuery, SortableBy
-from app.core.schemas import NOT_BLANK, UNCHANGED, Input, Line, Stored, Text
+from app.core.schemas import NOT_BLANK, UNCHANGED, Input, Line, Stored, Text, Whole
 from app.features.products.models import Product
 
 HIGHEST_PRICE = 10**12
@@ -20,8 +20,7 @@ Name = Annotated[
 ]
 Description = Annotated[Text, StringConstraints(max_length=10_000)]
 Price = Annotated[
-    int,
-    Strict(),  # `true` is no price
+    Whole,
     Field(ge=0, le=HIGHEST_PRICE, examples=[1250], description="In the currency's smallest unit"),
 ]
 Currency = Annotated[
@@ -53,9 +52,7 @@ class PriceChange(Input):
     """By how much to raise or lower all prices in one currency."""
 
     currency: Currency = Field(examples=["EUR"])
-    percent: Annotated[int, Strict()] = Field(
-        ge=-99, le=100, examples=[5], description="Below 0 lowers them"
-    )
+    percent: Whole = Field(ge=-99, le=100, examples=[5], description="Below 0 lowers them")
 
 
 class ProductRead(Stored):
