@@ -54,8 +54,8 @@ def in_utc(value: datetime) -> datetime:
         raise ValueError("is out of range") from None
 
 
-# A whole number in a body; JSON knows no difference between 5 and 5.0.
-Whole = Annotated[int, BeforeValidator(refuse_no_number)]
+# For a whole number in a body, behind its bounds; JSON knows no difference between 5 and 5.0.
+WHOLE = BeforeValidator(refuse_no_number)
 
 # An instant in a query, as RFC 3339 writes it.
 Instant = Annotated[AwareDatetime, BeforeValidator(refuse_number), AfterValidator(in_utc)]

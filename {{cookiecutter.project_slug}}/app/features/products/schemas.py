@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, StringConstraints
 
 from app.core.pagination import ListQuery, SortableBy
-from app.core.schemas import NOT_BLANK, UNCHANGED, Input, Line, Stored, Text, Whole
+from app.core.schemas import NOT_BLANK, UNCHANGED, WHOLE, Input, Line, Stored, Text
 from app.features.products.models import Product
 
 HIGHEST_PRICE = 10**12
@@ -20,8 +20,9 @@ Name = Annotated[
 ]
 Description = Annotated[Text, StringConstraints(max_length=10_000)]
 Price = Annotated[
-    Whole,
+    int,
     Field(ge=0, le=HIGHEST_PRICE, examples=[1250], description="In the currency's smallest unit"),
+    WHOLE,
 ]
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217 code")
@@ -52,7 +53,9 @@ class PriceChange(Input):
     """By how much to raise or lower all prices in one currency."""
 
     currency: Currency = Field(examples=["EUR"])
-    percent: Whole = Field(ge=-99, le=100, examples=[5], description="Below 0 lowers them")
+    percent: Annotated[
+        int, Field(ge=-99, le=100, examples=[5], description="Below 0 lowers them"), WHOLE
+    ]
 
 
 class ProductRead(Stored):
