@@ -79,11 +79,15 @@ def lines_of_code(source: str) -> int:
     return len(found)
 
 
-@pytest.mark.parametrize(("every", "budget"), [(False, 5000), (True, 9000)])
+# Without any option, and with every one of them.
+LEAN = {name: False for name, values in options().items() if values == [True, False]}
+FULL = dict.fromkeys(LEAN, True) | {"multi_tenancy": "row"}
+
+
+@pytest.mark.parametrize(("answers", "budget"), [(LEAN, 6500), (FULL, 11500)], ids=["lean", "full"])
 def test_the_service_stays_lean(
-    template: Path, tmp_path: Path, *, every: bool, budget: int
+    template: Path, tmp_path: Path, answers: Answers, budget: int
 ) -> None:
-    answers = {name: every for name, values in options().items() if values == [True, False]}
     project = bake_with_cookiecutter(template, tmp_path, answers)
 
     sources = [path for path in (project / "app").rglob("*.py") if "tests" not in path.parts]

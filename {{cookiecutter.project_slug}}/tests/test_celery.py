@@ -1,4 +1,4 @@
-"""Jobs on Celery: a real worker, a real broker, and neither of them when it matters."""
+"""Jobs on Celery: a real worker on each real broker."""
 
 import asyncio
 import json
@@ -14,31 +14,24 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
-from celery import Celery
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from kombu import Connection
 from pydantic import SecretStr
-from redis import Redis
-from sqlalchemy import insert, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db import migrations
 from app.core.db.base import utc_now
 from app.core.db.session import Database, from_engine, reading, unit_of_work
-from app.core.jobs import job
 from app.core.jobs.celery import CeleryQueue, CelerySettings, application
-from app.core.jobs.celery.application import RELAY, make_celery
-from app.core.jobs.celery.process import BATCH, PATIENCE, Process
+from app.core.jobs.celery.process import PATIENCE
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import QUEUE, enqueue
-from app.core.jobs.work import Work
 from app.core.mail import Mail
 from app.core.mail.outbox import send
 from app.core.security.keys import signing_keys
@@ -48,23 +41,8 @@ from app.features.jobs.jobs import purge_jobs
 from app.installed import JOBS
 from app.main import session_info
 from conftest import PASSWORD, client_of
+from tests.brokers import BROKERS, URLS, clean
 from tests.inline import make_due
-
-BROKERS = {"redis": "TEST_REDIS_URL", "rabbitmq": "TEST_AMQP_URL"}
-URLS = {name: os.environ.get(name) for name in BROKERS.values()}
-
-
-@pytest.fixture(params=["refuses", "is silent"])
-def nowhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """The broker is away: nobody listens, or nobody answers."""
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        if request.param == "is silent":
-            silent.listen()
-        url = SecretStr(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
-        settings = CelerySettings(broker_url=url)
-        monkeypatch.setattr(application, "get_celery_settings", lambda: settings)
-        yield
 
 
 class Postbox:
@@ -220,20 +198,6 @@ async def working(
         yield Working(database, client, worker.log, seen)
 
 
-def clean(celery: Celery, url: str, prefix: str) -> None:
-    """Leave nothing behind on the broker."""
-    names = [queue.name for queue in celery.conf.task_queues]
-    with celery.connection_for_write() as connection:
-        channel: Any = connection.default_channel
-        for name in names:
-            channel.queue_delete(name)
-        if application.is_redis():
-            redis: Any = Redis.from_url(url)  # pyright: ignore[reportUnknownMemberType]
-            for key in redis.keys(f"{prefix}:*"):
-                redis.delete(key)
-            redis.close()
-
-
 async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not await condition():  # noqa: ASYNC110, other processes change it
@@ -343,98 +307,3 @@ async def test_no_queue_waits_for_the_backlog_of_another(working: Working, post:
         return set(await working.states()) == {JobState.DONE}
 
     await until(all_done)
-
-
-@job("relay.bulk")
-async def bulk(work: Work) -> None:
-    """There is much of it."""
-
-
-@job("relay.rare", queue="rare")
-async def rare(work: Work) -> None:
-    """There is little of it."""
-
-
-RELAYED = {each.name: each for each in (bulk, rare)}  # a worker of another test knows neither
-
-
-@pytest.mark.parametrize("variable", URLS)
-async def test_the_relay_sends_a_batch_of_each_queue_and_nothing_that_still_waits(
-    variable: str, committed_db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    url = URLS[variable] or pytest.skip(f"{variable} names no broker")
-    ours = CelerySettings(broker_url=SecretStr(url), prefix=f"test-{uuid4().hex[:8]}")
-    monkeypatch.setattr(application, "get_celery_settings", lambda: ours)
-    for name, count in (
-        (bulk.name, BATCH + 50),
-        ("relay.of_another_version", BATCH),
-        (rare.name, 1),
-    ):
-        row: dict[str, Any] = {"name": name, "queue": "default", "arguments": {}}
-        async with unit_of_work(committed_db) as session:
-            await session.execute(insert(JobRun), [{**row, "due_at": utc_now()}] * count)
-    celery = make_celery(RELAYED)
-    try:
-        with celery.connection_for_write() as connection:
-            for queue in celery.conf.task_queues:  # as a worker does when it starts
-                queue(connection.default_channel).declare()
-
-            await asyncio.to_thread(look_once, settings)
-            assert sizes(celery, connection) == {"default": BATCH, "rare": 1, "relay": 0}
-
-            async with unit_of_work(committed_db) as session:
-                told = update(JobRun).where(JobRun.nudged_at.is_not(None))
-                await session.execute(told.values(nudged_at=utc_now() - 2 * PATIENCE))
-            await asyncio.to_thread(look_once, settings)
-            assert sizes(celery, connection) == {"default": BATCH + 50, "rare": 1, "relay": 0}
-    finally:
-        clean(celery, url, ours.prefix)
-
-
-def look_once(settings: Settings) -> None:
-    """What beat has a worker do each second."""
-    process = Process(settings, RELAYED, session_info)
-    process.relay()
-    process.close()
-
-
-def sizes(celery: Celery, connection: Connection) -> dict[str, int]:
-    """How many messages wait in each queue."""
-    counted: dict[str, int] = {}
-    for queue in celery.conf.task_queues:
-        declared = queue(connection.default_channel).queue_declare()
-        counted[queue.name.rpartition(".")[2]] = declared.message_count
-    return counted
-
-
-async def test_a_broker_that_is_away_delays_nobody(
-    app: FastAPI,
-    engine: AsyncEngine,
-    committed_db: Database,
-    settings: Settings,
-    nowhere: None,
-) -> None:
-    queue = CeleryQueue(settings, JOBS)
-    database = from_engine(engine, settings, session_info(settings, queue))
-    async with queue.working({}), client_of(app, database, settings) as client:
-        for _ in range(3):
-            wanted = {"email": "ada@example.com"}
-            answer = await client.post("/api/v1/auth/forgot-password", json=wanted)
-            assert answer.status_code == 202
-
-        ready = await client.get("/health/ready")
-
-    assert ready.status_code == 503
-    assert ready.json()["checks"] == {"database": "ok", "broker": "unreachable"}
-    async with reading(database) as session:
-        asked = select(JobRun.state).filter_by(name="auth.forgot_password")
-        states = (await session.scalars(asked)).all()
-    assert states == [JobState.QUEUED] * 3
-
-
-def test_jobs_are_ordinary_tasks(nowhere: None) -> None:
-    from app.worker import celery  # noqa: PLC0415, it reads the settings of the process
-
-    ours = {name for name in celery.tasks if not name.startswith("celery.")}
-    assert ours == {*JOBS, RELAY}
-    assert all(celery.tasks[name].time_limit for name in JOBS)

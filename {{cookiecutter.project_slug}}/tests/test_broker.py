@@ -1,0 +1,139 @@
+"""Jobs on Celery as the service sees them: what it tells a broker, also one that is away.
+
+No worker runs beside these tests: it would perform the jobs whose messages they hold back.
+"""
+
+import asyncio
+import socket
+from collections.abc import Generator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from celery import Celery
+from fastapi import FastAPI
+from kombu import Connection
+from pydantic import SecretStr
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from app.core.db.base import utc_now
+from app.core.db.session import Database, from_engine, reading, unit_of_work
+from app.core.jobs import job
+from app.core.jobs.celery import CeleryQueue, CelerySettings, application
+from app.core.jobs.celery.application import RELAY, make_celery
+from app.core.jobs.celery.process import BATCH, PATIENCE, Process
+from app.core.jobs.models import JobRun, JobState
+from app.core.jobs.work import Work
+from app.core.settings import Settings
+from app.installed import JOBS
+from app.main import session_info
+from conftest import client_of
+from tests.brokers import URLS, clean
+
+
+@pytest.fixture(params=["refuses", "is silent"])
+def nowhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
+    """The broker is away: nobody listens, or nobody answers."""
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        if request.param == "is silent":
+            silent.listen()
+        url = SecretStr(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
+        settings = CelerySettings(broker_url=url)
+        monkeypatch.setattr(application, "get_celery_settings", lambda: settings)
+        yield
+
+
+@job("relay.bulk")
+async def bulk(work: Work) -> None:
+    """There is much of it."""
+
+
+@job("relay.rare", queue="rare")
+async def rare(work: Work) -> None:
+    """There is little of it."""
+
+
+RELAYED = {each.name: each for each in (bulk, rare)}  # a worker of another test knows neither
+
+
+@pytest.mark.parametrize("variable", URLS)
+async def test_the_relay_sends_a_batch_of_each_queue_and_nothing_that_still_waits(
+    variable: str, committed_db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = URLS[variable] or pytest.skip(f"{variable} names no broker")
+    ours = CelerySettings(broker_url=SecretStr(url), prefix=f"test-{uuid4().hex[:8]}")
+    monkeypatch.setattr(application, "get_celery_settings", lambda: ours)
+    for name, count in (
+        (bulk.name, BATCH + 50),
+        ("relay.of_another_version", BATCH),
+        (rare.name, 1),
+    ):
+        row: dict[str, Any] = {"name": name, "queue": "default", "arguments": {}}
+        async with unit_of_work(committed_db) as session:
+            await session.execute(insert(JobRun), [{**row, "due_at": utc_now()}] * count)
+    celery = make_celery(RELAYED)
+    try:
+        with celery.connection_for_write() as connection:
+            for queue in celery.conf.task_queues:  # as a worker does when it starts
+                queue(connection.default_channel).declare()
+
+            await asyncio.to_thread(look_once, settings)
+            assert sizes(celery, connection) == {"default": BATCH, "rare": 1, "relay": 0}
+
+            async with unit_of_work(committed_db) as session:
+                told = update(JobRun).where(JobRun.nudged_at.is_not(None))
+                await session.execute(told.values(nudged_at=utc_now() - 2 * PATIENCE))
+            await asyncio.to_thread(look_once, settings)
+            assert sizes(celery, connection) == {"default": BATCH + 50, "rare": 1, "relay": 0}
+    finally:
+        clean(celery, url, ours.prefix)
+
+
+def look_once(settings: Settings) -> None:
+    """What beat has a worker do each second."""
+    process = Process(settings, RELAYED, session_info)
+    process.relay()
+    process.close()
+
+
+def sizes(celery: Celery, connection: Connection) -> dict[str, int]:
+    """How many messages wait in each queue."""
+    counted: dict[str, int] = {}
+    for queue in celery.conf.task_queues:
+        declared = queue(connection.default_channel).queue_declare()
+        counted[queue.name.rpartition(".")[2]] = declared.message_count
+    return counted
+
+
+async def test_a_broker_that_is_away_delays_nobody(
+    app: FastAPI,
+    engine: AsyncEngine,
+    committed_db: Database,
+    settings: Settings,
+    nowhere: None,
+) -> None:
+    queue = CeleryQueue(settings, JOBS)
+    database = from_engine(engine, settings, session_info(settings, queue))
+    async with queue.working({}), client_of(app, database, settings) as client:
+        for _ in range(3):
+            wanted = {"email": "ada@example.com"}
+            answer = await client.post("/api/v1/auth/forgot-password", json=wanted)
+            assert answer.status_code == 202
+
+        ready = await client.get("/health/ready")
+
+    assert ready.status_code == 503
+    assert ready.json()["checks"] == {"database": "ok", "broker": "unreachable"}
+    async with reading(database) as session:
+        states = (await session.scalars(select(JobRun.state))).all()
+    assert states == [JobState.QUEUED] * 3
+
+
+def test_jobs_are_ordinary_tasks(nowhere: None) -> None:
+    from app.worker import celery  # noqa: PLC0415, it reads the settings of the process
+
+    ours = {name for name in celery.tasks if not name.startswith("celery.")}
+    assert ours == {*JOBS, RELAY}
+    assert all(celery.tasks[name].time_limit for name in JOBS)
