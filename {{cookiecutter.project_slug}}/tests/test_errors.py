@@ -48,8 +48,8 @@ class Kinds(BaseModel):
     number: int | None = None
 
 
-@pytest.fixture
-async def failing(database: Database, settings: Settings) -> AsyncGenerator[AsyncClient]:
+@pytest.fixture(scope="module")
+def failing_app(settings: Settings) -> FastAPI:
     """The service with an endpoint that has a bug, and one that takes a body."""
     app = create_app(settings.model_copy(update={"max_body_size": 1000}))
 
@@ -61,7 +61,15 @@ async def failing(database: Database, settings: Settings) -> AsyncGenerator[Asyn
     async def echo(body: dict[str, str]) -> dict[str, str]:
         return body
 
-    async with client_of(app, database, settings) as client:
+    return app
+
+
+@pytest.fixture
+async def failing(
+    failing_app: FastAPI, database: Database, settings: Settings
+) -> AsyncGenerator[AsyncClient]:
+    """A client of that."""
+    async with client_of(failing_app, database, settings) as client:
         yield client
 
 
@@ -73,13 +81,19 @@ async def take_form(name: Annotated[str, Form(max_length=3)]) -> None:
     """Take a form."""
 
 
-@pytest.fixture
-async def taking(settings: Settings) -> AsyncGenerator[AsyncClient]:
+@pytest.fixture(scope="module")
+def taking_app(settings: Settings) -> FastAPI:
     """The service with endpoints that take bodies, and its usual limits."""
     app = create_app(settings)
     app.add_api_route("/kinds", take_kinds, methods=["POST"])
     app.add_api_route("/form", take_form, methods=["POST"])
-    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+    return app
+
+
+@pytest.fixture
+async def taking(taking_app: FastAPI) -> AsyncGenerator[AsyncClient]:
+    """A client of that, without a database."""
+    async with AsyncClient(transport=ASGITransport(taking_app), base_url="http://test") as client:
         yield client
 
 

@@ -74,14 +74,19 @@ async def service_login(settings: Settings, owner: AsyncEngine) -> AsyncGenerato
         }
     )
     try:
-        await asyncio.to_thread(migrations.downgrade, login, "base")
-        await asyncio.to_thread(migrations.upgrade, login)
-        await seed(login)
+        await start_anew(login)
         yield login
     finally:
         async with owner.connect() as connection:
             await connection.exec_driver_sql(f"DROP USER {LOGIN}@'%%'")
-        await asyncio.to_thread(migrations.upgrade, settings)
+        await start_anew(settings)
+
+
+async def start_anew(settings: Settings) -> None:
+    """Nothing is in the database but what every test finds there."""
+    await asyncio.to_thread(migrations.downgrade, settings, "base")
+    await asyncio.to_thread(migrations.upgrade, settings)
+    await seed(settings)
 
 
 async def test_the_service_may_read_and_write_rows_and_nothing_else(

@@ -23,16 +23,24 @@ NAMES = [
 ]
 
 
+def accepts(adapter: TypeAdapter[str], characters: list[str]) -> bool:
+    """Whether these may stand within such a text."""
+    try:
+        adapter.validate_python(f"a{''.join(characters)}b")
+    except ValidationError:
+        return False
+    return True
+
+
 def refused(adapter: TypeAdapter[str]) -> set[str]:
     """The characters that may not stand within such a text."""
     found: set[str] = set()
-    for number in range(sys.maxunicode + 1):
-        character = chr(number)
-        if unicodedata.category(character) != "Cs":  # no text holds half of a pair
-            try:
-                adapter.validate_python(f"a{character}b")
-            except ValidationError:
-                found.add(character)
+    every = (chr(number) for number in range(sys.maxunicode + 1))
+    whole = [each for each in every if unicodedata.category(each) != "Cs"]  # not half of a pair
+    for at in range(0, len(whole), 256):
+        block = whole[at : at + 256]
+        if not accepts(adapter, block):
+            found |= {each for each in block if not accepts(adapter, [each])}
     return found
 
 

@@ -36,7 +36,7 @@ class CeleryQueue:
         self.celery = make_celery(jobs, patient=False)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="nudge")
         self.checker = ThreadPoolExecutor(1, thread_name_prefix="check")
-        self.checking: Future[None] | None = None
+        self.checking: Future[str] | None = None
         self.waiting = 0
         self.resume_at = 0.0
 
@@ -84,16 +84,21 @@ class CeleryQueue:
             self.checking = self.checker.submit(self.reach)
         try:
             async with asyncio.timeout(ANSWER):
-                await asyncio.shield(asyncio.wrap_future(self.checking))
-        except Exception as error:  # noqa: BLE001, likewise
-            log.warning("not_ready", error=type(error).__name__)
-            return {"broker": "unreachable"}
-        return {"broker": "ok"}
+                error = await asyncio.shield(asyncio.wrap_future(self.checking))
+        except TimeoutError as late:
+            error = type(late).__name__
+        if error:
+            log.warning("not_ready", error=error)
+        return {"broker": "unreachable" if error else "ok"}
 
-    def reach(self) -> None:
-        """Raise when the broker cannot be reached."""
-        with self.celery.connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
+    def reach(self) -> str:
+        """Why the broker cannot be reached; not raised, because nobody may be waiting any more."""
+        try:
+            with self.celery.connection_for_write() as connection:
+                connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
+        except Exception as error:  # noqa: BLE001, each transport has errors of its own
+            return type(error).__name__
+        return ""
 
     def empty(self, queues: Sequence[str]) -> set[str]:
         """Those in which no message waits, so that one that was sent has arrived or is lost."""
