@@ -7,16 +7,18 @@ connections or the production's sessions asks for `committed_db`.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
+from pydantic import SecretStr
 from sqlalchemy import pool
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
@@ -29,25 +31,27 @@ from starlette.types import Receive, Scope, Send
 from app.core import logging as configure_log
 from app.core.db import migrations, session as db_session
 from app.core.db.base import APPEND_ONLY, Base, utc_now
+from app.core.db.carried import SERVICE
 from app.core.db.engine import create_engine
 from app.core.db.session import Database, from_engine, unit_of_work
-from app.core.jobs import Queue
-from app.core.jobs.outbox import QUEUE
+from app.core.feature import Feature
 from app.core.mail import Mail
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
 from app.features.users.models import User
 from app.features.users.service import add
-from app.installed import JOBS
-from app.main import authenticator, create_app, session_info
-from app.seed import seed
+from app.installed import FEATURES, JOBS
+from app.main import create_app
 from tests import (
+    # {% if cookiecutter.use_celery %}
+    brokers,  # noqa: F401  # pyright: ignore[reportUnusedImport], it knows what else is measured
+    # {% endif %}
     databases,
+    inline,
     # {% if cookiecutter.multi_tenancy == "row" %}
     tenants,
     # {% endif %}
 )
-from tests.inline import SENT, InlineQueue, RecordingMailer
 
 # Tests depend on nobody's shell, but for where the built-in database lies.
 for field in Settings.model_fields.keys() - {"data_dir"}:
@@ -73,11 +77,12 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Generator[Settings]:
             environment=Environment.TEST,
             database_url=url,
             mail_from="service@example.com",
-            mailer=RecordingMailer,
-            job_queue=InlineQueue,
+            mailer=inline.RecordingMailer,
+            job_queue=inline.InlineQueue,
+            secret_key=SecretStr(token_hex(32)),
         )
         migrations.upgrade(settings)
-        asyncio.run(seed(settings))
+        asyncio.run(inline.filled(settings))
         yield settings
 
 
@@ -100,29 +105,31 @@ def restored_log() -> Generator[None]:
 
 
 @pytest.fixture
-def queue(settings: Settings) -> InlineQueue:
+def queue(settings: Settings) -> inline.InlineQueue:
     """Runs jobs when the request that asked for them has ended."""
-    return InlineQueue(settings, JOBS)
+    return inline.InlineQueue(settings, JOBS)
 
 
 @pytest.fixture
 def sent() -> list[Mail]:
     """The mails that were sent."""
-    SENT.clear()
-    return SENT
+    inline.SENT.clear()
+    return inline.SENT
 
 
 @pytest.fixture
 async def database(
-    engine: AsyncEngine, settings: Settings, queue: InlineQueue
+    engine: AsyncEngine, settings: Settings, queue: inline.InlineQueue
 ) -> AsyncGenerator[Database]:
     """Every session of the test, on one connection that is rolled back at the end."""
-    production = from_engine(engine, settings, session_info(settings, queue))
+    production = from_engine(engine, settings)
     async with engine.connect() as connection:
         transaction = await connection.begin()
         options: dict[str, Any] = {**production.writer.kw, "bind": connection}
         sessions = async_sessionmaker(**options, join_transaction_mode="create_savepoint")
-        yield replace(production, writer=sessions, reader=sessions)
+        database = replace(production, writer=sessions, reader=sessions)
+        inline.service_over(database, settings, queue)
+        yield database
         await transaction.rollback()
 
 
@@ -163,16 +170,16 @@ EMPTY = {
 
 @pytest.fixture
 async def committed_db(
-    engine: AsyncEngine, settings: Settings, owner: AsyncEngine, queue: InlineQueue
+    engine: AsyncEngine, settings: Settings, owner: AsyncEngine, queue: inline.InlineQueue
 ) -> AsyncGenerator[Database]:
     """The production's sessions, with real commits; the tables are emptied afterwards."""
-    yield from_engine(engine, settings, session_info(settings, queue))
+    yield inline.database_of(engine, settings, queue)
     async with owner.connect() as connection:
         for table in reversed(Base.metadata.sorted_tables):
             kept = APPEND_ONLY in table.info
             for statement in EMPTY[owner.dialect.name] if kept else [DELETE]:
                 await connection.exec_driver_sql(statement.replace("[table]", table.name))
-    await seed(settings)
+    await inline.filled(settings)
 
 
 @pytest.fixture(scope="session")
@@ -181,20 +188,21 @@ def app(settings: Settings) -> FastAPI:
     return create_app(settings)
 
 
-def client_of(app: FastAPI, database: Database, settings: Settings) -> AsyncClient:
+def client_of(
+    app: FastAPI,
+    database: Database,
+    settings: Settings,
+    features: Sequence[Feature] = FEATURES,
+) -> AsyncClient:
     """A client that speaks to `app` in this process, over `database`."""
-    queue: Queue = database.writer.kw["info"].get(QUEUE) or InlineQueue(settings, JOBS)
+    carried = database.info.get(SERVICE)
+    queue = carried.queue if carried else inline.InlineQueue(settings, JOBS)
+    service = inline.service_over(database, settings, queue, features)
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
-        state = {
-            "database": database,
-            "settings": settings,
-            "queue": queue,
-            "authenticate": authenticator(),
-        }
-        await app({**scope, "state": state}, receive, send)
-        if isinstance(queue, InlineQueue):
-            await queue.run(database)
+        await app({**scope, "state": {"service": service}}, receive, send)
+        if isinstance(queue, inline.InlineQueue):
+            await queue.run(service)
 
     transport = ASGITransport(with_state, raise_app_exceptions=False)
     return AsyncClient(transport=transport, base_url="http://test")

@@ -8,7 +8,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from logging import getLogger
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,18 +20,19 @@ from fastapi.routing import iter_route_contexts
 from pydantic import ValidationError
 from uvicorn.supervisors import ChangeReload
 
-from app.core import configuration, events, logging
+from app.core import configuration, logging
 from app.core.db import migrations
 from app.core.db.embedded import ensure_database
 from app.core.db.errors import DatabaseUnavailable
 from app.core.db.refusals import Refused, is_lasting
-from app.core.db.session import connect
 from app.core.errors import Failure
-from app.core.settings import Settings, get_settings
+from app.core.service import Service
+from app.core.settings import Settings
 from app.core.workers import run_workers
 from app.installed import FEATURES, SETTINGS
 from app.main import create_app
 from app.seed import demo, seed
+from app.service import running
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 db = typer.Typer(no_args_is_help=True, help="Migrate the database.")
@@ -55,10 +56,9 @@ def leave(number: int, frame: object) -> None:
 def ready_settings() -> Generator[Settings]:
     """The settings of the environment, with a database; its children inherit where it is."""
     signal.signal(signal.SIGTERM, leave)
-    with ensure_database(get_settings()) as settings:
+    with ensure_database(Settings()) as settings:
         if settings.database_url is not None:
             os.environ["DATABASE_URL"] = settings.database_url.render_as_string(False)
-            get_settings.cache_clear()
         yield settings
 
 
@@ -89,7 +89,6 @@ def listening_on(settings: Settings, host: str, port: int) -> Settings:
         return settings
     here = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104, all addresses
     os.environ["SERVICE_URL"] = url = base_url(here, port)
-    get_settings.cache_clear()
     return settings.model_copy(update={"service_url": url})
 
 
@@ -112,10 +111,16 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
     listener = bind(host, port)
     with ready_settings() as settings:
         migrations.upgrade(settings)
-        asyncio.run(seed(settings))
-        typer.echo(asyncio.run(demo(listening_on(settings, host, port))), nl=False)
+        typer.echo(asyncio.run(prepare(listening_on(settings, host, port))), nl=False)
         typer.echo(f"{base_url(host, port)}/docs")
         run(listener, reload=True, reload_dirs=["app", "migrations"])
+
+
+async def prepare(settings: Settings) -> str:
+    """Make what the service needs in a migrated database; what to tell a developer."""
+    async with running(settings, work=False) as service:
+        await seed(service)
+        return await demo(service)
 
 
 @cli.command()
@@ -143,7 +148,7 @@ def serve(
 async def try_database(settings: Settings) -> None:
     """Refuse to start with a login or a database that is wrong; one that is away may come back."""
     try:
-        async with connect(settings, {}):
+        async with running(settings, work=False):
             pass
     except DatabaseUnavailable as error:
         if is_lasting(error):
@@ -156,7 +161,13 @@ def upgrade(revision: str = "head") -> None:
     with ready_settings() as settings:
         migrations.upgrade(settings, revision)
         if revision == "head":
-            asyncio.run(seed(settings))
+            asyncio.run(fill(settings))
+
+
+async def fill(settings: Settings) -> None:
+    """Make what the service needs in a migrated database."""
+    async with running(settings, work=False) as service:
+        await seed(service)
 
 
 @db.command(context_settings={"ignore_unknown_options": True})  # -1 is none
@@ -211,17 +222,19 @@ for feature in FEATURES:
         cli.add_typer(feature.cli)
 
 
-events.install(listener for feature in FEATURES for listener in feature.listeners)
+def opening() -> AbstractAsyncContextManager[Service]:
+    """What commands of features work with."""
+    return running(Settings(), work=False)
 
 
 def main() -> None:
     """Run a command; what is wrong with the settings or the database is told in plain words."""
     try:
         configuration.check(SETTINGS)
-        logging.configure(get_settings())
+        logging.configure(Settings())
         for name, meant in configuration.misspelt(SETTINGS, os.environ):
             logger.warning("%s is not a setting: did you mean %s?", name, meant)
-        cli()
+        cli(obj=opening)
     except configuration.UnfitSettings as unfit:
         for fault in unfit.faults:
             typer.echo(f"settings: {fault}", err=True)

@@ -3,17 +3,18 @@
 To remove one, delete its folder and its two lines here.
 """
 
-from pydantic_settings import BaseSettings
+from collections.abc import Sequence
 
 from app.core.feature import Feature
 from app.core.jobs import (
+    Job,
     Jobs,
     # {% if cookiecutter.use_celery %}
     celery,
     # {% endif %}
 )
 from app.core.mail.outbox import deliver
-from app.core.settings import Settings
+from app.core.settings import FeatureSettings, Settings
 from app.features import (
     audit,
     auth,
@@ -30,6 +31,9 @@ from app.features import (
 )
 
 FEATURES: list[Feature] = [
+    # {% if cookiecutter.use_celery %}
+    celery.feature,
+    # {% endif %}
     health.feature,
     users.feature,
     auth.feature,
@@ -44,14 +48,17 @@ FEATURES: list[Feature] = [
     # {% endif %}
 ]
 
-SETTINGS: list[type[BaseSettings]] = [
-    Settings,
-    # {% if cookiecutter.use_celery %}
-    celery.CelerySettings,
-    # {% endif %}
-    *(kind for feature in FEATURES for kind in feature.settings),
-]
 
-JOBS: Jobs = {
-    job.name: job for job in [deliver, *(job for feature in FEATURES for job in feature.jobs)]
-}
+def settings_of(features: Sequence[Feature]) -> list[type[FeatureSettings]]:
+    """Those of the service, then those of its features."""
+    return [Settings, *(kind for feature in features for kind in feature.settings)]
+
+
+def jobs_of(features: Sequence[Feature]) -> Jobs:
+    """Every job by its name."""
+    jobs: list[Job[...]] = [deliver, *(job for feature in features for job in feature.jobs)]
+    return {job.name: job for job in jobs}
+
+
+SETTINGS = settings_of(FEATURES)
+JOBS = jobs_of(FEATURES)

@@ -3,28 +3,30 @@
 from sqlalchemy.orm import Session
 
 from app.core.db.dialects import dialect_of
-from app.core.db.session import connect, unit_of_work
-from app.core.settings import Environment, Settings
-from app.installed import FEATURES
+from app.core.db.session import unit_of_work
+from app.core.service import Service
+from app.core.settings import Environment
 
 
-async def seed(settings: Settings) -> None:
+async def seed(service: Service) -> None:
     """Let every feature make the rows that are missing, and give what was never given."""
-    allowed = [permission.value for f in FEATURES for permission in f.member_permissions]
-    async with connect(settings, {}) as database, unit_of_work(database) as session:
+    allowed = [permission.value for f in service.features for permission in f.member_permissions]
+    async with unit_of_work(service.database) as session:
         await session.run_sync(wait_for_others)
-        for feature in FEATURES:
+        for feature in service.features:
             if feature.seed:
                 await feature.seed(session, allowed)
 
 
-async def demo(settings: Settings) -> str:
+async def demo(service: Service) -> str:
     """In `local` only, let features make what a developer can try the service out with."""
-    if settings.environment is not Environment.LOCAL:
+    if service.settings.environment is not Environment.LOCAL:
         return ""
-    async with connect(settings, {}) as database, unit_of_work(database) as session:
+    async with unit_of_work(service.database) as session:
         await session.run_sync(wait_for_others)
-        told = [await feature.demo(session, settings) for feature in FEATURES if feature.demo]
+        told = [
+            await each.demo(session, service.settings) for each in service.features if each.demo
+        ]
     return "".join(told)
 
 

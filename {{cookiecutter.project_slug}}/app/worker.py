@@ -1,26 +1,30 @@
 """The worker: `celery -A app.worker worker`; its pulse: `celery -A app.worker beat`."""
 
 import logging
+from functools import partial
 from math import ceil
 
 from celery import signals
 from prometheus_client import CollectorRegistry, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from app.core import configuration, events, logging as app_logging
+from app.core import configuration, logging as app_logging
 from app.core.jobs import Job
+from app.core.jobs.celery import CeleryQueue
 from app.core.jobs.celery.application import HARD, RELAY, make_celery
 from app.core.jobs.celery.process import Process
-from app.core.jobs.celery.settings import get_celery_settings
-from app.core.settings import get_settings
-from app.installed import FEATURES, JOBS, SETTINGS
-from app.main import session_info
+from app.core.settings import Settings
+from app.installed import JOBS, SETTINGS
+from app.service import running
+
+CONNECTIONS = 2
+"""Of each process, which does one thing at a time."""
 
 configuration.check(SETTINGS)
-settings = get_settings()
-celery = make_celery(JOBS)
-process = Process(settings, JOBS, session_info)
-events.install(listener for feature in FEATURES for listener in feature.listeners)
+settings = Settings().model_copy(update={"database_pool_size": CONNECTIONS})
+queue = CeleryQueue(settings, JOBS)
+celery = make_celery(queue.ours, JOBS)
+process = Process(queue, partial(running, settings, work=True, queue=queue))
 
 
 def add_task(job: Job[...]) -> None:
@@ -54,7 +58,7 @@ def configure_log(**_: object) -> None:
 
 def serve_metrics(**_: object) -> None:
     """What this worker's processes have counted, for Prometheus, when a port is set."""
-    ours = get_celery_settings()
+    ours = queue.ours
     if not ours.metrics_port:
         return
     registry = CollectorRegistry()
@@ -64,7 +68,7 @@ def serve_metrics(**_: object) -> None:
 
 def show_life(**_: object) -> None:
     """Touch the file whose age a health check looks at, when one is set."""
-    if file := get_celery_settings().heartbeat_file:
+    if file := queue.ours.heartbeat_file:
         file.touch()
 
 

@@ -24,7 +24,7 @@ from app.core.db.dialects import (
 from app.core.db.dialects.access import Access
 from app.core.db.embedded import ensure_database
 from app.core.db.types import ExactText, UTCDateTime
-from app.core.settings import Settings, get_settings
+from app.core.settings import Settings
 from app.installed import SETTINGS
 
 attributes = context.config.attributes
@@ -124,7 +124,7 @@ def offline(settings: Settings) -> None:
         context.run_migrations()
 
 
-with ensure_database(attributes.get("settings") or get_settings()) as ready:
+with ensure_database(attributes.get("settings") or Settings()) as ready:
     if context.is_offline_mode():
         offline(ready)
     else:

@@ -1,24 +1,70 @@
 """Jobs and mail as tests see them: at once, and in a list."""
 
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-from typing import ClassVar
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db.base import utc_now
+from app.core.db.carried import SERVICE
 from app.core.db.session import Database, from_engine, unit_of_work
-from app.core.jobs import Jobs
+from app.core.feature import Feature
+from app.core.jobs import Jobs, Queue
 from app.core.jobs.models import JobRun
 from app.core.jobs.runner import run_due
 from app.core.mail import Mail
-from app.core.settings import Settings
-from app.installed import JOBS
-from app.main import session_info
+from app.core.service import Service
+from app.core.settings import FeatureSettings, Settings
+from app.installed import FEATURES, JOBS, SETTINGS
+from app.seed import seed
+from app.service import compose, running
+from tests.databases import NO_FILE
 
 SENT: list[Mail] = []
+# The settings of features, which a test may change.
+CONFIGURED: dict[type[FeatureSettings], FeatureSettings] = {
+    kind: kind(**NO_FILE) for kind in SETTINGS if kind is not Settings
+}
+T = TypeVar("T")
+Kind = TypeVar("Kind", bound=FeatureSettings)
+
+
+def configured(kind: type[Kind]) -> Kind:
+    """The settings of a feature that every service of the tests has."""
+    return cast("Kind", CONFIGURED[kind])
+
+
+def service_over(
+    database: Database,
+    settings: Settings,
+    queue: Queue | None = None,
+    features: Sequence[Feature] = FEATURES,
+) -> Service:
+    """The service over these sessions; jobs run as soon as a request has ended."""
+    queue = queue or InlineQueue(settings, JOBS)
+    return compose(settings, database, queue=queue, configured=CONFIGURED, features=features)
+
+
+def opening(settings: Settings) -> Callable[[], AbstractAsyncContextManager[Service]]:
+    """What the command `app` gives to the commands of features."""
+    return partial(running, settings, work=False)
+
+
+async def in_service(settings: Settings, act: Callable[[Service], Awaitable[T]]) -> T:
+    """Do it as a command does."""
+    async with running(settings, work=False) as service:
+        return await act(service)
+
+
+async def filled(settings: Settings, features: Sequence[Feature] = FEATURES) -> None:
+    """Make what the service needs in a migrated database."""
+    async with running(settings, work=False, features=features) as service:
+        await seed(service)
 
 
 async def make_due(database: Database) -> None:
@@ -26,6 +72,11 @@ async def make_due(database: Database) -> None:
     async with unit_of_work(database) as session:
         waiting = update(JobRun).where(JobRun.due_at.is_not(None))
         await session.execute(waiting.values(due_at=utc_now()))
+
+
+def serving(database: Database, **changes: Any) -> Service:  # noqa: ANN401, fields of `Service`
+    """The service that these sessions carry, with something else in it for once."""
+    return replace(database.info[SERVICE], database=database, **changes)
 
 
 class RecordingMailer:
@@ -44,27 +95,40 @@ class InlineQueue:
     """Runs what was asked for when `run` is called, in the same process."""
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
-        self.settings = settings
-        self.jobs = jobs
         self.nudges: list[tuple[UUID, str]] = []
 
     def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
         self.nudges += runs
 
     @asynccontextmanager
-    async def working(self, info: object) -> AsyncGenerator[None]:
+    async def working(self, service: object) -> AsyncGenerator[None]:
         yield
 
     async def check(self) -> dict[str, str]:
         return {}
 
-    async def run(self, database: Database) -> None:
+    async def run(self, service: Service) -> None:
         """Everything that is due, and what comes of it."""
         while self.nudges:
             self.nudges.clear()
-            await run_due(database, self.settings, self.jobs)
+            await run_due(service)
 
 
-def database_of(engine: AsyncEngine, settings: Settings) -> Database:
-    """The production's sessions over this engine; jobs run as soon as a request has ended."""
-    return from_engine(engine, settings, session_info(settings, InlineQueue(settings, JOBS)))
+def service_of(
+    engine: AsyncEngine,
+    settings: Settings,
+    queue: Queue | None = None,
+    features: Sequence[Feature] = FEATURES,
+) -> Service:
+    """The service with the production's sessions over this engine."""
+    return service_over(from_engine(engine, settings), settings, queue, features)
+
+
+def database_of(
+    engine: AsyncEngine,
+    settings: Settings,
+    queue: Queue | None = None,
+    features: Sequence[Feature] = FEATURES,
+) -> Database:
+    """Its sessions."""
+    return service_of(engine, settings, queue, features).database

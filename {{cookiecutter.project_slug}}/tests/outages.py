@@ -15,15 +15,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db import engine as engine_module, session as session_module
 from app.core.db.engine import create_engine
 from app.core.db.errors import DatabaseTimeout, DatabaseUnavailable
-from app.core.db.session import Database, from_engine, reading, unit_of_work
+from app.core.db.session import Database, reading, unit_of_work
 from app.core.jobs import job, runner, store
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.work import Work
 from app.core.settings import Settings
-from app.main import session_info
 from conftest import client_of
-from tests.inline import InlineQueue
+from tests.inline import database_of, serving
 
 Kill = Callable[[], Awaitable[None]]
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
@@ -128,7 +127,7 @@ async def behind(
     async with relay.listening(settings.database_url) as url:
         ours = settings.model_copy(update={"database_url": url, "database_timeout": seconds})
         engine = create_engine(ours)
-        database = from_engine(engine, ours, session_info(ours, InlineQueue(ours, {})))
+        database = database_of(engine, ours)
 
         async def answers() -> bool:
             with suppress(DatabaseUnavailable):
@@ -249,11 +248,10 @@ async def assert_jobs_tell_of_it(
             asked = await enqueue(session, standstill)
         assert asked
         async with unit_of_work(committed) as session:
-            run = await store.claim_one(session, {standstill.name: standstill}, asked)
+            (run,) = await store.claim(session, {standstill.name: standstill}, limit=1)
         async with behind(relay, settings, SHORT) as (database, ours):
             database.writer.kw["info"][BEHAVE] = behaviour
-            assert run
-            await runner.execute(database, ours, standstill, run)
+            await runner.execute(serving(database, settings=ours), standstill, run)
 
         async with reading(committed) as session:
             row = await session.get_one(JobRun, asked)

@@ -19,8 +19,8 @@ from app.core.jobs.runner import run_due
 from app.core.settings import Settings
 from app.features.audit.jobs import purge_events
 from app.features.audit.models import AuditEvent
-from app.features.audit.settings import get_audit_settings
-from tests.inline import database_of
+from app.features.audit.settings import AuditSettings
+from tests.inline import configured, database_of, serving
 
 DELETE = "DELETE FROM audit_events"
 
@@ -60,13 +60,13 @@ async def note(settings: Settings, ages: Mapping[str, int]) -> set[str]:
 
 async def purge(settings: Settings, days: int, patch: pytest.MonkeyPatch) -> str:
     """Run the job with this setting; what it died of."""
-    patch.setattr(get_audit_settings(), "days", days)
+    patch.setattr(configured(AuditSettings), "days", days)
     jobs = {purge_events.name: purge_events}
     async with engine_of(settings) as engine:
         database = database_of(engine, settings)
         async with unit_of_work(database) as session:
             run_id = await enqueue(session, purge_events)
-        await run_due(database, settings, jobs)
+        await run_due(serving(database, settings=settings, jobs=jobs))
         async with reading(database) as session:
             run = await session.get_one(JobRun, run_id)
     assert (run.state, run.attempts) == ("dead" if run.error else "done", 1)

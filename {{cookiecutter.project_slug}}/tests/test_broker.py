@@ -6,31 +6,37 @@ No worker runs beside these tests: it would perform the jobs whose messages they
 import asyncio
 import gc
 import socket
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from celery import Celery
 from fastapi import FastAPI
 from kombu import Connection
-from pydantic import SecretStr
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db.base import utc_now
-from app.core.db.session import Database, from_engine, reading, unit_of_work
+from app.core.db.session import Database, reading, unit_of_work
 from app.core.jobs import job
-from app.core.jobs.celery import CeleryQueue, CelerySettings, application
+from app.core.jobs.celery import CeleryQueue, store
 from app.core.jobs.celery.application import RELAY, make_celery
 from app.core.jobs.celery.process import BATCH, PATIENCE, Process
 from app.core.jobs.models import JobRun, JobState
+from app.core.jobs.outbox import enqueue, enqueue_at
 from app.core.jobs.work import Work
+from app.core.service import Service
 from app.core.settings import Settings
+from app.features.jobs.jobs import purge_jobs
 from app.installed import JOBS
-from app.main import session_info
+from app.service import running
 from conftest import client_of
 from tests.brokers import URLS, clean
+from tests.inline import database_of
 
 
 @pytest.fixture(params=["refuses", "is silent"])
@@ -40,9 +46,8 @@ def nowhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
         silent.bind(("127.0.0.1", 0))
         if request.param == "is silent":
             silent.listen()
-        url = SecretStr(f"redis://127.0.0.1:{silent.getsockname()[1]}/0")
-        settings = CelerySettings(broker_url=url)
-        monkeypatch.setattr(application, "get_celery_settings", lambda: settings)
+        port = silent.getsockname()[1]
+        monkeypatch.setenv("CELERY_BROKER_URL", f"redis://127.0.0.1:{port}/0")
         yield
 
 
@@ -64,8 +69,9 @@ async def test_the_relay_sends_a_batch_of_each_queue_and_nothing_that_still_wait
     variable: str, committed_db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = URLS[variable] or pytest.skip(f"{variable} names no broker")
-    ours = CelerySettings(broker_url=SecretStr(url), prefix=f"test-{uuid4().hex[:8]}")
-    monkeypatch.setattr(application, "get_celery_settings", lambda: ours)
+    monkeypatch.setenv("CELERY_BROKER_URL", url)
+    monkeypatch.setenv("CELERY_PREFIX", f"test-{uuid4().hex[:8]}")
+    queue = CeleryQueue(settings, RELAYED)
     for name, count in (
         (bulk.name, BATCH + 50),
         ("relay.of_another_version", BATCH),
@@ -74,27 +80,33 @@ async def test_the_relay_sends_a_batch_of_each_queue_and_nothing_that_still_wait
         row: dict[str, Any] = {"name": name, "queue": "default", "arguments": {}}
         async with unit_of_work(committed_db) as session:
             await session.execute(insert(JobRun), [{**row, "due_at": utc_now()}] * count)
-    celery = make_celery(RELAYED)
+    celery = make_celery(queue.ours, RELAYED)
     try:
         with celery.connection_for_write() as connection:
-            for queue in celery.conf.task_queues:  # as a worker does when it starts
-                queue(connection.default_channel).declare()
+            for each in celery.conf.task_queues:  # as a worker does when it starts
+                each(connection.default_channel).declare()
 
-            await asyncio.to_thread(look_once, settings)
+            await asyncio.to_thread(look_once, settings, queue)
             assert sizes(celery, connection) == {"default": BATCH, "rare": 1, "relay": 0}
 
             async with unit_of_work(committed_db) as session:
                 told = update(JobRun).where(JobRun.nudged_at.is_not(None))
                 await session.execute(told.values(nudged_at=utc_now() - 2 * PATIENCE))
-            await asyncio.to_thread(look_once, settings)
+            await asyncio.to_thread(look_once, settings, queue)
             assert sizes(celery, connection) == {"default": BATCH + 50, "rare": 1, "relay": 0}
     finally:
-        clean(celery, url, ours.prefix)
+        clean(celery, url, queue.ours)
 
 
-def look_once(settings: Settings) -> None:
+def look_once(settings: Settings, queue: CeleryQueue) -> None:
     """What beat has a worker do each second."""
-    process = Process(settings, RELAYED, session_info)
+
+    @asynccontextmanager
+    async def opening() -> AsyncGenerator[Service]:
+        async with running(settings, work=False, queue=queue) as service:
+            yield replace(service, jobs=RELAYED)
+
+    process = Process(queue, opening)
     process.relay()
     process.close()
 
@@ -117,8 +129,8 @@ async def test_a_broker_that_is_away_delays_nobody(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     queue = CeleryQueue(settings, JOBS)
-    database = from_engine(engine, settings, session_info(settings, queue))
-    async with queue.working({}), client_of(app, database, settings) as client:
+    database = database_of(engine, settings, queue)
+    async with queue.working(None), client_of(app, database, settings) as client:
         for _ in range(3):
             wanted = {"email": "ada@example.com"}
             answer = await client.post("/api/v1/auth/forgot-password", json=wanted)
@@ -134,6 +146,24 @@ async def test_a_broker_that_is_away_delays_nobody(
     async with reading(database) as session:
         states = (await session.scalars(select(JobRun.state))).all()
     assert states == [JobState.QUEUED] * 3
+
+
+async def test_clocks_that_differ_a_little_delay_no_message(committed_db: Database) -> None:
+    async def told_of(run_id: UUID | None) -> bool:
+        assert run_id
+        async with unit_of_work(committed_db) as session:
+            return await store.claim_one(session, JOBS, run_id) is not None
+
+    async with unit_of_work(committed_db) as session:
+        run_id = await enqueue(session, purge_jobs)
+        await session.execute(update(JobRun).values(due_at=utc_now() + timedelta(seconds=5)))
+    assert await told_of(run_id)
+    assert not await told_of(run_id)  # its lease has not ended
+
+    async with unit_of_work(committed_db) as session:
+        later = await enqueue_at(session, utc_now() + timedelta(hours=1), purge_jobs)
+    assert not await told_of(later)
+    assert not await told_of(uuid4())
 
 
 def test_jobs_are_ordinary_tasks(nowhere: None) -> None:

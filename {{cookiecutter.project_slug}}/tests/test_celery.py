@@ -27,11 +27,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db import migrations
 from app.core.db.base import utc_now
-from app.core.db.session import Database, from_engine, reading, unit_of_work
-from app.core.jobs.celery import CeleryQueue, CelerySettings, application
+from app.core.db.carried import SERVICE
+from app.core.db.session import Database, reading, unit_of_work
+from app.core.jobs.celery import CeleryQueue, CelerySettings
 from app.core.jobs.celery.process import PATIENCE
 from app.core.jobs.models import JobRun, JobState
-from app.core.jobs.outbox import QUEUE, enqueue
+from app.core.jobs.outbox import enqueue
 from app.core.mail import Mail
 from app.core.mail.outbox import send
 from app.core.security.keys import signing_keys
@@ -39,10 +40,9 @@ from app.core.settings import Settings
 from app.features.auth.jobs import forgot_password
 from app.features.jobs.jobs import purge_jobs
 from app.installed import JOBS
-from app.main import session_info
 from conftest import PASSWORD, client_of
 from tests.brokers import BROKERS, URLS, clean
-from tests.inline import make_due
+from tests.inline import InlineQueue, database_of, make_due, serving
 
 
 class Postbox:
@@ -109,7 +109,8 @@ def worker(
     folder = tmp_path_factory.mktemp("worker")
     worker = Worker(folder / "log", free_port(), folder / "heartbeat")
     with worker.log.open("w") as output, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(application, "get_celery_settings", lambda: ours)
+        patch.setenv("CELERY_BROKER_URL", url)
+        patch.setenv("CELERY_PREFIX", ours.prefix)
         process = subprocess.Popen(  # noqa: S603
             [
                 *(sys.executable, "-m", "celery", "-A", "app.worker", "worker", "--beat"),
@@ -129,7 +130,7 @@ def worker(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            clean(CeleryQueue(settings, JOBS).celery, url, ours.prefix)
+            clean(CeleryQueue(settings, JOBS).celery, url, ours)
 
 
 def environment(
@@ -138,7 +139,7 @@ def environment(
     """What the worker is configured with."""
     assert settings.database_url
     return {
-        "CELERY_BROKER_URL": ours.broker_url.get_secret_value(),
+        "CELERY_BROKER_URL": ours.broker,
         "CELERY_HEARTBEAT_FILE": str(folder / "heartbeat"),
         "CELERY_PREFIX": ours.prefix,
         "DATABASE_URL": settings.database_url.render_as_string(hide_password=False),
@@ -192,9 +193,9 @@ async def working(
 ) -> AsyncGenerator[Working]:
     """The service, with real commits and the worker's queue."""
     queue = CeleryQueue(settings, JOBS)
-    database = from_engine(engine, settings, session_info(settings, queue))
+    database = database_of(engine, settings, queue)
     seen = len(worker.log.read_text(encoding="utf-8"))
-    async with client_of(app, database, settings) as client, queue.working({}):
+    async with client_of(app, database, settings) as client, queue.working(None):
         yield Working(database, client, worker.log, seen)
 
 
@@ -231,13 +232,16 @@ async def test_from_registration_to_login_through_a_worker(working: Working, pos
     assert {line["correlation_id"] for line in lines} == {request}
 
 
-async def test_a_message_that_was_lost_is_sent_again(working: Working, post: Post) -> None:
+async def test_a_message_that_was_lost_is_sent_again(
+    working: Working, post: Post, settings: Settings
+) -> None:
     async def delivered() -> bool:
         return await working.states() == [JobState.DONE] * 2
 
     for nudged_at in (None, utc_now() - PATIENCE):
         async with unit_of_work(working.database) as session:
-            del session.info[QUEUE]  # as if the process had died after the commit
+            # As if the process had died after the commit.
+            session.info[SERVICE] = serving(working.database, queue=InlineQueue(settings, JOBS))
             await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
             await session.execute(
                 update(JobRun).where(JobRun.nudged_at.is_(None)).values(nudged_at=nudged_at)

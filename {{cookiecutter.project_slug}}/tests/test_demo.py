@@ -13,6 +13,7 @@ from app.features.users.cli import create_user, make_admin
 from app.features.users.models import User
 from app.seed import demo
 from conftest import PASSWORD
+from tests.inline import in_service, serving
 
 ELSEWHERE = [each for each in Environment if each is not Environment.LOCAL]
 
@@ -35,7 +36,7 @@ async def test_an_empty_database_gets_an_administrator_whose_password_is_told_on
 ) -> None:
     local = within(settings, Environment.LOCAL)
 
-    told = await demo(local)
+    told = await in_service(local, demo)
 
     found = re.search(r"username +(\S+)\n +password +(\S+)\n", told)
     assert found
@@ -43,11 +44,12 @@ async def test_an_empty_database_gets_an_administrator_whose_password_is_told_on
     assert "http://127.0.0.1:8010/docs" in told
     assert len(password) >= 16
     assert await roles_seen_by(committed_client, email, password) == 200
-    assert await demo(local) == ""
+    assert await in_service(local, demo) == ""
 
     command = re.search(r"app users create-admin --email (\S+)", told)
     assert command
-    await make_admin(settings, command[1], PASSWORD)
+    address = command[1]
+    await in_service(settings, lambda service: make_admin(service, address, PASSWORD))
     assert await roles_seen_by(committed_client, email, password) == 401
     assert await roles_seen_by(committed_client, email, PASSWORD) == 200
 
@@ -55,9 +57,12 @@ async def test_an_empty_database_gets_an_administrator_whose_password_is_told_on
 async def test_a_database_with_any_account_gets_none(
     committed_db: Database, settings: Settings
 ) -> None:
-    await create_user(settings, "ada@example.com", PASSWORD, "", ["member"])
+    await in_service(
+        settings,
+        lambda service: create_user(service, "ada@example.com", PASSWORD, "", ["member"]),
+    )
 
-    assert await demo(within(settings, Environment.LOCAL)) == ""
+    assert await in_service(within(settings, Environment.LOCAL), demo) == ""
     async with reading(committed_db) as session:
         assert (await session.scalars(select(User.email))).all() == ["ada@example.com"]
 
@@ -66,6 +71,7 @@ async def test_a_database_with_any_account_gets_none(
 async def test_it_is_made_nowhere_but_in_local(
     committed_db: Database, settings: Settings, environment: Environment
 ) -> None:
-    assert await demo(within(settings, environment)) == ""
+    there = serving(committed_db, settings=within(settings, environment))
+    assert await demo(there) == ""
     async with reading(committed_db) as session:
         assert (await session.scalars(select(User))).all() == []

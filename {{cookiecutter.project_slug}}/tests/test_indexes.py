@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import PrimaryKeyConstraint, Table, UniqueConstraint
 
 import app.installed  # noqa: F401  # pyright: ignore[reportUnusedImport], declares every list
-from app.core.db.resource import index
+from app.core.db.resource import Resource
 from app.core.pagination import ListQuery
 
-LEADING = index("id", name="any").expressions[:-1]
+LEADING = Resource.index("id", name="any").expressions[:-1]
 """The columns by which the rows of a `Resource` are narrowed before they are sorted."""
 
 

@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from sqlalchemy import select
 
 from app.core.db.engine import create_engine
-from app.core.db.session import Database, from_engine, unit_of_work
+from app.core.db.session import Database, unit_of_work
 from app.core.settings import Settings
 from app.core.tenancy import within
 from app.features.audit.models import AuditEvent
@@ -29,9 +29,9 @@ from app.features.products.models import Product
 from app.features.tenants.models import Membership, Tenant
 from app.features.users.service import add
 from app.installed import JOBS
-from app.main import create_app, session_info
+from app.main import create_app
 from conftest import PASSWORD, client_of, passwords, utc_now
-from tests.inline import SENT, InlineQueue
+from tests.inline import SENT, InlineQueue, database_of
 
 PRODUCTS, TENANTS = "/api/v1/products", "/api/v1/tenants"
 STEPS = 50
@@ -77,7 +77,7 @@ def new_world(settings: Settings) -> Generator[World]:
     with asyncio.Runner() as runner:
         queue = InlineQueue(settings, JOBS)
         engine = create_engine(settings)
-        database = from_engine(engine, settings, session_info(settings, queue))
+        database = database_of(engine, settings, queue)
         yield World(runner.get_loop(), create_app(settings), settings, database)
         runner.run(engine.dispose())
 

@@ -14,14 +14,13 @@ import pytest
 from asgi_correlation_id import correlation_id
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, update
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import installed
-from app.core.context import NOBODY, Actor, actor
-from app.core.db import purge
+from app.core.context import ANONYMOUS, Actor, actor
 from app.core.db.base import utc_now
-from app.core.db.session import Database, from_engine, reading, unit_of_work
-from app.core.jobs import GiveUp, Job, job, store
+from app.core.db.session import Database, reading, unit_of_work
+from app.core.jobs import GiveUp, Job, job, purge, store
 from app.core.jobs.local import LocalQueue
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue, enqueue_at, enqueue_tick
@@ -29,12 +28,12 @@ from app.core.jobs.runner import execute, run_due
 from app.core.jobs.schedule import cron, every
 from app.core.jobs.ticker import Ticker, recent
 from app.core.jobs.work import Work
+from app.core.security.keys import signing_keys
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
 from app.features.audit.service import record
 from app.features.jobs.jobs import purge_jobs
-from app.main import session_info
-from tests.inline import InlineQueue, make_due
+from tests.inline import InlineQueue, database_of, make_due, serving
 
 HOUR = timedelta(hours=1)
 
@@ -154,7 +153,14 @@ class Table:
             return await enqueue(session, wanted, **arguments)
 
     async def run(self, settings: Settings | None = None) -> int:
-        return await run_due(self.database, settings or self.settings, JOBS)
+        return await run_due(
+            serving(
+                self.database,
+                settings=settings or self.settings,
+                keys=signing_keys(settings or self.settings),
+                jobs=JOBS,
+            )
+        )
 
     async def claim(self) -> JobRun:
         async with unit_of_work(self.database) as session:
@@ -333,7 +339,7 @@ async def test_who_was_believed_dead_and_was_only_slow_leaves_nothing(table: Tab
     await make_due(table.database)
     await table.run()
 
-    await execute(table.database, table.settings, note, slow)
+    await execute(serving(table.database), note, slow)
 
     assert seen == ["a", "a"]
     assert await table.effects() == ["a"]
@@ -371,7 +377,7 @@ async def test_processes_that_claim_at_once_share_what_is_due(table: Table) -> N
 async def test_jobs_of_another_version_of_the_service_are_left_alone(table: Table) -> None:
     await table.add(note, text="a")
 
-    assert await run_due(table.database, table.settings, {"test.typed": typed}) == 0
+    assert await run_due(serving(table.database, jobs={"test.typed": typed})) == 0
     assert (await table.only()).state == JobState.QUEUED
 
 
@@ -456,7 +462,7 @@ async def test_a_job_acts_for_whoever_asked(table: Table) -> None:
 
     await table.run()
 
-    assert seen == [("abc", who), (None, NOBODY)]
+    assert seen == [("abc", who), (None, ANONYMOUS)]
 
 
 async def test_secret_arguments_can_be_read_after_the_key_was_rotated(table: Table) -> None:
@@ -466,8 +472,7 @@ async def test_secret_arguments_can_be_read_after_the_key_was_rotated(table: Tab
     def holding(**keys: SecretStr) -> tuple[Table, Settings]:
         settings = table.settings.model_copy(update=keys)
         engine: AsyncEngine = table.database.writer.kw["bind"]
-        info = session_info(settings, InlineQueue(settings, JOBS))
-        return Table(from_engine(engine, settings, info), settings), settings
+        return Table(database_of(engine, settings), settings), settings
 
     before, _ = holding(secret_key=old)
     await before.add(secret, text="hidden")
@@ -494,8 +499,7 @@ async def test_a_secret_job_of_a_process_with_another_key_may_run_there(
 ) -> None:
     """While a new key is rolled out, some processes have it and others do not."""
     settings = table.settings.model_copy(update={"secret_key": SecretStr("another" * 9)})
-    info = session_info(settings, InlineQueue(settings, JOBS))
-    other = Table(from_engine(table.database.writer.kw["bind"], settings, info), settings)
+    other = Table(database_of(table.database.writer.kw["bind"], settings), settings)
     async with unit_of_work(other.database) as session:
         await enqueue(session, patient_secret, text="hidden")
 
@@ -561,7 +565,7 @@ async def test_a_job_that_finds_no_connection_has_not_been_tried(
     run = await table.claim()
     starved = replace(table.database, slots=asyncio.Semaphore(0), timeout=0.01)
 
-    await execute(starved, settings, note, run)
+    await execute(serving(starved), note, run)
     assert (await table.only()).state == JobState.RUNNING  # until the lease ends
 
     class OneTurn(asyncio.Semaphore):
@@ -575,27 +579,9 @@ async def test_a_job_that_finds_no_connection_has_not_been_tried(
 
     await make_due(table.database)
     run = await table.claim()
-    await execute(replace(table.database, slots=OneTurn(5)), settings, note, run)
+    await execute(serving(replace(table.database, slots=OneTurn(5))), note, run)
     row = await table.only()
     assert (row.state, row.attempts) == (JobState.QUEUED, 1)
-
-
-async def test_clocks_that_differ_a_little_delay_no_message(table: Table) -> None:
-    async def told_of(run_id: UUID | None) -> bool:
-        assert run_id
-        async with unit_of_work(table.database) as session:
-            return await store.claim_one(session, JOBS, run_id) is not None
-
-    run_id = await table.add(note, text="a")
-    async with unit_of_work(table.database) as session:
-        await session.execute(update(JobRun).values(due_at=utc_now() + timedelta(seconds=5)))
-    assert await told_of(run_id)
-    assert not await told_of(run_id)  # its lease has not ended
-
-    async with unit_of_work(table.database) as session:
-        later = await enqueue_at(session, utc_now() + HOUR, note, text="b")
-    assert not await told_of(later)
-    assert not await told_of(uuid4())
 
 
 async def test_a_tick_whose_job_died_is_over(table: Table) -> None:
@@ -604,7 +590,7 @@ async def test_a_tick_whose_job_died_is_over(table: Table) -> None:
 
     behaviour["scheduled"] = hopeless
     for _ in range(3):
-        await Ticker({"test.scheduled": scheduled}).fire(table.database, utc_now())
+        await Ticker(serving(table.database, jobs={"test.scheduled": scheduled})).fire(utc_now())
         await table.run()
 
     states = [row.state for row in await table.rows()]
@@ -636,7 +622,7 @@ class Local:
     database: Database
 
     def working(self) -> AbstractAsyncContextManager[None]:
-        return self.queue.working(self.database.writer.kw["info"])
+        return self.queue.working(serving(self.database))
 
     async def add(self, wanted: Job[...], **arguments: object) -> None:
         async with unit_of_work(self.database) as session:
@@ -651,7 +637,7 @@ def local(table: Table, engine: AsyncEngine) -> Local:
     )
     named = ("test.note", "test.secret", "test.urgent", "jobs.purge")
     queue = LocalQueue(settings, {name: ALL_JOBS[name] for name in named})
-    return Local(queue, from_engine(engine, settings, session_info(settings, queue)))
+    return Local(queue, database_of(engine, settings, queue))
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
@@ -807,14 +793,3 @@ async def test_a_job_that_does_not_end_in_time_is_given_back(table: Table, local
     behaviour.clear()
     assert await table.run() == 1
     assert seen == ["a"]
-
-
-async def test_the_session_of_a_request_that_asks_for_jobs_needs_no_queue(
-    session: AsyncSession,
-) -> None:
-    """As in commands: whoever runs jobs finds the row."""
-    session.info.pop("queue")
-
-    await enqueue(session, note, text="a")
-
-    assert (await session.scalars(select(JobRun.nudged_at))).all() == [None]

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import SecretStr
 from sqlalchemy import select
@@ -26,7 +27,7 @@ from app.core.settings import Environment, Settings
 from app.installed import JOBS
 from app.main import create_app
 from conftest import PASSWORD, client_of
-from tests.inline import InlineQueue, database_of, make_due
+from tests.inline import InlineQueue, database_of, make_due, serving
 from tests.postbox import Postbox, subject_of
 
 LETTER = Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n")
@@ -113,11 +114,11 @@ async def test_a_letter_of_a_failed_request_is_not_sent(
         async with unit_of_work(committed_db) as session:
             await send(session, LETTER)
             raise Conflict("no")
-    await queue.run(committed_db)
+    await queue.run(serving(committed_db))
     assert sent == []
     async with unit_of_work(committed_db) as session:
         await send(session, LETTER)
-    await queue.run(committed_db)
+    await queue.run(serving(committed_db))
     assert sent == [LETTER]
 
 
@@ -134,7 +135,7 @@ async def test_a_letter_waits_for_a_server_that_is_away_and_nobody_can_read_it(
     async with unit_of_work(committed_db) as session:
         await send(session, letter)
 
-    await run_due(committed_db, away, JOBS)
+    await run_due(serving(committed_db, settings=away, jobs=JOBS))
 
     async with reading(committed_db) as session:
         run = (await session.scalars(select(JobRun))).one()
@@ -145,7 +146,7 @@ async def test_a_letter_waits_for_a_server_that_is_away_and_nobody_can_read_it(
     assert "ada@example.com" not in seen
 
     await make_due(committed_db)
-    await run_due(committed_db, settings, JOBS)
+    await run_due(serving(committed_db, settings=settings, jobs=JOBS))
     assert sent == [letter]
     async with reading(committed_db) as session:
         run = (await session.scalars(select(JobRun))).one()
@@ -160,7 +161,7 @@ async def test_a_letter_that_is_refused_for_good_is_not_sent_again(
     async with unit_of_work(committed_db) as session:
         await send(session, LETTER)
 
-    await run_due(committed_db, through, JOBS)
+    await run_due(serving(committed_db, settings=through, jobs=JOBS))
 
     async with reading(committed_db) as session:
         run = (await session.scalars(select(JobRun))).one()
@@ -185,9 +186,10 @@ async def test_the_console_shows_the_command_too(
 
 @pytest.mark.parametrize("environment", Environment)
 async def test_a_command_is_made_for_developers_only(
-    client: AsyncClient, queue: InlineQueue, sent: list[Mail], environment: Environment
+    app: FastAPI, database: Database, settings: Settings, sent: list[Mail], environment: Environment
 ) -> None:
-    queue.settings = queue.settings.model_copy(update={"environment": environment})
+    there = settings.model_copy(update={"environment": environment})
+    client = client_of(app, database, there)
 
     await client.post(
         "/api/v1/auth/register", json={"email": "ada@example.com", "password": PASSWORD}

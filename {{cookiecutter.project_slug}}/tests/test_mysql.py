@@ -19,13 +19,11 @@ from app.core.db.dialects import mysql
 from app.core.db.dialects.faults import Fault
 from app.core.db.dialects.mysql import demand_writable, fault_of
 from app.core.db.engine import create_engine
-from app.core.db.session import Database, from_engine, reading
+from app.core.db.session import Database, reading
 from app.core.settings import Settings
-from app.main import session_info
-from app.seed import seed
 from tests.backlogs import assert_others_are_not_read, fill, sizes
 from tests.deadlocks import assert_one_is_told_to_try_again
-from tests.inline import InlineQueue
+from tests.inline import database_of, filled
 from tests.outages import (
     Kill,
     Relay,
@@ -86,7 +84,7 @@ async def start_anew(settings: Settings) -> None:
     """Nothing is in the database but what every test finds there."""
     await asyncio.to_thread(migrations.downgrade, settings, "base")
     await asyncio.to_thread(migrations.upgrade, settings)
-    await seed(settings)
+    await filled(settings)
 
 
 async def test_the_service_may_read_and_write_rows_and_nothing_else(
@@ -230,7 +228,7 @@ async def test_a_downgrade_leaves_nothing_behind(
     for kind in ("triggers", "routines", "events"):
         assert await left(owner, kind) == []
     await asyncio.to_thread(migrations.upgrade, service_login)
-    await seed(service_login)
+    await filled(service_login)
 
 
 @pytest.fixture
@@ -341,7 +339,7 @@ async def test_a_database_that_takes_no_changes_is_a_503_and_left_for_another(
         access = "WRITE"
 
     access = "ONLY"
-    database = from_engine(engine, settings, session_info(settings, InlineQueue(settings, {})))
+    database = database_of(engine, settings)
     await assert_read_only_is_told(app, database, settings, promote, monkeypatch)
     await engine.dispose()
 

@@ -20,12 +20,11 @@ from app.core.db.errors import DatabaseTimeout, NotMigrated
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
-from app.main import session_info
 from conftest import PASSWORD, Account
 from tests.backlogs import assert_others_are_not_read, fill, sizes
 from tests.databases import fresh_database
 from tests.deadlocks import assert_one_is_told_to_try_again
-from tests.inline import InlineQueue
+from tests.inline import database_of
 from tests.outages import (
     Kill,
     Relay,
@@ -420,7 +419,7 @@ async def test_a_database_that_takes_no_changes_is_a_503_and_left_for_another(
     assert settings.database_url
     read_only = f"ALTER DATABASE {settings.database_url.database} SET default_transaction_read_only"
     engine = create_engine(settings)
-    database = from_engine(engine, settings, session_info(settings, InlineQueue(settings, {})))
+    database = database_of(engine, settings)
     async with owner.connect() as connection:
 
         async def promote() -> None:

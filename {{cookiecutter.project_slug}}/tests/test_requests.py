@@ -11,7 +11,7 @@ from fastapi.routing import iter_route_contexts
 from httpx2 import ASGITransport, AsyncClient
 
 from app.core import logging
-from app.core.routing import router as new_router
+from app.core.routing import SERVICE, router as new_router
 from app.core.settings import LogFormat, Settings
 from app.main import create_app
 
@@ -91,7 +91,7 @@ async def test_a_trace_in_the_log_shows_no_values(
 @pytest.fixture
 async def routed(settings: Settings) -> AsyncGenerator[AsyncClient]:
     """The service with paths that several routes share, in routers within routers."""
-    inner, outer = new_router("/things", tag="things"), APIRouter()
+    inner, outer = new_router("/things", tag="things", about=SERVICE), APIRouter()
 
     @inner.get("/{name}")
     async def get(name: str) -> str:

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app import seed as seeding
 from app.core.db.session import Database, unit_of_work
 from app.core.feature import Feature
 from app.core.settings import Settings
@@ -15,6 +14,7 @@ from app.features.users import repository, roles
 from app.features.users.permissions import UserPermission
 from app.installed import FEATURES
 from conftest import Account, make_account
+from tests.inline import filled
 
 ROLES, USERS, LOG = "/api/v1/roles", "/api/v1/users", "/api/v1/audit-events"
 BEFORE = [permission.value for feature in FEATURES for permission in feature.member_permissions]
@@ -88,32 +88,35 @@ async def test_a_role_of_which_nothing_is_recorded_is_given_what_nobody_can_have
 
 
 @pytest.fixture
-def later_feature(committed_db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One more feature is installed; before the tables are emptied it is gone again."""
-    later = Feature(member_permissions=(UserPermission.READ,))
-    monkeypatch.setattr(seeding, "FEATURES", [*FEATURES, later])
+def later_feature(committed_db: Database) -> list[Feature]:
+    """One more feature is installed."""
+    return [*FEATURES, Feature(member_permissions=(UserPermission.READ,))]
 
 
-@pytest.mark.usefixtures("later_feature")
 async def test_of_several_machines_that_start_at_once_one_gives(
-    committed_db: Database, committed_admin: Account, settings: Settings
+    committed_db: Database,
+    committed_admin: Account,
+    settings: Settings,
+    later_feature: list[Feature],
 ) -> None:
-    await asyncio.gather(*(seeding.seed(settings) for _ in range(4)))
+    await asyncio.gather(*(filled(settings, later_feature) for _ in range(4)))
 
     assert (await member_role(committed_admin))["permissions"] == LATER
     assert len(await changes(committed_admin)) == 1
 
 
-@pytest.mark.usefixtures("later_feature")
 async def test_seeding_waits_for_whoever_is_changing_the_role(
-    committed_db: Database, committed_admin: Account, settings: Settings
+    committed_db: Database,
+    committed_admin: Account,
+    settings: Settings,
+    later_feature: list[Feature],
 ) -> None:
     async with unit_of_work(committed_db) as session:
         role = await repository.role_for_update(session, roles.MEMBER)
         assert role
         role.permissions = ["roles:read"]
         await session.flush()
-        seeding_now = asyncio.create_task(seeding.seed(settings))
+        seeding_now = asyncio.create_task(filled(settings, later_feature))
         done, _ = await asyncio.wait({seeding_now}, timeout=0.3)
         assert not done
     await seeding_now
@@ -122,11 +125,13 @@ async def test_seeding_waits_for_whoever_is_changing_the_role(
     assert (await member_role(committed_admin))["permissions"] == expected
 
 
-@pytest.mark.usefixtures("later_feature")
 async def test_a_new_member_has_what_was_given_later(
-    committed_db: Database, committed_admin: Account, settings: Settings
+    committed_db: Database,
+    committed_admin: Account,
+    settings: Settings,
+    later_feature: list[Feature],
 ) -> None:
-    await seeding.seed(settings)
+    await filled(settings, later_feature)
     member = await make_account(
         committed_db, committed_admin.client, "member@example.com", "member"
     )

@@ -47,7 +47,7 @@ from app.core.db.base import APPEND_ONLY, Base
 from app.core.db.dialects import dialect_of
 from app.core.db.dialects.access import Access
 from app.core.db.errors import DeletedMeanwhile
-from app.core.db.resource import index, reference, unique
+from app.core.db.resource import Resource
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.db.tenancy import TenantOwned
 from app.core.db.tenancy.crossing import all_tenants
@@ -64,6 +64,7 @@ from app.features.audit.models import AuditEvent
 from app.features.audit.service import record
 from app.features.tenants.models import Tenant
 from app.installed import FEATURES
+from tests.inline import serving
 
 # Tables without a tenant, and why nobody sees there what is another's.
 GLOBAL = {
@@ -91,7 +92,7 @@ class Shelf(TenantOwned, Shelves):
     """What holds books."""
 
     __tablename__ = "test_shelves"
-    __table_args__ = (unique("name", name="uq_test_shelves_name"),)
+    __table_args__ = (Resource.unique("name", name="uq_test_shelves_name"),)
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     name: Mapped[str] = mapped_column(String(50))
@@ -103,8 +104,8 @@ class Book(TenantOwned, Shelves):
 
     __tablename__ = "test_books"
     __table_args__ = (
-        reference("shelf_id", "test_shelves", name="fk_test_books_shelf_id"),
-        index("shelf_id", name="ix_test_books_shelf_id"),
+        Resource.reference("shelf_id", "test_shelves", name="fk_test_books_shelf_id"),
+        Resource.index("shelf_id", name="ix_test_books_shelf_id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
@@ -641,7 +642,7 @@ async def test_a_job_works_for_the_tenant_that_asked(library: Library, settings:
     asked = [await library.run(tenant, ask) for tenant in (library.ours, library.theirs)]
     assert await library.run(library.ours, ask) == asked[0]
     assert asked[0] != asked[1]
-    await run_due(library.database, settings, jobs)
+    await run_due(serving(library.database, settings=settings, jobs=jobs))
 
     assert sorted(seen, key=str) == sorted(
         [(library.ours, ALL), (library.theirs, ["their first", "their second"])], key=str

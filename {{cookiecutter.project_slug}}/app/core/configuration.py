@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
-from typing import Protocol, runtime_checkable
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
-from app.core.settings import DEPLOYED, Environment, Settings
+from app.core.settings import DEPLOYED, Environment, FeatureSettings
 
-Kinds = Sequence[type[BaseSettings]]
+Kinds = Sequence[type[FeatureSettings]]
 
 # How alike two names are, 1 being equal. A slip or two in a name; `DATABASE_USER` is not `DATABASE_URL`.
 SLIP = 0.885
@@ -25,19 +24,8 @@ class UnfitSettings(Exception):
         self.faults = faults
 
 
-@runtime_checkable
-class Judged(Protocol):
-    """Settings that know what a deployed service must not run with."""
-
-    def faults(self) -> Iterable[str]:
-        """Each names the variable, and says what to do."""
-        ...
-
-
-class Stage(BaseSettings):
+class Stage(FeatureSettings):
     """Where the service runs, whatever the other settings are."""
-
-    model_config = Settings.model_config
 
     environment: Environment = Environment.LOCAL
 
@@ -64,7 +52,7 @@ def faults(kinds: Kinds) -> Iterator[str]:
         except ValidationError as invalid:
             yield from refusals(kind, invalid)
         else:
-            if deployed and isinstance(settings, Judged):
+            if deployed:
                 yield from settings.faults()
 
 

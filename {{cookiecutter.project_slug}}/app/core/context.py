@@ -1,22 +1,29 @@
-"""Who acts, and for which request, for whatever is written down about it."""
+"""Who stands behind the work at hand, for whatever is written down about it."""
 
-from collections.abc import MutableMapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from asgi_correlation_id import correlation_id
 from pydantic import TypeAdapter
+from starlette.types import Scope
+
+from app.core.carrying import Carrier
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Whoever stands behind the work at hand."""
+    """The user, the session, the address, and how the user was authenticated."""
 
     user_id: UUID | None = None
     session_id: UUID | None = None
     address: str | None = None
+    via: str | None = None
+
+
+ANONYMOUS = Actor()
+actor: ContextVar[Actor] = ContextVar("actor", default=ANONYMOUS)
+STORED = TypeAdapter(Actor)
 
 
 def clipped(address: str | None) -> str | None:
@@ -24,16 +31,20 @@ def clipped(address: str | None) -> str | None:
     return address[:64] if address else None
 
 
-NOBODY = Actor()
-actor: ContextVar[Actor] = ContextVar("actor", default=NOBODY)
-ACTOR = TypeAdapter(Actor)
-"""How an actor is written down for later."""
+def begin(scope: Scope) -> Actor:
+    """Only an address; authentication adds the rest."""
+    client = scope.get("client")
+    return Actor(address=clipped(client[0] if client else None))
 
 
-def add_to_log(
-    logger: object, method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """Tie a line to its request."""
-    if (request := correlation_id.get()) is not None:
-        event["correlation_id"] = request
-    return event
+def record(value: Actor) -> dict[str, Any]:
+    """As the job table keeps it."""
+    return {"actor": None if value == ANONYMOUS else STORED.dump_python(value, mode="json")}
+
+
+carrier = Carrier(
+    variable=actor,
+    begin=begin,
+    resume=lambda run: ANONYMOUS if run.actor is None else STORED.validate_python(run.actor),
+    record=record,
+)

@@ -1,33 +1,45 @@
-"""Features hear of each other's events without knowing each other."""
+"""Events: how features hear of each other without knowing each other."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from sqlalchemy.ext.asyncio import AsyncSession
+from pydantic import BaseModel, ConfigDict
 
-Handler = Callable[[AsyncSession, Any], Awaitable[None]]
+
+class Event(BaseModel):
+    """Something that has happened: a fact with a stable name, which can be written as JSON."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: ClassVar[str]
+    """Such as `user.created`; never used for anything else."""
+    version: ClassVar[int] = 1
+    """Raised when fields change their meaning or go away."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`handle` is called for each event of this type, in the transaction that it happens in."""
+    """`handle` is called with the session and each event of this class or of one derived from it."""
 
-    event: type
-    handle: Handler
-
-
-_handlers: dict[type, list[Handler]] = {}
-
-
-def install(listeners: Iterable[Listener]) -> None:
-    """Let these listeners hear, and no others."""
-    _handlers.clear()
-    for listener in listeners:
-        _handlers.setdefault(listener.event, []).append(listener.handle)
+    event: type[Event]
+    handle: Callable[[Any, Any], Awaitable[None]]
+    after_commit: bool = False
+    """Called with the service instead, once the transaction is committed; a failure is only logged."""
 
 
-async def publish(session: AsyncSession, event: object) -> None:
-    """Tell everyone who listens; a listener that fails undoes the whole transaction."""
-    for handle in _handlers.get(type(event), []):
-        await handle(session, event)
+class Listeners:
+    """Those of one service."""
+
+    def __init__(self, listeners: Iterable[Listener]) -> None:
+        self.listeners = tuple(listeners)
+        self.found: dict[type[Event], tuple[Listener, ...]] = {}
+
+    def of(self, event: Event) -> tuple[Listener, ...]:
+        """Those that hear of this event, in the order of the features."""
+        kind = type(event)
+        if kind not in self.found:
+            self.found[kind] = tuple(
+                each for each in self.listeners if issubclass(kind, each.event)
+            )
+        return self.found[kind]

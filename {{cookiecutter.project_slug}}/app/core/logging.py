@@ -8,12 +8,7 @@ from typing import Any
 import structlog
 from structlog.typing import Processor
 
-from app.core import (
-    context,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    tenancy,
-    # {% endif %}
-)
+from app.core.carriers import described
 from app.core.settings import LogFormat, Settings
 
 Event = MutableMapping[str, Any]
@@ -25,14 +20,17 @@ def drop_color_message(logger: object, method: str, event: Event) -> Event:
     return event
 
 
+def say_what_it_is_about(logger: object, method: str, event: Event) -> Event:
+    """Tie a line to its request, and to what else travels with the work."""
+    event.update(described())
+    return event
+
+
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
-    context.add_to_log,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    tenancy.add_to_log,
-    # {% endif %}
+    say_what_it_is_about,
     structlog.stdlib.ExtraAdder(),
     drop_color_message,
     structlog.processors.TimeStamper(fmt="iso", utc=True),

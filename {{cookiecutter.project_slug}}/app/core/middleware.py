@@ -1,28 +1,22 @@
-"""What happens to every request, in the order of `install`; plain ASGI, which costs least."""
+"""What happens to every request, in the order of `middleware`; plain ASGI, which costs least."""
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from contextvars import Token
 from time import perf_counter
-from typing import Any
 
 import structlog
 from asgi_correlation_id import CorrelationIdMiddleware
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.core import (
-    context,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    tenancy,
-    # {% endif %}
-)
+from app.core.carriers import begun, carrying
 from app.core.errors import problem_response, render
 from app.core.routing import GeneralMethods
 from app.core.settings import Settings
@@ -68,26 +62,15 @@ class AccessLog:
             )
 
 
-class ActorContext:
-    """Each request begins with nobody but an address; authentication says more."""
+class Carrying:
+    """Each request starts without a user and all else that travels with the work but an address."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        client = scope.get("client")
-        address = context.clipped(client[0] if client else None)
-        tokens: list[Token[Any]] = [
-            context.actor.set(context.Actor(address=address)),
-            # {% if cookiecutter.multi_tenancy == "row" %}
-            tenancy.scope.set(None),
-            # {% endif %}
-        ]
-        try:
+        with carrying(begun(scope)):
             await self.app(scope, receive, send)
-        finally:
-            for token in tokens:
-                token.var.reset(token)
 
 
 class ErrorBoundary:
@@ -184,30 +167,25 @@ class CORS(CORSMiddleware):
         return problem_response(response.status_code, detail, headers=headers)
 
 
-def install(app: FastAPI, settings: Settings) -> None:
-    """Outermost first."""
-    app.add_middleware(GeneralMethods)
-    app.add_middleware(BodyLimit, limit=settings.max_body_size)
-    app.add_middleware(ErrorBoundary)
-    app.add_middleware(
-        CORS,
-        allow_origins=settings.cors_origins,
-        allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=[
-            "Authorization",
-            "Content-Type",
-            CORRELATION_HEADER,
-            # {% if cookiecutter.multi_tenancy == "row" %}
-            tenancy.HEADER,
-            # {% endif %}
-        ],
-        expose_headers=[CORRELATION_HEADER, "Location"],
-        max_age=600,
-    )
-    app.add_middleware(AccessLog)
-    app.add_middleware(ActorContext)
-    app.add_middleware(
-        CorrelationIdMiddleware,
-        header_name=CORRELATION_HEADER,
-        validator=lambda value: SAFE_ID.fullmatch(value) is not None,
-    )
+def middleware(settings: Settings, headers: Iterable[str]) -> list[Middleware]:
+    """In the order in which a request passes them; browsers may send these `headers` too."""
+    return [
+        Middleware(
+            CorrelationIdMiddleware,
+            header_name=CORRELATION_HEADER,
+            validator=lambda value: SAFE_ID.fullmatch(value) is not None,
+        ),
+        Middleware(Carrying),
+        Middleware(AccessLog),
+        Middleware(
+            CORS,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", CORRELATION_HEADER, *headers],
+            expose_headers=[CORRELATION_HEADER, "Location"],
+            max_age=600,
+        ),
+        Middleware(ErrorBoundary),
+        Middleware(BodyLimit, limit=settings.max_body_size),
+        Middleware(GeneralMethods),
+    ]

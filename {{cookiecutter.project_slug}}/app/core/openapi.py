@@ -1,6 +1,6 @@
 """The OpenAPI document: FastAPI's own, with every error response as it really is."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from app.core.errors import MEDIA_TYPE, FieldProblem, Problem
+from app.core.feature import Feature, RequestHeader
 
 SCHEMA = "#/components/schemas/"
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -16,9 +17,6 @@ ANYWHERE = {500: "A bug", 503: "Something that the service depends on is away"}
 SIGNED_IN = {
     401: "The access token is missing or not valid",
     403: "A permission is missing",
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    404: "You are no member of a tenant with this id",
-    # {% endif %}
 }
 WRITING = {409: "Another request changed the same at the same moment"}
 WITH_PARAMETERS = {422: "The request does not match the schema"}
@@ -39,14 +37,13 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
-def install(app: FastAPI, permissions: Iterable[type[StrEnum]]) -> None:
-    """Complete the document that FastAPI writes; permissions are its OAuth2 scopes."""
-    scopes = {item.value: scope_text(item) for kind in permissions for item in kind}
+def install(app: FastAPI, features: Sequence[Feature]) -> None:
+    """Complete the document that FastAPI writes."""
     write = app.openapi
 
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = with_scopes(with_problems(write()), scopes)
+            app.openapi_schema = with_schemes(with_problems(write(), features), features)
         return app.openapi_schema
 
     app.openapi = complete
@@ -58,24 +55,55 @@ def scope_text(permission: StrEnum) -> str:
     return f"{action} {things}".capitalize()
 
 
-def with_scopes(document: dict[str, Any], scopes: dict[str, str]) -> dict[str, Any]:
-    """Say what each scope means."""
-    for scheme in document["components"].get("securitySchemes", {}).values():
-        scheme["flows"]["password"]["scopes"] = scopes
+def with_schemes(document: dict[str, Any], features: Sequence[Feature]) -> dict[str, Any]:
+    """Describe every way to authenticate, and what each scope means."""
+    schemes = [scheme for feature in features for scheme in feature.schemes]
+    scopes = {
+        item.value: scope_text(item)
+        for feature in features
+        for kind in feature.permissions
+        for item in kind
+    }
+    described = document["components"].setdefault("securitySchemes", {})
+    for scheme in schemes:
+        model = scheme.described.model.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for flow in model.get("flows", {}).values():
+            flow["scopes"] = scopes
+        described[scheme.name] = model
+    headers = [header for feature in features for header in feature.headers]
+    for path in document["paths"].values():
+        for method in METHODS & path.keys():
+            operation = path[method]
+            if "security" in operation:
+                asked = next(iter(operation["security"][0].values()))
+                operation["security"] = [{scheme.name: asked} for scheme in schemes]
+                operation.setdefault("parameters", []).extend(map(parameter_of, headers))
     return document
 
 
-def with_problems(document: dict[str, Any]) -> dict[str, Any]:
+def parameter_of(header: RequestHeader) -> dict[str, Any]:
+    """A header as OpenAPI describes it."""
+    return {
+        "name": header.name,
+        "in": "header",
+        "required": False,
+        "description": header.description,
+        "schema": dict(header.schema),
+    }
+
+
+def with_problems(document: dict[str, Any], features: Sequence[Feature]) -> dict[str, Any]:
     """Declare on each operation the errors that any request of its kind can meet."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (Problem, FieldProblem):
         schemas[model.__name__] = model.model_json_schema(ref_template=SCHEMA + "{model}")
         schemas[model.__name__].pop("$defs", None)
+    signed_in = SIGNED_IN | {status: text for f in features for status, text in f.refusals.items()}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     for path in document["paths"].values():
         for method in METHODS & path.keys():
-            declare(path[method], WRITING if method != "get" else {})
+            declare(path[method], WRITING if method != "get" else {}, signed_in)
             for parameter in path[method].get("parameters", []):
                 parameter["schema"] = without_null(parameter["schema"])
                 if "description" in parameter["schema"]:
@@ -91,11 +119,13 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return {**kinds[0], **{name: value for name, value in schema.items() if name != "anyOf"}}
 
 
-def declare(operation: dict[str, Any], of_method: dict[int, str]) -> None:
+def declare(
+    operation: dict[str, Any], of_method: dict[int, str], signed_in: dict[int, str]
+) -> None:
     """Add the responses that follow from the method and from what the operation takes."""
     expected = ANYWHERE | of_method
     if "security" in operation:
-        expected |= SIGNED_IN
+        expected |= signed_in
     if "parameters" in operation:
         expected |= WITH_PARAMETERS
     if "requestBody" in operation:

@@ -32,19 +32,15 @@ from sqlalchemy import Column, ColumnElement, Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.core import (
-    errors,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    tenancy,
-    # {% endif %}
-)
+from app.core.carriers import partition
+from app.core.errors import Unprocessable
 from app.core.schemas import Instant
+from app.core.service import service_of
 
 Item = TypeVar("Item")
 
 VERSION = 2
 SIGNATURE_BYTES = 16
-KEYS = "signing_keys"
 
 KEY_TYPES: dict[type, TypeAdapter[Any]] = {
     bool: TypeAdapter(bool),
@@ -61,7 +57,7 @@ CURSOR: TypeAdapter[tuple[int, str, list[Any]]] = TypeAdapter(tuple[int, str, li
 """Version, fingerprint of the query, and where the page before ended."""
 
 
-class InvalidCursor(errors.Unprocessable):
+class InvalidCursor(Unprocessable):
     """The cursor is not one of ours, or belongs to another list."""
 
     def __init__(self) -> None:
@@ -181,9 +177,7 @@ class ListQuery(BaseModel):
     def fingerprint(self) -> str:
         """What a cursor is bound to: list, order and filters."""
         parts = [
-            # {% if cookiecutter.multi_tenancy == "row" %}
-            tenancy.label(),
-            # {% endif %}
+            *partition(),
             f"{type(self).__module__}.{type(self).__qualname__}",
             list(self.sort_terms().values()),
             self.model_dump(mode="json", exclude=set(ListQuery.model_fields)),
@@ -212,7 +206,7 @@ class Found(Generic[Item]):
 
 async def paginate(session: AsyncSession, statement: Select[Item], query: ListQuery) -> Found[Item]:
     """One page of `statement`, in the order that the query asks for."""
-    keys: list[str] = session.info[KEYS]
+    keys = service_of(session).keys
     ordered = statement.order_by(*order_by(query))
     if query.offset is not None:
         rows = (await session.scalars(ordered.limit(query.limit).offset(query.offset))).all()

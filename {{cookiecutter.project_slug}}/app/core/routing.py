@@ -1,7 +1,12 @@
 """Routers, as every feature makes them, and which methods their paths take."""
 
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, ClassVar
+
 from fastapi import APIRouter
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -9,9 +14,54 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 API_PREFIX = "/api/v1"
 
 
-def router(path: str, *, tag: str, prefix: str = API_PREFIX) -> APIRouter:
+@dataclass(frozen=True, slots=True)
+class About:
+    """Whose rows an endpoint reaches."""
+
+    name: str
+
+
+SERVICE = About("service")
+"""The service's own rows: accounts, roles, jobs."""
+CUSTOMER = About("customer")
+"""Rows of customers: those of a `Resource`."""
+
+
+class Route(APIRoute):
+    """An endpoint that says whose rows it reaches."""
+
+    about: ClassVar[About]
+
+
+@cache
+def route_about(about: About) -> type[Route]:
+    """The class of such routes, as routers are told of it."""
+    return type("Route", (Route,), {"about": about})
+
+
+def router(path: str, *, tag: str, about: About, prefix: str = API_PREFIX) -> APIRouter:
     """A router for `path` under the API's prefix, shown under `tag` in the documentation."""
-    return APIRouter(prefix=prefix + path, tags=[tag])
+    return APIRouter(prefix=prefix + path, tags=[tag], route_class=route_about(about))
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """An ASGI application under a path. It finds the service in `scope["state"]["service"]`."""
+
+    path: str
+    app: ASGIApp
+    access: Any
+    """As an endpoint says it: `public`, `signed_in` or `Can(...)`."""
+    about: About
+
+
+ABOUT = "app.about"
+"""Where a mount says in the scope what a route says in its class."""
+
+
+def about_of(connection: HTTPConnection) -> About:
+    """Whose rows the endpoint that is called reaches."""
+    return connection.scope.get(ABOUT) or connection.scope["route"].about
 
 
 def methods_at(scope: Scope) -> set[str]:

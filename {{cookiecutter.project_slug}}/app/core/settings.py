@@ -1,13 +1,13 @@
 """Settings of the service, read from environment variables and from `.env`."""
 
+import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Self
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from pydantic import (
     BeforeValidator,
     Field,
@@ -17,8 +17,15 @@ from pydantic import (
     SecretStr,
     model_validator,
 )
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+)
 from sqlalchemy import URL
+from starlette.requests import HTTPConnection
 
 from app.core.db.dialects import parse_url
 from app.core.jobs import Queue
@@ -59,10 +66,39 @@ DatabaseUrl = Annotated[
 CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 
-class Settings(BaseSettings):
-    """Each field is the environment variable of the same name in capitals."""
+SECRETS = "/run/secrets"
+"""Where orchestrators mount secrets as files; `SECRETS_DIR` names another folder."""
+
+
+class FeatureSettings(BaseSettings):
+    """Settings from environment variables, from `.env`, or from files named like the variables.
+
+    A feature derives its own, with an `env_prefix` of its own.
+    """
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """What stands first wins; a folder that does not exist is left out."""
+        folder = Path(os.environ.get("SECRETS_DIR", SECRETS))  # noqa: TID251, it says where settings are
+        files = [SecretsSettingsSource(settings_cls, secrets_dir=folder)] if folder.is_dir() else []
+        return (init_settings, env_settings, dotenv_settings, *files)
+
+    def faults(self) -> Iterable[str]:
+        """What a deployed service must not run with: each names the variable and says what to do."""
+        return ()
+
+
+class Settings(FeatureSettings):
+    """The service's own: each field is the environment variable of the same name in capitals."""
 
     project_name: str = "{{ cookiecutter.__project_name }}"
     environment: Environment = Environment.LOCAL
@@ -91,9 +127,7 @@ class Settings(BaseSettings):
     mail_from: str = "{{ cookiecutter.author_email }}"
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:25")
 
-    job_queue: ImportString[Callable[..., Queue]] = Field(
-        default="app.core.jobs.local.LocalQueue", validate_default=True
-    )
+    job_queue: ImportString[Callable[..., Queue]] | None = None
     job_concurrency: int = Field(default=4, ge=1, le=1000)
     job_poll_seconds: float = Field(default=1.0, gt=0, le=3600)
 
@@ -201,15 +235,9 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
 ]
 
 
-@cache
-def get_settings() -> Settings:
-    """The settings of this process."""
-    return Settings()
-
-
-async def request_settings(request: Request) -> Settings:
-    """The settings that the application was made with."""
-    return request.state.settings
+async def request_settings(connection: HTTPConnection) -> Settings:
+    """The settings that the service was opened with."""
+    return connection.state.service.settings
 
 
 SettingsDep = Annotated[Settings, Depends(request_settings)]

@@ -1,19 +1,14 @@
 """For which tenant the work at hand is done. A tenant is a customer whose rows nobody else sees."""
 
-from collections.abc import Generator, MutableMapping
+from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends, Header, Request
-from pydantic import BaseModel, WithJsonSchema
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import Unprocessable
-
-HEADER = "X-Tenant-ID"
+from app.core.carrying import Carrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,48 +47,11 @@ def label(session: AsyncSession | None = None) -> str:
     return str(found if isinstance(found, UUID) else current() or "")
 
 
-def add_to_log(
-    logger: object, method: str, event: MutableMapping[str, Any]
-) -> MutableMapping[str, Any]:
-    """Say in a line whom it is about."""
-    if (tenant := current()) is not None:
-        event["tenant_id"] = str(tenant)
-    return event
-
-
-class OfTenant(BaseModel):
-    """Shows which tenant something is about, if it is about one."""
-
-    tenant_id: UUID | None
-
-
-class InvalidTenant(Unprocessable):
-    """What the header says is no id."""
-
-    def __init__(self) -> None:
-        super().__init__(f"{HEADER} is not the id of a tenant.")
-
-
-async def ask(
-    request: Request,
-    asked: Annotated[
-        str | None,
-        WithJsonSchema({"type": "string", "format": "uuid"}),
-        Header(
-            alias=HEADER,
-            description="For which tenant, by default your own; no other than the path names",
-        ),
-    ] = None,
-) -> UUID | None:
-    """The tenant that a request names in its header; whether it may is decided with who is calling.
-
-    A value that is no id is refused here, at once: FastAPI would first call what else an endpoint asks for.
-    """
-    try:
-        request.state.asked_tenant = UUID(asked) if asked is not None else None
-    except ValueError:
-        raise InvalidTenant from None
-    return request.state.asked_tenant
-
-
-AskedTenant = Annotated[UUID | None, Depends(ask)]
+carrier = Carrier(
+    variable=scope,
+    begin=lambda _: None,
+    resume=lambda run: run.tenant_id,
+    describe=lambda value: {"tenant_id": str(value)} if isinstance(value, UUID) else {},
+    partition=label,
+)
+"""A row of the job table is stamped with the tenant, as every other is."""

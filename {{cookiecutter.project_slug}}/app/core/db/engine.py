@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -13,12 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, ConnectionPoolEntry, PoolProxiedConnection
 from sqlalchemy.util import await_, greenlet_spawn
 
-from app.core.db import (
-    dialects,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    tenancy,
-    # {% endif %}
-)
+from app.core.db import dialects
 from app.core.db.dialects.access import MissingRoleError, UnsafeLoginError
 from app.core.db.dialects.faults import Fault
 from app.core.db.errors import DatabaseUnavailable, NotMigrated, named
@@ -53,15 +47,9 @@ def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
         connect_args=dialect.connect_args(url, timeout=settings.database_timeout),
     )
     dialect.configure(engine.sync_engine, role=settings.database_role, deployed=settings.deployed)
-    for watch in [
-        partial(report_refusals, log=log),
-        drop_useless_connections,
-        test_idle_connections,
-        # {% if cookiecutter.multi_tenancy == "row" %}
-        tenancy.watch,
-        # {% endif %}
-    ]:
-        watch(engine.sync_engine)
+    report_refusals(engine.sync_engine, log=log)
+    drop_useless_connections(engine.sync_engine)
+    test_idle_connections(engine.sync_engine)
     return engine
 
 

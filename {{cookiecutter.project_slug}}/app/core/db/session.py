@@ -2,14 +2,16 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from inspect import isawaitable
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
+from starlette.requests import HTTPConnection
 
 from app.core.db import (
     engine as engines,
@@ -18,6 +20,7 @@ from app.core.db import (
     tenancy,
     # {% endif %}
 )
+from app.core.db.carried import AFTER_COMMIT, ENGINE, SERVICE
 from app.core.db.dialects import Dialect, dialect_of
 from app.core.db.dialects.faults import Fault
 from app.core.db.errors import (
@@ -34,7 +37,6 @@ from app.core.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-AFTER_COMMIT = "after_commit"
 PROBE_SECONDS = 2.0
 """Whoever asks how the service is has an answer by then."""
 
@@ -51,6 +53,12 @@ class Database:
     spare: asyncio.Semaphore
     timeout: float
     dialect: Dialect
+    info: dict[str, Any]
+    """What each session carries."""
+
+    def carry(self, service: object) -> None:
+        """Let every session that is opened from here on know its service."""
+        self.info[SERVICE] = service
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
@@ -71,9 +79,9 @@ class Database:
 
 @asynccontextmanager
 async def connect(
-    settings: Settings, info: Mapping[str, Any], *, patient: bool = False, log: bool = False
+    settings: Settings, *, patient: bool = False, log: bool = False
 ) -> AsyncGenerator[Database]:
-    """Open the engine; close it at the end. Each session carries `info`.
+    """Open the engine; close it at the end.
 
     A service is patient: a database that is away does not keep it from starting, and it logs why. What
     waiting does not mend does: a wrong password, no such database, a login that is too mighty.
@@ -86,41 +94,30 @@ async def connect(
         except DatabaseUnavailable as error:
             if not patient or is_lasting(error):
                 raise
-        yield from_engine(engine, settings, info)
+        yield from_engine(engine, settings)
     finally:
         await engine.dispose()
 
 
-def from_engine(
-    engine: AsyncEngine, settings: Settings, info: Mapping[str, Any] | None = None
-) -> Database:
-    """The two kinds of session over one pool; each session carries `info`."""
+def from_engine(engine: AsyncEngine, settings: Settings) -> Database:
+    """The two kinds of session over one pool."""
+    info: dict[str, Any] = {ENGINE: engine.sync_engine}
+    options: dict[str, Any] = {
+        "expire_on_commit": False,
+        "info": info,
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        **tenancy.session_options(engine.sync_engine),
+        # {% endif %}
+    }
     reading = engine.execution_options(**dialect_of(engine.url).read_options)
     return Database(
-        writer=async_sessionmaker(
-            engine,
-            # {% if cookiecutter.multi_tenancy == "row" %}
-            sync_session_class=tenancy.TenantSession,
-            # {% endif %}
-            expire_on_commit=False,
-            info=dict(info or {}),
-        ),
-        reader=async_sessionmaker(
-            reading,
-            # {% if cookiecutter.multi_tenancy == "row" %}
-            sync_session_class=tenancy.TenantSession,
-            # {% endif %}
-            expire_on_commit=False,
-            # {% if cookiecutter.database == "postgresql" and cookiecutter.multi_tenancy == "row" %}
-            transactional=engine.sync_engine,
-            # {% endif %}
-            autoflush=False,
-            info=dict(info or {}),
-        ),
+        writer=async_sessionmaker(engine, **options),
+        reader=async_sessionmaker(reading, autoflush=False, **options),
         slots=asyncio.Semaphore(settings.database_pool_size),
         spare=asyncio.Semaphore(engines.SPARE_CONNECTIONS),
         timeout=settings.database_timeout,
         dialect=dialect_of(engine.url),
+        info=info,
     )
 
 
@@ -165,7 +162,9 @@ async def commit(session: AsyncSession) -> None:
     """Commit, then do what waited for it."""
     await session.commit()
     for act in session.info.pop(AFTER_COMMIT, []):
-        act()
+        done = act()
+        if isawaitable(done):
+            await done
 
 
 def after_commit(session: AsyncSession, act: Callable[[], object]) -> None:
@@ -194,20 +193,20 @@ async def probe(database: Database, ask: Callable[[AsyncSession], Awaitable[T]])
         raise DatabaseTimeout from None
 
 
-async def get_database(request: Request) -> Database:
+async def get_database(connection: HTTPConnection) -> Database:
     """For work that needs several transactions, or none while it waits for something else."""
-    return request.state.database
+    return connection.state.service.database
 
 
-async def get_session(request: Request) -> AsyncGenerator[AsyncSession]:
+async def get_session(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
     """Commit when the endpoint has returned and before the response is sent."""
-    async with unit_of_work(request.state.database) as session:
+    async with unit_of_work(connection.state.service.database) as session:
         yield session
 
 
-async def get_read_session(request: Request) -> AsyncGenerator[AsyncSession]:
+async def get_read_session(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
     """Read without a transaction's round trips."""
-    async with reading(request.state.database) as session:
+    async with reading(connection.state.service.database) as session:
         yield session
 
 

@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from app.core.routing import API_PREFIX, router as new_router
+from app.core.routing import API_PREFIX, SERVICE, router as new_router
 from app.core.security.access import public
 from app.core.settings import Environment, Settings
 
@@ -20,8 +20,8 @@ STATIC = StaticFiles(
 )
 POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'"
 
-docs = new_router("/docs", tag="docs", prefix="")
-root = new_router("", tag="docs", prefix="")
+docs = new_router("/docs", tag="docs", about=SERVICE, prefix="")
+root = new_router("", tag="docs", about=SERVICE, prefix="")
 
 
 @docs.get("", dependencies=[public], include_in_schema=False)

@@ -49,6 +49,8 @@ class Job(Generic[P]):
     schedule: Schedule | None
     unique_for: timedelta | None
     """For so long the same job with the same arguments is enqueued once only."""
+    each_customer: bool
+    """Whether a scheduled job runs once for each customer, or once for the service."""
     secret: bool
     """Whether its arguments are encrypted in the database, and shown to nobody."""
 
@@ -72,6 +74,7 @@ def job(  # noqa: PLR0913, each has a default
     time_limit: timedelta = timedelta(minutes=1),
     schedule: Schedule | None = None,
     unique_for: timedelta | None = None,
+    each_customer: bool = False,
     secret: bool = False,
 ) -> Callable[[Callable[Concatenate[Any, P], Awaitable[None]]], Job[P]]:
     """Declare a job: an `async` function of a `Work` and of keyword arguments with types.
@@ -84,6 +87,8 @@ def job(  # noqa: PLR0913, each has a default
         arguments = arguments_of(name, function)
         if schedule is not None and arguments.model_fields:
             raise TypeError(f"{name}: a scheduled job takes no arguments")
+        if each_customer and schedule is None:
+            raise TypeError(f"{name}: only a scheduled job runs for each customer")
         return Job(
             name=name,
             function=function,
@@ -95,6 +100,7 @@ def job(  # noqa: PLR0913, each has a default
             time_limit=time_limit,
             schedule=schedule,
             unique_for=unique_for,
+            each_customer=each_customer,
             secret=secret,
         )
 
@@ -123,8 +129,8 @@ class Queue(Protocol):
         """Rows (id and name) have just been committed; never blocks, and may be lost."""
         ...
 
-    def working(self, info: Mapping[str, Any]) -> AbstractAsyncContextManager[None]:
-        """What the web service does for jobs while it runs; their sessions carry `info`."""
+    def working(self, service: Any) -> AbstractAsyncContextManager[None]:  # noqa: ANN401, likewise
+        """What the process does for jobs while the service runs."""
         ...
 
     async def check(self) -> dict[str, str]:

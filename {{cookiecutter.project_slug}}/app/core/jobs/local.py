@@ -1,22 +1,23 @@
 """Jobs in the web service's own process: nothing else has to run, and no job is lost."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.core.db.base import utc_now
-from app.core.db.session import Database, connect, unit_of_work
+from app.core.db.session import connect, unit_of_work
 from app.core.errors import Unavailable
 from app.core.jobs import Jobs, store
 from app.core.jobs.models import JobRun
 from app.core.jobs.runner import execute
 from app.core.jobs.shares import Shares
 from app.core.jobs.ticker import Ticker
+from app.core.service import Service
 from app.core.settings import Settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -49,17 +50,18 @@ class LocalQueue:
         return {}
 
     @asynccontextmanager
-    async def working(self, info: Mapping[str, Any]) -> AsyncGenerator[None]:
+    async def working(self, service: Service) -> AsyncGenerator[None]:
         """Work until the end, then let what is under way finish, within the shutdown's time.
 
         Jobs have connections of their own: however many wait for something, no request waits for
         them.
         """
         pool = {"database_pool_size": self.settings.job_concurrency + SPARE_CONNECTIONS}
-        settings = self.settings.model_copy(update=pool)
-        async with connect(settings, info, patient=True) as database:
-            claiming = asyncio.create_task(self.work(database))
-            watching = asyncio.create_task(self.keep_schedule(database))
+        async with connect(service.settings.model_copy(update=pool), patient=True) as database:
+            beside = replace(service, database=database)
+            database.carry(beside)
+            claiming = asyncio.create_task(self.work(beside))
+            watching = asyncio.create_task(self.keep_schedule(beside))
             try:
                 yield
             finally:
@@ -75,14 +77,14 @@ class LocalQueue:
             await asyncio.wait(self.under_way, timeout=self.settings.shutdown_timeout)
         await cancel(self.under_way)
 
-    async def work(self, database: Database) -> None:
+    async def work(self, service: Service) -> None:
         """Claim and begin, until the end."""
         while not self.stopping:
             self.due.clear()
             free = self.settings.job_concurrency - len(self.under_way)
-            claimed = await self.claim(database, free) if free else []
+            claimed = await self.claim(service, free) if free else []
             for run in claimed:
-                self.begin(database, run)
+                self.begin(service, run)
             if (len(claimed) < free or not free) and not self.stopping:
                 await self.rest()
 
@@ -94,10 +96,10 @@ class LocalQueue:
         except TimeoutError:
             pass
 
-    async def claim(self, database: Database, limit: int) -> list[JobRun]:
+    async def claim(self, service: Service, limit: int) -> list[JobRun]:
         """Due rows; none while the database is away."""
         try:
-            async with unit_of_work(database) as session:
+            async with unit_of_work(service.database) as session:
                 return await store.claim(session, self.jobs, limit=limit, shares=self.shares)
         except Unavailable:
             log.warning("jobs_wait_for_the_database")
@@ -105,10 +107,10 @@ class LocalQueue:
             log.exception("jobs_cannot_be_claimed")
         return []
 
-    def begin(self, database: Database, run: JobRun) -> None:
+    def begin(self, service: Service, run: JobRun) -> None:
         """Run it beside the others."""
         job = self.jobs[run.name]
-        task = asyncio.create_task(execute(database, self.settings, job, run))
+        task = asyncio.create_task(execute(service, job, run))
         self.under_way.add(task)
         self.shares.begin(job.queue)
         task.add_done_callback(partial(self.end, job.queue))
@@ -119,12 +121,12 @@ class LocalQueue:
         self.shares.end(queue)
         self.due.set()
 
-    async def keep_schedule(self, database: Database) -> None:
+    async def keep_schedule(self, service: Service) -> None:
         """Enqueue scheduled jobs when they are due."""
-        ticker = Ticker(self.jobs)
+        ticker = Ticker(service)
         while True:
             now = utc_now()
-            await ticker.fire(database, now)
+            await ticker.fire(now)
             coming = ticker.following(now)
             wait = (coming - utc_now()).total_seconds() if coming else LONGEST_SLEEP
             await asyncio.sleep(min(max(wait, 0.0), LONGEST_SLEEP))

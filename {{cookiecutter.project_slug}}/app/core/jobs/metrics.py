@@ -1,12 +1,11 @@
 """What is measured about jobs, for Prometheus."""
 
-from collections.abc import Iterable
-
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
 from app.core.jobs import store
+from app.core.service import service_of
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800)
 
@@ -26,13 +25,8 @@ DEAD = Gauge(
 )
 
 
-# Queues that are told of although nothing waits in them.
+# Queues that are reported although nothing waits in them: the registry is the process's too.
 known: set[str] = set()
-
-
-def expect(queues: Iterable[str]) -> None:
-    """Tell of these queues from the beginning."""
-    known.update(queues)
 
 
 def observe(job: str, outcome: str, seconds: float) -> None:
@@ -46,7 +40,7 @@ async def measure_queues(session: AsyncSession) -> None:
     now = utc_now()
     waiting = {queue: (count, since) for queue, count, since in await store.waiting(session)}
     dead = {row[0]: row[1] for row in await store.dead(session)}
-    expect([*waiting, *dead])
+    known.update(waiting, dead, (job.queue for job in service_of(session).jobs.values()))
     for queue in known:
         count, since = waiting.get(queue, (0, now))
         WAITING.labels(queue).set(count)

@@ -8,27 +8,20 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from asgi_correlation_id import correlation_id
 from sqlalchemy import inspect, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core import (
-    context,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    tenancy,
-    # {% endif %}
-)
+from app.core.carriers import partition, recorded
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.db.session import after_commit
 from app.core.jobs import Job, P
 from app.core.jobs.models import JobRun
 from app.core.jobs.sealing import seal
-from app.core.pagination import KEYS
+from app.core.service import service_of
 
-QUEUE = "queue"
-"""In a session's `info`: the queue to nudge after the commit."""
 NEW = "new_jobs"
+"""In a session's `info`: the rows of which the queue is notified after the commit."""
 MISFIRE_GRACE = timedelta(hours=1)
 """So late a scheduled job still runs, if nothing ran when it was due."""
 
@@ -60,7 +53,7 @@ async def enqueue_at(
         remember(session, run)
         await session.flush()
     else:
-        key = session.info[KEYS][0] if job.secret else ""
+        key = service_of(session).keys[0] if job.secret else ""
         run.unique_key = key_of(session, job.name, arguments, key)
         run.unique_until = utc_now() + job.unique_for
         try:
@@ -83,27 +76,18 @@ def new_run(
     session: AsyncSession, job: Job[...], arguments: dict[str, Any], when: datetime
 ) -> JobRun:
     """A row for the table; on whose behalf, and for which request, goes with it."""
-    who = context.actor.get()
     return JobRun(
         name=job.name,
         queue=job.queue,
-        arguments=seal(session.info[KEYS], arguments) if job.secret else arguments,
+        arguments=seal(service_of(session).keys, arguments) if job.secret else arguments,
         due_at=when,
-        actor=None if who == context.NOBODY else context.ACTOR.dump_python(who, mode="json"),
-        correlation_id=correlation_id.get(),
+        **recorded(),
     )
 
 
 def key_of(session: AsyncSession, name: str, value: object, key: str = "") -> str:
     """What two runs that may not both exist share; with a key nobody can guess from it."""
-    parts = [
-        # {% if cookiecutter.multi_tenancy == "row" %}
-        tenancy.label(session),
-        # {% endif %}
-        name,
-        value,
-    ]
-    message = json.dumps(parts, sort_keys=True).encode()
+    message = json.dumps([*partition(session), name, value], sort_keys=True).encode()
     return hmac.digest(key.encode(), message, hashlib.sha256).hex()
 
 
@@ -125,7 +109,7 @@ async def insert_unique(session: AsyncSession, run: JobRun) -> None:
 
 def remember(session: AsyncSession, run: JobRun) -> None:
     """Nudge the queue after the commit, if the job is due by then."""
-    if QUEUE not in session.info or run.due_at is None or run.due_at > utc_now():
+    if run.due_at is None or run.due_at > utc_now():
         return
     run.nudged_at = utc_now()
     if NEW not in session.info:
@@ -136,4 +120,4 @@ def remember(session: AsyncSession, run: JobRun) -> None:
 def nudge(session: AsyncSession) -> None:
     """Tell the queue of the rows that are really there; a savepoint may have taken some back."""
     runs: list[JobRun] = session.info.pop(NEW)
-    session.info[QUEUE].nudge([(run.id, run.name) for run in runs if inspect(run).persistent])
+    service_of(session).queue.nudge([(run.id, run.name) for run in runs if inspect(run).persistent])

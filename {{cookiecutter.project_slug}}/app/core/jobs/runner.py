@@ -1,32 +1,23 @@
 """Running one claimed job: limits, retries, records. Every queue does it here."""
 
 import asyncio
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
-from contextvars import Token
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
 import structlog
-from asgi_correlation_id import correlation_id
 
-from app.core import (
-    context,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    tenancy,
-    # {% endif %}
-)
+from app.core.carriers import carrying, resumed
 from app.core.db.base import utc_now
 from app.core.db.session import Database, telling_outages, unit_of_work
 from app.core.errors import Unavailable
-from app.core.jobs import GiveUp, Job, JobError, Jobs, UnreadableArguments, store
+from app.core.jobs import GiveUp, Job, JobError, UnreadableArguments, store
 from app.core.jobs.metrics import observe
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.sealing import unseal
 from app.core.jobs.work import Work
-from app.core.pagination import KEYS
-from app.core.settings import Settings
+from app.core.service import Service
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -48,11 +39,11 @@ class AttemptFailedError(Exception):
         self.error = error
 
 
-async def execute(database: Database, settings: Settings, job: Job[...], run: JobRun) -> None:
+async def execute(service: Service, job: Job[...], run: JobRun) -> None:
     """Run a claimed job once, and write down how it ended."""
-    with on_behalf_of(run):
+    with carrying(resumed(run)):  # it is logged and audited as the request that asked for it
         started = perf_counter()
-        outcome = await attempt(database, settings, job, run)
+        outcome = await attempt(service, job, run)
         seconds = perf_counter() - started
         observe(job.name, outcome, seconds)
         log.info(
@@ -65,12 +56,12 @@ async def execute(database: Database, settings: Settings, job: Job[...], run: Jo
         )
 
 
-async def attempt(database: Database, settings: Settings, job: Job[...], run: JobRun) -> str:
+async def attempt(service: Service, job: Job[...], run: JobRun) -> str:
     """How it went."""
-    begun = asyncio.Event()
+    database, begun = service.database, asyncio.Event()
     try:
         async with asyncio.timeout(job.time_limit.total_seconds()):
-            await work(database, settings, job, run, begun)
+            await work(service, job, run, begun)
     except ClaimLostError:
         return LOST
     except asyncio.CancelledError:
@@ -90,16 +81,14 @@ async def attempt(database: Database, settings: Settings, job: Job[...], run: Jo
     return await fail(database, job, run, error)
 
 
-async def work(
-    database: Database, settings: Settings, job: Job[...], run: JobRun, begun: asyncio.Event
-) -> None:
+async def work(service: Service, job: Job[...], run: JobRun, begun: asyncio.Event) -> None:
     """What the job does and that it is done are committed together, or not at all."""
-    async with unit_of_work(database) as session:
+    async with unit_of_work(service.database) as session:
         begun.set()
         try:
-            arguments = arguments_for(job, run, session.info)
-            async with telling_outages(database):
-                await job.function(Work(session, settings, run.attempts), **arguments)
+            arguments = arguments_for(job, run, service.keys)
+            async with telling_outages(service.database):
+                await job.function(Work(session, service, run.attempts), **arguments)
         except Exception as error:  # noqa: BLE001
             raise AttemptFailedError(error) from None
         done = await store.settle(
@@ -115,9 +104,9 @@ async def work(
             raise ClaimLostError
 
 
-def arguments_for(job: Job[...], run: JobRun, info: dict[Any, Any]) -> dict[str, Any]:
+def arguments_for(job: Job[...], run: JobRun, keys: Sequence[str]) -> dict[str, Any]:
     """The arguments as the function wants them; those that a newer version has added are left out."""
-    stored = unseal(info[KEYS], run.arguments) if job.secret else run.arguments
+    stored = unseal(keys, run.arguments) if job.secret else run.arguments
     known = {name: stored[name] for name in job.arguments.model_fields if name in stored}
     try:
         model = job.arguments.model_validate(known)
@@ -185,31 +174,13 @@ async def ended(
         await asyncio.sleep(AGAIN_SECONDS)
 
 
-async def run_due(database: Database, settings: Settings, jobs: Jobs) -> int:
+async def run_due(service: Service) -> int:
     """Run what is due until nothing is, one after the other; how many that were."""
     count = 0
     while True:
-        async with unit_of_work(database) as session:
-            claimed = await store.claim(session, jobs, limit=1)
+        async with unit_of_work(service.database) as session:
+            claimed = await store.claim(session, service.jobs, limit=1)
         if not claimed:
             return count
-        await execute(database, settings, jobs[claimed[0].name], claimed[0])
+        await execute(service, service.jobs[claimed[0].name], claimed[0])
         count += 1
-
-
-@contextmanager
-def on_behalf_of(run: JobRun) -> Generator[None]:
-    """Log and audit as the request that asked for the job."""
-    who = context.NOBODY if run.actor is None else context.ACTOR.validate_python(run.actor)
-    tokens: list[Token[Any]] = [
-        correlation_id.set(run.correlation_id),
-        context.actor.set(who),
-        # {% if cookiecutter.multi_tenancy == "row" %}
-        tenancy.scope.set(run.tenant_id),
-        # {% endif %}
-    ]
-    try:
-        yield
-    finally:
-        for token in tokens:
-            token.var.reset(token)

@@ -3,17 +3,14 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any, TypeVarTuple, cast
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from sqlalchemy import (
-    ColumnElement,
     CompoundSelect,
     CursorResult,
     Row,
     Select,
-    and_,
     func,
-    or_,
     select,
     union_all,
     update,
@@ -28,7 +25,6 @@ from app.core.jobs.shares import Shares
 
 GRACE = timedelta(seconds=10)
 """What a process may take beyond a job's time limit before others believe that it has died."""
-CLOCKS_DIFFER = timedelta(minutes=1)
 LOST = "the process that ran it died, or took too long"
 Columns = TypeVarTuple("Columns")
 
@@ -77,23 +73,6 @@ def due_rows(wanted: Select[*Columns], name: str, now: datetime, limit: int) -> 
     return due.order_by(JobRun.due_at).limit(limit)
 
 
-async def claim_one(session: AsyncSession, jobs: Jobs, run_id: UUID) -> JobRun | None:
-    """Take this row, of which a queue was told; nobody is told of one that is not due yet.
-
-    So it is not left lying because the clock of whoever enqueued it is ahead of ours, or because
-    somebody holds it for a moment.
-    """
-    now = utc_now()
-    told = and_(JobRun.state == JobState.QUEUED, JobRun.due_at <= now + CLOCKS_DIFFER)
-    statement = (
-        select(JobRun)
-        .where(JobRun.id == run_id, JobRun.name.in_(jobs), or_(told, JobRun.due_at <= now))
-        .with_for_update()
-    )
-    run = await session.scalar(statement)
-    return run if run is not None and take(run, jobs[run.name], now) else None
-
-
 def take(run: JobRun, job: Job[...], now: datetime) -> bool:
     """Mark a row as running, unless it has been tried often enough."""
     if run.state == JobState.RUNNING:
@@ -122,36 +101,6 @@ async def settle(session: AsyncSession, run: JobRun, **values: object) -> bool:
     values |= {"claim": None, "nudged_at": None, "updated_at": utc_now()}
     done = await session.execute(statement.values(values), execution_options=options)
     return cast("CursorResult[Any]", done).rowcount == 1
-
-
-def neglected(names: Iterable[str], patience: timedelta) -> ColumnElement[bool]:
-    """Due rows that no queue was told of, or longer ago than that."""
-    now = utc_now()
-    return and_(
-        JobRun.due_at <= now,
-        JobRun.name.in_(names),
-        or_(JobRun.nudged_at.is_(None), JobRun.nudged_at < now - patience),
-    )
-
-
-async def neglected_names(
-    session: AsyncSession, jobs: Iterable[str], patience: timedelta
-) -> Sequence[str]:
-    """Those of the jobs that have such rows."""
-    statement = select(JobRun.name).where(neglected(jobs, patience)).distinct()
-    return (await session.scalars(statement)).all()
-
-
-async def mark_nudged(
-    session: AsyncSession, names: Iterable[str], patience: timedelta, limit: int
-) -> list[tuple[UUID, str]]:
-    """Note for such rows that their queue is told of them now: their ids and names."""
-    due = select(JobRun.id, JobRun.name).where(neglected(names, patience))
-    found = (await session.execute(due.order_by(JobRun.due_at).limit(limit))).all()
-    mark = update(JobRun).where(JobRun.id.in_([row[0] for row in found]))
-    options = {"synchronize_session": False}
-    await session.execute(mark.values(nudged_at=utc_now()), execution_options=options)
-    return [(row[0], row[1]) for row in found]
 
 
 async def waiting(session: AsyncSession) -> Sequence[Row[str, int, datetime | None]]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.service import Service
 from app.core.settings import Settings
 
 
@@ -12,5 +13,10 @@ class Work:
     """The session of one attempt: what is written in it is committed together with "done"."""
 
     session: AsyncSession
-    settings: Settings
+    service: Service
     attempt: int
+
+    @property
+    def settings(self) -> Settings:
+        """The service's settings."""
+        return self.service.settings

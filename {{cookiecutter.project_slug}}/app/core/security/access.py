@@ -1,41 +1,29 @@
 """Who may call an endpoint: every one says `Can(...)`, `signed_in` or `public`."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
-from uuid import UUID
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Security
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+from starlette.requests import HTTPConnection
 
-from app.core import (
-    context,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    tenancy,
-    # {% endif %}
-)
-from app.core.errors import Forbidden
+from app.core.context import actor
+from app.core.db.session import reading
+from app.core.errors import Forbidden, Unauthorized
 from app.core.routing import API_PREFIX
+from app.core.security.principal import Principal
+from app.core.service import service_at
 
-EVERYTHING = "*"
 LOGIN = f"{API_PREFIX}/auth/login"
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
-    """Whoever has shown who they are."""
+class NotAuthenticated(Unauthorized):
+    """The caller has shown no credentials."""
 
-    user_id: UUID
-    session_id: UUID
-    permissions: frozenset[str]
-
-    def holds(self, permissions: set[str] | frozenset[str]) -> bool:
-        """Whether all of these are among the caller's."""
-        return EVERYTHING in self.permissions or permissions <= self.permissions
-
-
-Authenticate = Callable[[Request, str | None], Awaitable[Principal]]
+    def __init__(self) -> None:
+        super().__init__("The access token is missing, invalid or expired. Sign in again.")
 
 
 class NotAllowed(Forbidden):
@@ -45,32 +33,56 @@ class NotAllowed(Forbidden):
         super().__init__(f"This needs the permission {missing}.")
 
 
-bearer = OAuth2PasswordBearer(
+class Bearer(OAuth2PasswordBearer):
+    """Has FastAPI mark operations as protected; on WebSockets too."""
+
+    async def __call__(self, connection: HTTPConnection) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Credentials are looked for by the schemes of the features."""
+
+
+bearer = Bearer(
     LOGIN,
+    scheme_name="OAuth2PasswordBearer",
     description="Sign in with e-mail address and password, and leave everything else as it is.",
-    auto_error=False,
 )
 
 
-async def authenticated(
-    request: Request,
-    needed: SecurityScopes,
-    token: Annotated[str | None, Depends(bearer)],
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    asked: tenancy.AskedTenant,
-    # {% endif %}
-) -> Principal:
-    """The caller, who holds every permission that the endpoint names."""
-    principal = getattr(request.state, "principal", None)
+async def authenticate(connection: HTTPConnection) -> Principal:
+    """The caller, by the first scheme whose credentials the connection presents."""
+    service = service_at(connection)
+    for scheme in service.schemes:
+        question = await scheme.ask(connection)
+        if question is None:
+            continue
+        for step in service.steps:
+            question = step(connection, question)
+        async with reading(service.database) as session:
+            rows = (await session.execute(question.statement)).all()
+        principal = question.answer(rows)
+        who = replace(actor.get(), user_id=principal.user_id, session_id=principal.session_id)
+        actor.set(replace(who, via=scheme.name))
+        return principal
+    raise NotAuthenticated
+
+
+async def authorize(connection: HTTPConnection, scopes: Iterable[str]) -> Principal:
+    """The caller, authenticated once for each connection, who holds all of these permissions."""
+    principal: Principal | None = getattr(connection.state, "principal", None)
     if principal is None:
-        principal = await request.state.authenticate(request, token)
-        request.state.principal = principal
-        who = context.actor.get()
-        context.actor.set(replace(who, user_id=principal.user_id, session_id=principal.session_id))
-    for permission in needed.scopes:
+        principal = connection.state.principal = await authenticate(connection)
+    for permission in scopes:
         if not principal.holds({permission}):
             raise NotAllowed(permission)
     return principal
+
+
+async def authenticated(
+    connection: HTTPConnection,
+    needed: SecurityScopes,
+    declared: Annotated[None, Depends(bearer)],
+) -> Principal:
+    """The caller, who holds every permission that the endpoint names."""
+    return await authorize(connection, needed.scopes)
 
 
 async def anyone() -> None:

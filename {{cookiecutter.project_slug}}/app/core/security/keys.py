@@ -3,7 +3,6 @@
 import os
 import secrets
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from app.core.settings import Environment, Settings
@@ -19,7 +18,6 @@ def signing_keys(settings: Settings) -> list[str]:
     ]
 
 
-@cache
 def development_key(directory: Path, environment: Environment) -> str:
     """A random key of this machine's own, kept in a file, so that a restart signs nobody out."""
     if environment is not Environment.LOCAL:

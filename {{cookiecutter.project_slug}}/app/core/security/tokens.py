@@ -8,8 +8,7 @@ import jwt
 
 from app.core.db.base import utc_now
 from app.core.errors import Unauthorized
-from app.core.security.keys import signing_keys
-from app.core.settings import Settings
+from app.core.service import Service
 
 ALGORITHM = "HS256"
 TYPE = "at+jwt"
@@ -32,29 +31,28 @@ class Claims:
     session_id: UUID
 
 
-def issue(settings: Settings, claims: Claims, lifetime: timedelta) -> str:
+def issue(service: Service, claims: Claims, lifetime: timedelta) -> str:
     """A signed token."""
     now = utc_now()
     payload = {
-        "iss": settings.issuer,
-        "aud": settings.audience,
+        "iss": service.settings.issuer,
+        "aud": service.settings.audience,
         "sub": str(claims.user_id),
         "sid": str(claims.session_id),
         "jti": uuid4().hex,
         "iat": now,
         "exp": now + lifetime,
     }
-    key = signing_keys(settings)[0]
-    return jwt.encode(payload, key, algorithm=ALGORITHM, headers={"typ": TYPE})
+    return jwt.encode(payload, service.keys[0], algorithm=ALGORITHM, headers={"typ": TYPE})
 
 
-def read(settings: Settings, token: str | None) -> Claims:
+def read(service: Service, token: str | None) -> Claims:
     """What a valid token says; `InvalidToken` for any other."""
     if not token or len(token) > LONGEST:
         raise InvalidToken
-    for key in signing_keys(settings):
+    for key in service.keys:
         try:
-            return _read(settings, token, key)
+            return _read(service, token, key)
         except jwt.InvalidSignatureError:
             continue
         except (jwt.InvalidTokenError, ValueError):
@@ -62,13 +60,13 @@ def read(settings: Settings, token: str | None) -> Claims:
     raise InvalidToken
 
 
-def _read(settings: Settings, token: str, key: str) -> Claims:
+def _read(service: Service, token: str, key: str) -> Claims:
     decoded = jwt.decode_complete(
         token,
         key,
         algorithms=[ALGORITHM],
-        issuer=settings.issuer,
-        audience=settings.audience,
+        issuer=service.settings.issuer,
+        audience=service.settings.audience,
         options={"require": REQUIRED, "strict_aud": True, "enforce_minimum_key_length": True},
     )
     if decoded["header"].get("typ") != TYPE:  # the library has no check of its own

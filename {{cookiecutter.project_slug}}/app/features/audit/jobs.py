@@ -1,17 +1,17 @@
 """What happens by itself."""
 
-from app.core.db.purge import kept_for, purge
 from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.outbox import enqueue
+from app.core.jobs.purge import kept_for, purge
 from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
 from app.features.audit.models import AuditEvent
-from app.features.audit.settings import get_audit_settings
+from app.features.audit.settings import AuditSettings
 
 
 @job("audit.purge", queue=HOUSEKEEPING, schedule=cron("27 3 * * *"))
 async def purge_events(work: Work) -> None:
     """Forget events that have been kept long enough, a batch at a time."""
-    days = get_audit_settings().days
+    days = work.service.of(AuditSettings).days
     if days and await purge(work.session, AuditEvent, kept_for(AuditEvent, days)):
         await enqueue(work.session, purge_events)

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from pydantic import Field
 
+from app.core.carriers import RecordRead
 from app.core.pagination import ListQuery, SortableBy
-from app.core.records import RecordRead
 from app.core.schemas import Instant, Line
 from app.features.audit.models import AuditEvent
 
@@ -34,4 +34,3 @@ class AuditEventRead(RecordRead):
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     address: str | None
-    correlation_id: str | None

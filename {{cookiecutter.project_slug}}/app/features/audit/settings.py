@@ -1,20 +1,14 @@
 """Settings of this feature, `AUDIT_...`."""
 
-from functools import cache
-
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from app.core.settings import FeatureSettings
 
 
-class AuditSettings(BaseSettings):
+class AuditSettings(FeatureSettings):
     """Each field is the environment variable `AUDIT_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_prefix="AUDIT_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="AUDIT_")
 
     days: int = Field(default=365, ge=0, le=36500)
-
-
-@cache
-def get_audit_settings() -> AuditSettings:
-    """The settings of this process."""
-    return AuditSettings()

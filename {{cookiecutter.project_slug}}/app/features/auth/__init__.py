@@ -1,7 +1,7 @@
 """Signing up, in and out: access tokens, sessions, mailed tokens."""
 
 from app.core.feature import Feature
-from app.features.auth.authentication import authenticate
+from app.features.auth.authentication import scheme
 from app.features.auth.jobs import forgot_password, purge_sessions, register
 from app.features.auth.listeners import listeners
 from app.features.auth.models import AuthSession, MailedToken, RefreshToken
@@ -13,6 +13,6 @@ feature = Feature(
     models=(AuthSession, RefreshToken, MailedToken),
     listeners=listeners,
     jobs=(register, forgot_password, purge_sessions),
-    authenticate=authenticate,
+    schemes=(scheme,),
     settings=(AuthSettings,),
 )

@@ -15,15 +15,16 @@ from app.core.mail.outbox import send
 from app.core.mail.redemption import Redemption
 from app.core.mail.templates import Letters
 from app.core.security import passwords
-from app.core.security.access import Principal
+from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
+from app.core.service import settings_of
 from app.core.settings import Settings
 from app.features.audit.service import record
 from app.features.auth import repository, sessions
 from app.features.auth.failures import InvalidMailedToken, WrongCredentials
 from app.features.auth.models import MailedToken
 from app.features.auth.schemas import EmailChange, PasswordChange, PasswordReset
-from app.features.auth.settings import get_auth_settings
+from app.features.auth.settings import AuthSettings
 from app.features.users.models import User
 from app.features.users.repository import by_email, credentials_of, lock
 from app.features.users.roles import MEMBER
@@ -49,7 +50,7 @@ async def register(
     Whoever registers an address that nobody has verified yet replaces the attempt before: it may
     have been a stranger's.
     """
-    lifetime = timedelta(hours=get_auth_settings().verification_hours)
+    lifetime = timedelta(hours=settings_of(session, AuthSettings).verification_hours)
     user = await owner(session, email)
     if user is not None and user.email_verified_at is not None:
         await remind(session, settings, email)
@@ -155,7 +156,7 @@ async def verify_email(database: Database, token: str, password: str) -> None:
 
 async def forgot_password(session: AsyncSession, settings: Settings, email: str) -> None:
     """Mail a token to set a new password, if there is such an account."""
-    lifetime = timedelta(minutes=get_auth_settings().reset_minutes)
+    lifetime = timedelta(minutes=settings_of(session, AuthSettings).reset_minutes)
     user = await owner(session, email)
     if user is not None and user.is_active:
         await mail_token(session, settings, user, RESET, lifetime)
@@ -221,8 +222,8 @@ async def change_email(
 ) -> None:
     """Mail a token to the old and to the new address; when that is taken, only its owner learns of it."""
     _, checked = await right(database, principal.user_id, wanted.password)
-    lifetime = timedelta(hours=get_auth_settings().verification_hours)
     async with unit_of_work(database) as session:
+        lifetime = timedelta(hours=settings_of(session, AuthSettings).verification_hours)
         user = await demand_password(session, principal.user_id, checked)
         taken = await by_email(session, wanted.new_email)
         for purpose in (CHANGE_FROM, CHANGE_TO):

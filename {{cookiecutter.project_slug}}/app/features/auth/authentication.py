@@ -1,36 +1,37 @@
-"""From an access token to whoever it stands for; asked at every request."""
+"""From an access token to the user whom it stands for; asked at every request."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from fastapi import Request
-from sqlalchemy import Row, Select
+from fastapi.security.utils import get_authorization_scheme_param
+from sqlalchemy import Row
+from starlette.requests import HTTPConnection
 
 from app.core.db.base import utc_now
-from app.core.db.session import reading
 from app.core.security import tokens
-from app.core.security.access import Principal
-from app.core.security.tokens import Claims
+from app.core.security.access import bearer
+from app.core.security.principal import Principal, Question, Scheme
+from app.core.service import service_at
 from app.features.auth import repository
 
 
-async def authenticate(request: Request, token: str | None) -> Principal:
-    """The caller; one statement, so that what was revoked a moment ago is over now."""
-    claims = tokens.read(request.state.settings, token)
-    return (await found(request, claims, permissions_of(claims)))[0]
+async def ask(connection: HTTPConnection) -> Question | None:
+    """One statement, so that what was revoked a moment ago is over now."""
+    kind, token = get_authorization_scheme_param(connection.headers.get("Authorization"))
+    if kind.lower() != "bearer":
+        return None
+    claims = tokens.read(service_at(connection), token)
+
+    def answer(rows: Sequence[Row[Any]]) -> Principal:
+        if not rows:
+            raise tokens.InvalidToken
+        permissions = frozenset(name for row in rows for name in row[0] or ())
+        return Principal(
+            user_id=claims.user_id, session_id=claims.session_id, permissions=permissions
+        )
+
+    statement = repository.permissions(claims.session_id, claims.user_id, utc_now())
+    return Question(claims.user_id, statement, answer)
 
 
-def permissions_of(claims: Claims) -> Select[list[str]]:
-    """What is asked; whoever needs to know more about the caller adds columns."""
-    return repository.permissions(claims.session_id, claims.user_id, utc_now())
-
-
-async def found(
-    request: Request, claims: Claims, statement: Select[Any]
-) -> tuple[Principal, Row[Any]]:
-    """The caller, and the rest of what was asked."""
-    async with reading(request.state.database) as session:
-        rows = (await session.execute(statement)).all()
-    if not rows:
-        raise tokens.InvalidToken
-    permissions = frozenset(name for row in rows for name in row[0] or ())
-    return Principal(claims.user_id, claims.session_id, permissions), rows[0]
+scheme = Scheme(name=bearer.scheme_name, described=bearer, ask=ask)

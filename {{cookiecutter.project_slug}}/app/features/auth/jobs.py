@@ -1,15 +1,15 @@
 """What happens after the response, and by itself."""
 
-from app.core.db.purge import purge
 from app.core.db.session import Database, unit_of_work
 from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.outbox import enqueue
+from app.core.jobs.purge import purge
 from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
 from app.core.security import passwords
 from app.features.auth import accounts, repository
 from app.features.auth.schemas import Registration
-from app.features.auth.settings import get_auth_settings
+from app.features.auth.settings import AuthSettings
 
 
 async def ask_to_register(database: Database, new: Registration) -> None:
@@ -44,7 +44,7 @@ async def forgot_password(work: Work, *, email: str) -> None:
 @job("auth.purge", queue=HOUSEKEEPING, schedule=cron("17 3 * * *"))
 async def purge_sessions(work: Work) -> None:
     """Forget sessions and mailed tokens that expired long ago, a batch at a time."""
-    for model, condition in repository.outlived(get_auth_settings().expired_days):
+    for model, condition in repository.outlived(work.service.of(AuthSettings).expired_days):
         if await purge(work.session, model, condition):
             await enqueue(work.session, purge_sessions)
             return

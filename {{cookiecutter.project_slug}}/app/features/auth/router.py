@@ -6,7 +6,7 @@ from uuid import UUID
 from app.core.db.session import DatabaseDep, ReadSessionDep, SessionDep
 from app.core.jobs.outbox import enqueue
 from app.core.openapi import problems
-from app.core.routing import router as new_router
+from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import CurrentPrincipal, public
 from app.core.settings import SettingsDep
 from app.features.auth import accounts, jobs, sessions
@@ -26,7 +26,7 @@ from app.features.auth.schemas import (
     Tokens,
 )
 
-router = new_router("/auth", tag="auth")
+router = new_router("/auth", tag="auth", about=SERVICE)
 
 REFUSED = problems({401: "Wrong credentials, or a token that is not valid"})
 
@@ -45,19 +45,15 @@ async def verify_email(database: DatabaseDep, wanted: EmailVerification) -> None
 
 
 @router.post("/login", dependencies=[public], responses=REFUSED)
-async def login(
-    database: DatabaseDep, settings: SettingsDep, form: LoginForm, user_agent: UserAgent = ""
-) -> Tokens:
+async def login(database: DatabaseDep, form: LoginForm, user_agent: UserAgent = "") -> Tokens:
     """Sign in with e-mail address and password."""
-    return await sessions.login(database, settings, form.username, form.password, user_agent)
+    return await sessions.login(database, form.username, form.password, user_agent)
 
 
 @router.post("/refresh", dependencies=[public], responses=REFUSED)
-async def refresh(
-    arrived: Arrived, session: SessionDep, settings: SettingsDep, wanted: Refresh
-) -> Tokens:
+async def refresh(arrived: Arrived, session: SessionDep, wanted: Refresh) -> Tokens:
     """Exchange a refresh token for new tokens; each is good for one exchange."""
-    return await sessions.refresh(session, settings, wanted.refresh_token, arrived)
+    return await sessions.refresh(session, wanted.refresh_token, arrived)
 
 
 @router.post("/logout", status_code=204)

@@ -13,10 +13,9 @@ from app.core.context import actor
 from app.core.db.base import utc_now
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.security import passwords, tokens
-from app.core.security.access import Principal
-from app.core.security.keys import signing_keys
+from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
-from app.core.settings import Settings
+from app.core.service import service_of, settings_of
 from app.features.audit.service import record
 from app.features.auth import repository
 from app.features.auth.failures import (
@@ -26,15 +25,13 @@ from app.features.auth.failures import (
 )
 from app.features.auth.models import AuthSession, RefreshToken
 from app.features.auth.schemas import Tokens
-from app.features.auth.settings import get_auth_settings
+from app.features.auth.settings import AuthSettings
 from app.features.users import repository as users
 from app.features.users.models import User
 from app.features.users.schemas import Email
 
 
-async def login(
-    database: Database, settings: Settings, email: str, password: str, user_agent: str
-) -> Tokens:
+async def login(database: Database, email: str, password: str, user_agent: str) -> Tokens:
     """Begin a session, for who knows the password of a verified and active account.
 
     No connection is held while hashing, which takes longest; then the account is read again, so
@@ -55,7 +52,7 @@ async def login(
             record(session, "auth.login_failed", "user", user_id)
             raise WrongCredentials
         user.password_hash = better_hash or user.password_hash
-        return await begin(session, settings, user, user_agent)
+        return await begin(session, user, user_agent)
 
 
 def normal(email: str) -> str:
@@ -66,7 +63,7 @@ def normal(email: str) -> str:
         return ""
 
 
-async def begin(session: AsyncSession, settings: Settings, user: User, user_agent: str) -> Tokens:
+async def begin(session: AsyncSession, user: User, user_agent: str) -> Tokens:
     """A new session for `user`."""
     now = utc_now()
     begun = AuthSession(
@@ -74,37 +71,33 @@ async def begin(session: AsyncSession, settings: Settings, user: User, user_agen
         address=actor.get().address,
         user_agent=user_agent[:200],
         last_used_at=now,
-        expires_at=now + get_auth_settings().session_lifetime,
+        expires_at=now + settings_of(session, AuthSettings).session_lifetime,
     )
     session.add(begun)
     await session.flush()
     record(session, "auth.logged_in", "session", begun.id, after={"user_id": user.id})
-    return await hand_out(session, settings, begun, new_token())
+    return await hand_out(session, begun, new_token())
 
 
-async def hand_out(
-    session: AsyncSession, settings: Settings, begun: AuthSession, refresh_token: str
-) -> Tokens:
+async def hand_out(session: AsyncSession, begun: AuthSession, refresh_token: str) -> Tokens:
     """Store the new refresh token's hash, and give both tokens."""
     session.add(RefreshToken(session_id=begun.id, token_hash=fingerprint(refresh_token)))
     await session.flush()
-    return answer(settings, begun, refresh_token)
+    return answer(session, begun, refresh_token)
 
 
-def answer(settings: Settings, begun: AuthSession, refresh_token: str) -> Tokens:
+def answer(session: AsyncSession, begun: AuthSession, refresh_token: str) -> Tokens:
     """The tokens of a session, as the client gets them."""
-    lifetime = get_auth_settings().access_token_lifetime
+    lifetime = settings_of(session, AuthSettings).access_token_lifetime
     claims = tokens.Claims(user_id=begun.user_id, session_id=begun.id)
     return Tokens(
-        access_token=tokens.issue(settings, claims, lifetime),
+        access_token=tokens.issue(service_of(session), claims, lifetime),
         refresh_token=refresh_token,
         expires_in=int(lifetime.total_seconds()),
     )
 
 
-async def refresh(
-    session: AsyncSession, settings: Settings, token: str, arrived: datetime
-) -> Tokens:
+async def refresh(session: AsyncSession, token: str, arrived: datetime) -> Tokens:
     """Exchange a refresh token for new tokens; one that was used before ends the session.
 
     Except once, shortly after: the answer may have been lost on its way. A request that was already
@@ -117,22 +110,22 @@ async def refresh(
     if begun is None or presented is None:
         raise InvalidRefreshToken
     begun.last_used_at = now
-    next_token = successor(settings, token)
+    next_token = successor(session, token)
     if presented.used_at is None:
         presented.used_at = now
-        return await hand_out(session, settings, begun, next_token)
+        return await hand_out(session, begun, next_token)
     if await is_lost_answer(session, presented, next_token, arrived):
         presented.repeated_at = now
-        return answer(settings, begun, next_token)
+        return answer(session, begun, next_token)
     owner = begun.user_id
     await repository.revoke_sessions(session, owner, now, only=begun.id)
     record(session, "auth.refresh_token_reused", "session", begun.id, after={"user_id": owner})
     raise InvalidRefreshToken
 
 
-def successor(settings: Settings, token: str) -> str:
+def successor(session: AsyncSession, token: str) -> str:
     """The token that follows: only we can compute it, so a lost answer can be given again."""
-    key = signing_keys(settings)[0].encode()
+    key = service_of(session).keys[0].encode()
     return digest(key, b"refresh:" + token.encode(), sha256).hex()
 
 
@@ -140,7 +133,7 @@ async def is_lost_answer(
     session: AsyncSession, presented: RefreshToken, next_token: str, arrived: datetime
 ) -> bool:
     """Whether this is the first repetition, soon after, and nobody has used what came of it."""
-    grace = timedelta(seconds=get_auth_settings().refresh_grace_seconds)
+    grace = timedelta(seconds=settings_of(session, AuthSettings).refresh_grace_seconds)
     used_at = presented.used_at
     if used_at is None or presented.repeated_at or not used_at <= arrived <= used_at + grace:
         return False
@@ -153,8 +146,10 @@ async def page(session: AsyncSession, principal: Principal) -> Sequence[AuthSess
     return await repository.sessions(session, principal.user_id, utc_now())
 
 
-async def end(session: AsyncSession, principal: Principal, session_id: UUID) -> None:
-    """End one of the caller's sessions."""
+async def end(session: AsyncSession, principal: Principal, session_id: UUID | None) -> None:
+    """End one of the caller's sessions; an API key, say, has none."""
+    if session_id is None:
+        raise SessionNotFound
     ended = await repository.revoke_sessions(session, principal.user_id, utc_now(), only=session_id)
     if not ended:
         raise SessionNotFound

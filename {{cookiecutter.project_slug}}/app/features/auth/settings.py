@@ -1,16 +1,17 @@
 """Settings of this feature, `AUTH_...`."""
 
 from datetime import timedelta
-from functools import cache
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from app.core.settings import FeatureSettings
 
 
-class AuthSettings(BaseSettings):
+class AuthSettings(FeatureSettings):
     """Each field is the environment variable `AUTH_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_prefix="AUTH_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="AUTH_")
 
     access_token_minutes: int = Field(default=15, ge=1, le=60)
     session_days: int = Field(default=14, ge=1, le=90)
@@ -28,9 +29,3 @@ class AuthSettings(BaseSettings):
     def session_lifetime(self) -> timedelta:
         """How long somebody stays signed in without signing in again."""
         return timedelta(days=self.session_days)
-
-
-@cache
-def get_auth_settings() -> AuthSettings:
-    """The settings of this process."""
-    return AuthSettings()

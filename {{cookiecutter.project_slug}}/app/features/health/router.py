@@ -1,14 +1,13 @@
 """Probes for an orchestrator."""
 
-from fastapi import Request
-
 from app.core.openapi import problems
-from app.core.routing import router as new_router
+from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import public
-from app.features.health import service
+from app.core.service import ServiceDep
+from app.features.health import service as health
 from app.features.health.schemas import Alive, Ready
 
-router = new_router("/health", tag="health", prefix="")
+router = new_router("/health", tag="health", about=SERVICE, prefix="")
 
 
 @router.get("/live", dependencies=[public])
@@ -22,6 +21,6 @@ async def live() -> Alive:
     dependencies=[public],
     responses=problems({503: "A dependency is away; `checks` names it"}),
 )
-async def ready(request: Request) -> Ready:
+async def ready(service: ServiceDep) -> Ready:
     """Whether the service can do its work; if not, send requests elsewhere."""
-    return await service.readiness(request.state.database, request.state.queue)
+    return await health.readiness(service)

@@ -1,16 +1,15 @@
 """Commands."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
-from typer import Argument, BadParameter, Option, Typer, echo
+from typer import Argument, BadParameter, Context, Option, Typer, echo
 
-from app.core.db.embedded import ensure_database
-from app.core.db.session import connect, unit_of_work
-from app.core.settings import get_settings
+from app.core import commands
+from app.core.db.session import unit_of_work
+from app.core.service import Service
 from app.features.jobs import repository, service
 from app.features.jobs.schemas import JobRead
 
@@ -19,29 +18,33 @@ Result = TypeVar("Result")
 Limit = Annotated[int, Option(help="How many at most.", min=1, max=10_000)]
 
 
-async def in_transaction(act: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
+def in_transaction(context: Context, act: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
     """Do it on the configured database."""
-    with ensure_database(get_settings()) as settings:
-        async with connect(settings, {}) as database, unit_of_work(database) as session:
+
+    async def work(opened: Service) -> Result:
+        async with unit_of_work(opened.database) as session:
             return await act(session)
+
+    return commands.run(context, work)
 
 
 @cli.command()
-def failed(limit: Limit = 100) -> None:
+def failed(context: Context, limit: Limit = 100) -> None:
     """List the jobs that are not tried any more, newest first."""
-    for run in asyncio.run(in_transaction(lambda session: repository.dead(session, limit))):
+    for run in in_transaction(context, lambda session: repository.dead(session, limit)):
         echo(f"{run.id}  {run.finished_at:%Y-%m-%d %H:%M:%S}  {run.name}  {run.error}")
 
 
 @cli.command()
-def show(job_id: UUID) -> None:
+def show(context: Context, job_id: UUID) -> None:
     """Show one job."""
-    run = asyncio.run(in_transaction(lambda session: service.get(session, job_id)))
+    run = in_transaction(context, lambda session: service.get(session, job_id))
     echo(JobRead.model_validate(run).model_dump_json(indent=2))
 
 
 @cli.command()
 def retry(
+    context: Context,
     job_ids: Annotated[list[UUID] | None, Argument(help="Which of them.")] = None,
     *,
     every: Annotated[bool, Option("--all", help="All that failed.")] = False,
@@ -56,4 +59,4 @@ def retry(
             return len(await service.retry_all(session, limit))
         return len([await service.retry(session, job_id) for job_id in job_ids or []])
 
-    echo(f"{asyncio.run(in_transaction(revive))} to be tried again")
+    echo(f"{in_transaction(context, revive)} to be tried again")

@@ -1,17 +1,17 @@
 """What happens by itself."""
 
-from app.core.db.purge import purge
 from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.outbox import enqueue
+from app.core.jobs.purge import purge
 from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
 from app.features.jobs import repository
-from app.features.jobs.settings import get_job_settings
+from app.features.jobs.settings import JobSettings
 
 
 @job("jobs.purge", queue=HOUSEKEEPING, schedule=cron("7 3 * * *"))
 async def purge_jobs(work: Work) -> None:
     """Forget jobs that ended long ago, a batch at a time."""
-    settings = get_job_settings()
+    settings = work.service.of(JobSettings)
     if await purge(work.session, *repository.outlived(settings.done_days, settings.dead_days)):
         await enqueue(work.session, purge_jobs)

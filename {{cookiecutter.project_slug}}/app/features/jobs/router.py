@@ -9,14 +9,14 @@ from app.core.db.session import ReadSessionDep, SessionDep
 from app.core.jobs.models import JobRun
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
-from app.core.routing import router as new_router
+from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can
 from app.features.jobs import service
 from app.features.jobs.deps import JobOr404
 from app.features.jobs.permissions import JobPermission
 from app.features.jobs.schemas import JobQuery, JobRead
 
-router = new_router("/jobs", tag="jobs")
+router = new_router("/jobs", tag="jobs", about=SERVICE)
 
 
 @router.get("", response_model=Page[JobRead], dependencies=[Can(JobPermission.READ)])

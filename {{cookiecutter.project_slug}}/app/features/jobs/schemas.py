@@ -4,9 +4,9 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field
 
+from app.core.carriers import RecordRead
 from app.core.jobs.models import JobRun, JobState
 from app.core.pagination import ListQuery, SortableBy
-from app.core.records import RecordRead
 from app.core.schemas import Line
 
 
@@ -32,4 +32,3 @@ class JobRead(RecordRead):
     )
     finished_at: AwareDatetime | None
     error: str | None
-    correlation_id: str | None

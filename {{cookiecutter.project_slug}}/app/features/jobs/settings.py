@@ -1,21 +1,15 @@
 """Settings of this feature, `JOBS_...`."""
 
-from functools import cache
-
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from app.core.settings import FeatureSettings
 
 
-class JobSettings(BaseSettings):
+class JobSettings(FeatureSettings):
     """Each field is the environment variable `JOBS_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_prefix="JOBS_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="JOBS_")
 
     done_days: int = Field(default=7, ge=1, le=3650)
     dead_days: int = Field(default=90, ge=1, le=3650)
-
-
-@cache
-def get_job_settings() -> JobSettings:
-    """The settings of this process."""
-    return JobSettings()

@@ -6,13 +6,12 @@ from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.responses import Response
 
-from app.core.db.session import DatabaseDep
-from app.core.routing import router as new_router
+from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import public
-from app.core.settings import SettingsDep
-from app.features.metrics import service
+from app.core.service import ServiceDep
+from app.features.metrics import service as metrics
 
-router = new_router("/metrics", tag="metrics", prefix="")
+router = new_router("/metrics", tag="metrics", about=SERVICE, prefix="")
 Presented = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))]
 
 
@@ -21,9 +20,7 @@ Presented = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(au
     dependencies=[public],
     include_in_schema=False,
 )
-async def read_metrics(
-    database: DatabaseDep, settings: SettingsDep, presented: Presented
-) -> Response:
+async def read_metrics(service: ServiceDep, presented: Presented) -> Response:
     """Everything measured, in Prometheus' text format."""
-    service.demand_token(settings, presented.credentials if presented else None)
-    return Response(await service.exposition(database), media_type=service.MEDIA_TYPE)
+    metrics.demand_token(service, presented.credentials if presented else None)
+    return Response(await metrics.exposition(service.database), media_type=metrics.MEDIA_TYPE)

@@ -10,8 +10,8 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from app.core.db.session import Database, probe
 from app.core.errors import NotFound, Unauthorized, Unavailable
 from app.core.jobs.metrics import measure_queues
-from app.core.settings import Settings
-from app.features.metrics.settings import get_metrics_settings
+from app.core.service import Service
+from app.features.metrics.settings import MetricsSettings
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -30,11 +30,11 @@ class WrongToken(Unauthorized):
         super().__init__("Present METRICS_TOKEN as a bearer token.")
 
 
-def demand_token(settings: Settings, presented: str | None) -> None:
+def demand_token(service: Service, presented: str | None) -> None:
     """Let in whoever holds the token; without one, anybody on a laptop and nobody elsewhere."""
-    token = get_metrics_settings().token
+    token = service.of(MetricsSettings).token
     if token is None:
-        if settings.deployed:
+        if service.settings.deployed:
             raise MetricsOff
     elif not secrets.compare_digest(token.get_secret_value().encode(), (presented or "").encode()):
         raise WrongToken

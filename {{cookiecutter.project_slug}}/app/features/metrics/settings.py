@@ -1,19 +1,15 @@
 """Settings of this feature, `METRICS_...`."""
 
-from functools import cache
-
 from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
-from app.core.settings import is_repetitive
+from app.core.settings import FeatureSettings, is_repetitive
 
 
-class MetricsSettings(BaseSettings):
+class MetricsSettings(FeatureSettings):
     """Each field is the environment variable `METRICS_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(
-        env_file=".env", env_prefix="METRICS_", extra="ignore", env_ignore_empty=True
-    )
+    model_config = SettingsConfigDict(env_prefix="METRICS_", env_ignore_empty=True)
 
     token: SecretStr | None = Field(default=None, min_length=16)
 
@@ -22,9 +18,3 @@ class MetricsSettings(BaseSettings):
         if self.token and is_repetitive(self.token.get_secret_value()):
             return ["METRICS_TOKEN can be guessed: make one with `openssl rand -hex 32`"]
         return []
-
-
-@cache
-def get_metrics_settings() -> MetricsSettings:
-    """The settings of this process."""
-    return MetricsSettings()

@@ -12,4 +12,7 @@ feature = Feature(
     jobs=(change_prices,),
     permissions=(ProductPermission,),
     member_permissions=(ProductPermission.READ,),
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenant_permissions=dict.fromkeys(("owner", "admin"), tuple(ProductPermission)),
+    # {% endif %}
 )

@@ -3,7 +3,7 @@
 from sqlalchemy import BigInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.core.db.resource import Resource, index, unique
+from app.core.db.resource import Resource
 
 
 class Product(Resource):
@@ -11,10 +11,10 @@ class Product(Resource):
 
     __tablename__ = "products"
     __table_args__ = (
-        unique("sku", name="uq_products_sku"),
-        index("created_at", "id", name="ix_products_created_at"),
-        index("name", "id", name="ix_products_name"),
-        index("price", "id", name="ix_products_price"),
+        Resource.unique("sku", name="uq_products_sku"),
+        Resource.index("created_at", "id", name="ix_products_created_at"),
+        Resource.index("name", "id", name="ix_products_name"),
+        Resource.index("price", "id", name="ix_products_price"),
     )
 
     sku: Mapped[str] = mapped_column(String(64))

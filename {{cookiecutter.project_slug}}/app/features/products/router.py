@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query, Response
 from app.core.db.session import ReadSessionDep, SessionDep
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
-from app.core.routing import router as new_router
+from app.core.routing import CUSTOMER, router as new_router
 from app.core.security.access import Can
 from app.features.products import service
 from app.features.products.deps import LockedProduct, ProductOr404
@@ -21,8 +21,8 @@ from app.features.products.schemas import (
     ProductRead,
 )
 
-products = new_router("/products", tag="products")
-prices = new_router("/price-changes", tag="products")
+products = new_router("/products", tag="products", about=CUSTOMER)
+prices = new_router("/price-changes", tag="products", about=CUSTOMER)
 
 NOT_FOUND = problems({404: "No such product"})
 TAKEN = problems({409: "The SKU is taken"})

@@ -1,20 +1,26 @@
 """Tenants: customers whose rows are kept apart, and the people who work for them."""
 
+from app.core.db.tenancy.crossing import TenantsCrossed
 from app.core.feature import Feature
-from app.features.tenants.authentication import authenticate
-from app.features.tenants.jobs import purge_tenant, purge_tenants
+from app.features.tenants.authentication import HEADER, narrow
+from app.features.tenants.jobs import each_tenant, purge_tenant, purge_tenants
 from app.features.tenants.listeners import listeners
 from app.features.tenants.models import Invitation, Membership, Tenant
-from app.features.tenants.permissions import PlatformPermission, TenantPermission
+from app.features.tenants.permissions import OFFICE, PlatformPermission, TenantPermission
 from app.features.tenants.router import router
 from app.features.tenants.settings import TenantSettings
 
 feature = Feature(
     router=router,
     models=(Tenant, Membership, Invitation),
+    events=(TenantsCrossed,),
     listeners=listeners,
     jobs=(purge_tenants, purge_tenant),
     permissions=(TenantPermission, PlatformPermission),
-    authenticate=authenticate,
+    tenant_permissions=OFFICE,
+    steps=(narrow,),
+    headers=(HEADER,),
+    refusals={404: "You are not a member of a tenant with this id"},
+    customers=each_tenant,
     settings=(TenantSettings,),
 )

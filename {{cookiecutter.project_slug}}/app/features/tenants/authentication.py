@@ -1,81 +1,109 @@
-"""From an access token to whoever it stands for, and to the tenant that they work for."""
+"""From the caller to the tenant in which they act: a step of authentication."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
-from fastapi import Request
+from sqlalchemy import Row
+from starlette.requests import HTTPConnection
 
 from app.core import tenancy
-from app.core.security import tokens
-from app.core.security.access import Principal
-from app.features.auth import authentication
+from app.core.feature import RequestHeader
+from app.core.routing import SERVICE, About, about_of
+from app.core.security.principal import Principal, Question
+from app.core.service import service_at
 from app.features.tenants import repository
-from app.features.tenants.failures import ContradictoryTenants, TenantNotFound, TenantSuspended
-from app.features.tenants.permissions import TENANT_ONLY, allows
+from app.features.tenants.failures import (
+    ContradictoryTenants,
+    InvalidTenant,
+    TenantNotFound,
+    TenantSuspended,
+)
+from app.features.tenants.permissions import TENANT_ONLY, granted_by
 from app.features.tenants.repository import Standing
 
-SERVICE = frozenset({"auth", "users", "roles", "audit", "jobs", "tenants"})
-"""Tags of endpoints that are about the service itself: they reach the rows of no tenant. All others
-work for one, and so do these when their path names it."""
+HEADER = RequestHeader(
+    "X-Tenant-ID",
+    "In which tenant, by default your own; no other than the path names",
+    {"type": "string", "format": "uuid"},
+)
 
 
 @dataclass(frozen=True, slots=True)
+class InPath(About):
+    """Rows of the tenant that the path names in this parameter."""
+
+    parameter: str
+
+
+ONE_TENANT = InPath("customer", "tenant_id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member(Principal):
-    """Whoever has shown who they are, at work for a tenant."""
+    """An authenticated caller who acts in a tenant."""
 
     tenant_id: UUID
     role: str
+    granted: Mapping[str, frozenset[str]]
+    """What each role within a tenant may do there."""
 
     def holds(self, permissions: set[str] | frozenset[str]) -> bool:
         """With the permissions of their role in the tenant, and those of the service but about tenants.
 
-        Who runs the service is no owner of the tenants that they work for.
+        Operators of the service own no tenant by that.
         """
         return all(
-            allows(self.role, permission)
+            permission in self.granted.get(self.role, ())
             or (permission not in TENANT_ONLY and Principal.holds(self, {permission}))
             for permission in permissions
         )
 
 
-async def authenticate(request: Request, token: str | None) -> Principal:
-    """The caller. Whatever is asked after this sees the rows of one tenant, or of none.
+def narrow(connection: HTTPConnection, question: Question) -> Question:
+    """Whatever is asked after this sees the rows of one tenant, or of none.
 
-    A tenant that the caller does not work for does not exist for them.
+    To a caller who is no member of a tenant it does not exist.
     """
-    about_service = "tenant_id" not in request.path_params and is_about_service(request)
-    if about_service and asked_in_header(request) is None:
-        return await authentication.authenticate(request, token)
-    claims = tokens.read(request.state.settings, token)
-    permissions = authentication.permissions_of(claims)
-    statement = repository.with_standing(permissions, claims.user_id, asked_tenant(request))
-    principal, row = await authentication.found(request, claims, statement)
-    standing = open_to_members(repository.standing_in(row))
-    if about_service:
-        return principal
-    tenancy.scope.set(standing.tenant_id)
-    return Member(
-        principal.user_id,
-        principal.session_id,
-        principal.permissions,
-        standing.tenant_id,
-        standing.role,
-    )
+    about, in_header = about_of(connection), asked_in_header(connection)
+    if about is SERVICE and in_header is None:
+        return question
+    granted = granted_by(service_at(connection).features)
+
+    def answer(rows: Sequence[Row[Any]]) -> Principal:
+        principal = question.answer(rows)
+        standing = open_to_members(repository.standing_in(rows[0]))
+        if about is SERVICE:
+            return principal
+        tenancy.scope.set(standing.tenant_id)
+        return Member(
+            user_id=principal.user_id,
+            session_id=principal.session_id,
+            permissions=principal.permissions,
+            tenant_id=standing.tenant_id,
+            role=standing.role,
+            granted=granted,
+        )
+
+    tenant_id = in_path(connection, about, in_header) if isinstance(about, InPath) else in_header
+    statement = repository.with_standing(question.statement, question.user_id, tenant_id)
+    return replace(question, statement=statement, answer=answer)
 
 
-def asked_in_header(request: Request) -> UUID | None:
+def asked_in_header(connection: HTTPConnection) -> UUID | None:
     """The tenant that the header names."""
-    return getattr(request.state, "asked_tenant", None)
-
-
-def asked_tenant(request: Request) -> UUID | None:
-    """The tenant that the request names, in its path or in its header."""
-    in_header = asked_in_header(request)
-    in_path = request.path_params.get("tenant_id")
-    if in_path is None:
-        return in_header
+    asked = connection.headers.get(HEADER.name)
     try:
-        named = UUID(in_path)
+        return UUID(asked) if asked is not None else None
+    except ValueError:
+        raise InvalidTenant from None
+
+
+def in_path(connection: HTTPConnection, about: InPath, in_header: UUID | None) -> UUID:
+    """The tenant that the path names."""
+    try:
+        named = UUID(connection.path_params[about.parameter])
     except ValueError:
         raise TenantNotFound from None
     if in_header not in {None, named}:
@@ -83,13 +111,8 @@ def asked_tenant(request: Request) -> UUID | None:
     return named
 
 
-def is_about_service(request: Request) -> bool:
-    """Whether the endpoint reaches the rows of no tenant."""
-    return not SERVICE.isdisjoint(request.scope["route"].tags)
-
-
 def open_to_members(standing: Standing | None) -> Standing:
-    """The same, if the tenant can be worked for at present."""
+    """The same, if its members may act in the tenant at present."""
     if standing is None or standing.deleted_at is not None:
         raise TenantNotFound
     if standing.suspended_at is not None:

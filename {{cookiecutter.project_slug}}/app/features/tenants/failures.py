@@ -10,6 +10,13 @@ class TenantNotFound(NotFound):
         super().__init__("There is no such tenant.")
 
 
+class InvalidTenant(Unprocessable):
+    """What the header says is no id."""
+
+    def __init__(self) -> None:
+        super().__init__("X-Tenant-ID is not the id of a tenant.")
+
+
 class TenantSuspended(Forbidden):
     """The people who run the service have closed the tenant for the time being."""
 

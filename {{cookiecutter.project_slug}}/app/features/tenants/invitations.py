@@ -13,8 +13,9 @@ from app.core.mail.outbox import send
 from app.core.mail.redemption import Redemption
 from app.core.mail.templates import Letters
 from app.core.pagination import Found
-from app.core.security.access import Principal
+from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
+from app.core.service import settings_of
 from app.core.settings import Settings
 from app.core.tenancy import within
 from app.features.audit.service import record
@@ -30,7 +31,7 @@ from app.features.tenants.models import Invitation, Membership
 from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.schemas import InvitationQuery, NewInvitation, TenantName
 from app.features.tenants.service import at_work
-from app.features.tenants.settings import get_tenant_settings
+from app.features.tenants.settings import TenantSettings
 
 ACCEPTANCE = Redemption(page="accept-invitation", path="/invitations/accept", signed_in=True)
 
@@ -53,10 +54,11 @@ async def invite(
     if earlier is not None:
         await session.delete(earlier)
         await session.flush()
-    most = get_tenant_settings().invitations
+    ours = settings_of(session, TenantSettings)
+    most = ours.invitations
     if await repository.count_invitations(session, tenant.id) >= most:
         raise TooMany("open invitations", most)
-    days, token = get_tenant_settings().invitation_days, new_token()
+    days, token = ours.invitation_days, new_token()
     invitation = Invitation(
         email=new.email,
         role=new.role,

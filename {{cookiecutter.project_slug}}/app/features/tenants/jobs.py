@@ -1,13 +1,16 @@
 """What happens by itself."""
 
+from contextlib import AbstractContextManager
+
 from sqlalchemy import delete, true
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import Base, utc_now
-from app.core.db.purge import purge
 from app.core.db.resource import Resource
 from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue
+from app.core.jobs.purge import purge
 from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
 from app.core.tenancy import current, within
@@ -22,7 +25,7 @@ async def purge_tenants(work: Work) -> None:
     """Forget expired invitations, and begin to forget tenants whose days of grace are over."""
     if await purge(work.session, Invitation, Invitation.expires_at < utc_now()):
         await enqueue(work.session, purge_tenants)
-    for tenant_id in await repository.deleted_before(work.session, grace_ends()):
+    for tenant_id in await repository.deleted_before(work.session, grace_ends(work.session)):
         with within(tenant_id):
             await enqueue(work.session, purge_tenant)
 
@@ -35,7 +38,7 @@ async def purge_tenant(work: Work) -> None:
     """
     tenant_id = current()
     tenant = await repository.lock(work.session, tenant_id) if tenant_id else None
-    if tenant is None or tenant.deleted_at is None or tenant.deleted_at > grace_ends():
+    if tenant is None or tenant.deleted_at is None or tenant.deleted_at > grace_ends(work.session):
         return
     # First its members: whatever another process thinks of the days of grace, none of them can restore
     # what is half gone.
@@ -60,3 +63,8 @@ def owned_models() -> list[type[Base]]:
         if mapper is mapper.base_mapper and issubclass(mapper.class_, Resource)
     }
     return [models[table] for table in reversed(Base.metadata.sorted_tables) if table in models]
+
+
+async def each_tenant(session: AsyncSession) -> list[AbstractContextManager[None]]:
+    """What to act within, for every tenant that is open to its members."""
+    return [within(tenant_id) for tenant_id in await repository.open_ids(session)]

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
+from functools import lru_cache
 
-from app.core.db.tenancy.rows import OWNED
+from app.core.feature import Feature
 from app.features.tenants.models import TenantRole
 
 
 class TenantPermission(StrEnum):
-    """Permissions about the tenant that one works for."""
+    """Permissions about the tenant in which one acts."""
 
     READ = "tenants:read"
     WRITE = "tenants:write"
@@ -25,19 +26,21 @@ class PlatformPermission(StrEnum):
 
 TENANT_ONLY = frozenset(permission.value for permission in TenantPermission)
 """What no role of the service gives."""
-OFFICE: Mapping[str, frozenset[str]] = {
-    TenantRole.OWNER: frozenset(TenantPermission),
-    TenantRole.ADMIN: frozenset(TenantPermission) - {TenantPermission.OWN},
-    TenantRole.MEMBER: frozenset({TenantPermission.READ}),
+OFFICE: Mapping[str, tuple[StrEnum, ...]] = {
+    TenantRole.OWNER: tuple(TenantPermission),
+    TenantRole.ADMIN: (TenantPermission.READ, TenantPermission.WRITE, TenantPermission.AUDIT),
+    TenantRole.MEMBER: (TenantPermission.READ,),
 }
 
 
-def allows(role: str, permission: str) -> bool:
-    """Whether a role within a tenant gives a permission there.
-
-    Owners and administrators may do everything with the rows that belong to their tenant: with
-    `orders:write` to those of the table `orders`. Whatever is not named for such a table is the
-    service's own, and comes with roles of the service only.
-    """
-    about_rows = permission.partition(":")[0] in OWNED
-    return permission in OFFICE[role] or (about_rows and role != TenantRole.MEMBER)
+@lru_cache
+def granted_by(features: tuple[Feature, ...]) -> Mapping[str, frozenset[str]]:
+    """What each role within a tenant may do there, as the features declare it."""
+    return {
+        role: frozenset(
+            permission.value
+            for feature in features
+            for permission in feature.tenant_permissions.get(role, ())
+        )
+        for role in TenantRole
+    }

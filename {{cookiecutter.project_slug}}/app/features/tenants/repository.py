@@ -1,5 +1,6 @@
 """All SQL about tenants, their members and invitations."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -57,6 +58,12 @@ def standing_in(row: Row[Any]) -> Standing | None:
     """What the last columns of the row say."""
     told: tuple[Any, ...] = tuple(row)[-4:]
     return Standing(*told) if told[0] else None
+
+
+async def open_ids(session: AsyncSession) -> Sequence[UUID]:
+    """The ids of the tenants that are neither deleted nor suspended."""
+    is_open = Tenant.deleted_at.is_(None), Tenant.suspended_at.is_(None)
+    return (await session.scalars(select(Tenant.id).where(*is_open).order_by(Tenant.id))).all()
 
 
 async def get(session: AsyncSession, tenant_id: UUID) -> Tenant | None:

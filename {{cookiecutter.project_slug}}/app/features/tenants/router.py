@@ -8,12 +8,13 @@ from fastapi import APIRouter, Query, Response
 from app.core.db.session import ReadSessionDep, SessionDep
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
-from app.core.routing import router as new_router
+from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can, CurrentPrincipal
 from app.core.settings import SettingsDep
 from app.features.audit import service as audit
 from app.features.audit.models import AuditEvent
 from app.features.tenants import invitations, members, service
+from app.features.tenants.authentication import ONE_TENANT
 from app.features.tenants.deps import CurrentMember, CurrentTenant
 from app.features.tenants.models import Invitation, Membership, Tenant
 from app.features.tenants.permissions import PlatformPermission, TenantPermission
@@ -35,10 +36,10 @@ from app.features.tenants.schemas import (
     Transfer,
 )
 
-tenants = new_router("/tenants", tag="tenants")
-invitation = new_router("/invitations", tag="tenants")
-platform = new_router("/platform/tenants", tag="tenants")
-tenant = new_router("/tenants/{tenant_id}", tag="tenants")
+tenants = new_router("/tenants", tag="tenants", about=SERVICE)
+invitation = new_router("/invitations", tag="tenants", about=SERVICE)
+platform = new_router("/platform/tenants", tag="tenants", about=SERVICE)
+tenant = new_router("/tenants/{tenant_id}", tag="tenants", about=ONE_TENANT)
 
 NO_TENANT = problems({404: "No such tenant, or you are no member"})
 NO_MEMBER = problems({404: "No such tenant, or nobody there has this id"})

@@ -7,8 +7,8 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AliasPath, AwareDatetime, Field, StringConstraints
 
+from app.core.carriers import RecordRead
 from app.core.pagination import ListQuery, SortableBy
-from app.core.records import RecordRead
 from app.core.schemas import NOT_BLANK, Input, Line, Output, Stored
 from app.features.audit.schemas import AuditQuery
 from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
@@ -137,7 +137,6 @@ class TenantEventRead(RecordRead):
     actor_id: UUID | None
     before: dict[str, Any] | None
     after: dict[str, Any] | None
-    correlation_id: str | None
 
 
 class Acceptance(Input):

@@ -9,7 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db.base import utc_now
 from app.core.db.errors import DeletedMeanwhile
 from app.core.pagination import Found
-from app.core.security.access import NotAllowed, Principal
+from app.core.security.access import NotAllowed
+from app.core.security.principal import Principal
+from app.core.service import settings_of
 from app.core.tenancy import within
 from app.features.audit.service import record
 from app.features.tenants import repository
@@ -25,7 +27,7 @@ from app.features.tenants.models import Membership, Tenant, TenantRole
 from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.repository import Standing
 from app.features.tenants.schemas import MembershipQuery, NewTenant, TenantQuery
-from app.features.tenants.settings import get_tenant_settings
+from app.features.tenants.settings import TenantSettings
 from app.features.users.repository import lock as lock_user
 
 
@@ -75,7 +77,7 @@ async def mine(
 
 async def create(session: AsyncSession, principal: Principal, new: NewTenant) -> Membership:
     """Make a tenant that the caller owns."""
-    most = get_tenant_settings().per_user
+    most = settings_of(session, TenantSettings).per_user
     if await lock_user(session, principal.user_id) is None:
         raise DeletedMeanwhile
     if await repository.count_owned(session, principal.user_id) >= most:
@@ -115,9 +117,9 @@ async def delete(session: AsyncSession, caller: Member) -> None:
     await session.flush()
 
 
-def grace_ends() -> datetime:
+def grace_ends(session: AsyncSession) -> datetime:
     """Tenants that were deleted by this instant are purged, and can no longer be restored."""
-    return utc_now() - timedelta(days=get_tenant_settings().grace_days)
+    return utc_now() - timedelta(days=settings_of(session, TenantSettings).grace_days)
 
 
 async def restore(session: AsyncSession, principal: Principal, tenant_id: UUID) -> Tenant:
@@ -127,7 +129,7 @@ async def restore(session: AsyncSession, principal: Principal, tenant_id: UUID) 
         raise TenantNotFound
     tenant = await locked(session, tenant_id)
     membership = await repository.membership(session, tenant_id, principal.user_id)
-    if membership is None or tenant.deleted_at is None or tenant.deleted_at <= grace_ends():
+    if membership is None or tenant.deleted_at is None or tenant.deleted_at <= grace_ends(session):
         raise TenantNotFound
     if membership.role != TenantRole.OWNER:
         raise OwnersOnly

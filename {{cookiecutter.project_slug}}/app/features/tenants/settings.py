@@ -1,23 +1,17 @@
 """Settings of this feature, `TENANTS_...`."""
 
-from functools import cache
-
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from app.core.settings import FeatureSettings
 
 
-class TenantSettings(BaseSettings):
+class TenantSettings(FeatureSettings):
     """Each field is the environment variable `TENANTS_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_prefix="TENANTS_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="TENANTS_")
 
     invitation_days: int = Field(default=7, ge=1, le=90)
     invitations: int = Field(default=100, ge=1, le=10_000)
     per_user: int = Field(default=20, ge=1, le=10_000)
     grace_days: int = Field(default=30, ge=0, le=3650)
-
-
-@cache
-def get_tenant_settings() -> TenantSettings:
-    """The settings of this process."""
-    return TenantSettings()

@@ -2,6 +2,7 @@
 
 from app.core.feature import Feature
 from app.features.users.cli import cli, demo
+from app.features.users.events import EVENTS
 from app.features.users.models import Role, User, UserRole
 from app.features.users.permissions import RolePermission, UserPermission
 from app.features.users.roles import seed
@@ -10,6 +11,7 @@ from app.features.users.router import router
 feature = Feature(
     router=router,
     models=(User, Role, UserRole),
+    events=EVENTS,
     permissions=(UserPermission, RolePermission),
     seed=seed,
     demo=demo,

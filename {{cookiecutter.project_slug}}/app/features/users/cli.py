@@ -1,6 +1,5 @@
 """Commands."""
 
-import asyncio
 import secrets
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -8,17 +7,17 @@ from typing import Annotated
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
-from typer import BadParameter, Option, Typer, echo
+from typer import BadParameter, Context, Option, Typer, echo
 
+from app.core.commands import run
 from app.core.db import migrations
 from app.core.db.base import utc_now
-from app.core.db.embedded import ensure_database
-from app.core.db.session import connect, unit_of_work
-from app.core.events import publish
+from app.core.db.session import unit_of_work
 from app.core.security import passwords
-from app.core.settings import Settings, get_settings
+from app.core.service import Service, publish
+from app.core.settings import Settings
 from app.features.audit.service import record
-from app.features.users import repository, roles, service
+from app.features.users import repository, roles, service as users
 from app.features.users.events import PasswordReplaced
 from app.features.users.schemas import Email, FullName
 
@@ -59,9 +58,9 @@ Address = Annotated[
 
 
 @asynccontextmanager
-async def migrated(settings: Settings) -> AsyncGenerator[AsyncSession]:
+async def migrated(service: Service) -> AsyncGenerator[AsyncSession]:
     """A transaction on a database that has every table."""
-    async with connect(settings, {}) as database, unit_of_work(database) as session:
+    async with unit_of_work(service.database) as session:
         if await migrations.current(session) != migrations.head():
             raise RuntimeError("the database is not migrated: run `app db upgrade` first")
         yield session
@@ -74,6 +73,7 @@ def about() -> None:
 
 @cli.command("create-admin")
 def create_admin(
+    context: Context,
     email: Address,
     password: Annotated[
         str,
@@ -81,26 +81,25 @@ def create_admin(
     ],
 ) -> None:
     """Make an administrator, or an administrator with a new password of an existing account."""
-    with ensure_database(get_settings()) as settings:
-        asyncio.run(make_admin(settings, email, password))
+    run(context, lambda service: make_admin(service, email, password))
     echo(f"{email} is an administrator.")
 
 
-async def make_admin(settings: Settings, email: str, password: str) -> None:
+async def make_admin(service: Service, email: str, password: str) -> None:
     """The account, verified and with the role `admin`."""
     passwords.check(password, email)
-    async with migrated(settings) as session:
+    async with migrated(service) as session:
         password_hash = await passwords.hash_password(password)
         admin = await repository.role_for_update(session, roles.ADMIN)
         if admin is None:
             raise RuntimeError("the built-in roles are missing: run `app db upgrade` first")
         user = await repository.by_email(session, email)
         if user is None:
-            user = await service.add(session, email, password_hash, "", roles.ADMIN)
+            user = await users.add(session, email, password_hash, "", roles.ADMIN)
         else:
             user.roles = [*(role for role in user.roles if role is not admin), admin]
             user.password_hash = password_hash
-            await publish(session, PasswordReplaced(user.id))
+            await publish(session, PasswordReplaced(user_id=user.id))
         record(session, "user.made_admin", "user", user.id)
         user.is_active = True
         user.email_verified_at = user.email_verified_at or utc_now()
@@ -108,6 +107,7 @@ async def make_admin(settings: Settings, email: str, password: str) -> None:
 
 @cli.command()
 def create(
+    context: Context,
     email: Address,
     password: Annotated[
         str,
@@ -117,17 +117,17 @@ def create(
     name: Annotated[str, Option("--full-name", parser=full_name, metavar="TEXT")] = "",
 ) -> None:
     """Create an account that is verified already."""
-    with ensure_database(get_settings()) as settings:
-        asyncio.run(create_user(settings, email, password, name, role or [roles.MEMBER]))
+    names = role or [roles.MEMBER]
+    run(context, lambda service: create_user(service, email, password, name, names))
     echo(f"{email} can sign in.")
 
 
 async def create_user(
-    settings: Settings, email: str, password: str, name: str, role_names: list[str]
+    service: Service, email: str, password: str, name: str, role_names: list[str]
 ) -> None:
     """The account, in a transaction of its own."""
-    async with migrated(settings) as session:
-        await service.create(session, email, password, name, role_names)
+    async with migrated(service) as session:
+        await users.create(session, email, password, name, role_names)
 
 
 async def demo(session: AsyncSession, settings: Settings) -> str:
@@ -135,7 +135,7 @@ async def demo(session: AsyncSession, settings: Settings) -> str:
     if await repository.any_user(session):
         return ""
     password = secrets.token_hex(10)
-    await service.create(session, DEMO, password, "Demo", [roles.ADMIN])
+    await users.create(session, DEMO, password, "Demo", [roles.ADMIN])
     return f"""
 The database was empty, so there is an administrator now to try things out with:
 

@@ -1,32 +1,39 @@
 """What other features may want to hear of."""
 
-from dataclasses import dataclass
+from typing import ClassVar
 from uuid import UUID
 
+from app.core.events import Event
 
-@dataclass(frozen=True, slots=True)
-class UserCreated:
+
+class UserEvent(Event):
+    """Something has happened to an account."""
+
+    user_id: UUID
+
+
+class UserCreated(UserEvent):
     """There is a new account; it may not be verified yet."""
 
-    user_id: UUID
+    name: ClassVar[str] = "user.created"
 
 
-@dataclass(frozen=True, slots=True)
-class UserDeactivated:
-    """An account was switched off; whoever is signed in with it must be no longer."""
+class UserDeactivated(UserEvent):
+    """An account was deactivated; all its sessions must end."""
 
-    user_id: UUID
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordReplaced:
-    """Somebody set another password for the account; what was given to the old one is void."""
-
-    user_id: UUID
+    name: ClassVar[str] = "user.deactivated"
 
 
-@dataclass(frozen=True, slots=True)
-class UserDeleted:
+class PasswordReplaced(UserEvent):
+    """The account has another password; what was given to the old one is void."""
+
+    name: ClassVar[str] = "user.password_replaced"
+
+
+class UserDeleted(UserEvent):
     """An account is about to be deleted."""
 
-    user_id: UUID
+    name: ClassVar[str] = "user.deleted"
+
+
+EVENTS = (UserCreated, UserDeactivated, PasswordReplaced, UserDeleted)

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db.errors import refusing
 from app.core.errors import Conflict, Forbidden, NotFound
 from app.core.pagination import Found
-from app.core.security.access import EVERYTHING, Principal
+from app.core.security.principal import EVERYTHING, Principal
 from app.features.audit.service import record
 from app.features.users import repository
 from app.features.users.models import Role, User

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from app.core.db.session import ReadSessionDep, SessionDep
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
-from app.core.routing import router as new_router
+from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can, CurrentPrincipal
 from app.features.users import roles as role_service, service
 from app.features.users.deps import CurrentUser, RoleOr404, UserOr404
@@ -25,8 +25,8 @@ from app.features.users.schemas import (
     UserRead,
 )
 
-users = new_router("/users", tag="users")
-roles = new_router("/roles", tag="roles")
+users = new_router("/users", tag="users", about=SERVICE)
+roles = new_router("/roles", tag="roles", about=SERVICE)
 
 NO_USER = problems({404: "No such user"})
 NO_ROLE = problems({404: "No such role"})

@@ -7,10 +7,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.errors import Conflict, NotFound, Unprocessable
-from app.core.events import publish
 from app.core.pagination import Found
 from app.core.security import passwords
-from app.core.security.access import Principal
+from app.core.security.principal import Principal
+from app.core.service import publish
 from app.features.audit.service import record
 from app.features.users import repository, roles
 from app.features.users.events import UserCreated, UserDeactivated, UserDeleted
@@ -62,7 +62,7 @@ async def add(
     with refusing("uq_users_email", EmailTaken()):
         await session.flush()
     record(session, "user.created", "user", user.id, after={"roles": list(role_names)})
-    await publish(session, UserCreated(user.id))
+    await publish(session, UserCreated(user_id=user.id))
     return user
 
 
@@ -98,7 +98,7 @@ async def change(
     before = {name: getattr(user, name) for name in changes}
     if changes.get("is_active") is False:
         await roles.demand_another_admin(session, user)
-        await publish(session, UserDeactivated(user.id))
+        await publish(session, UserDeactivated(user_id=user.id))
     for name, value in changes.items():
         setattr(user, name, value)
     record(session, "user.changed", "user", user.id, before=before, after=changes)
@@ -131,7 +131,7 @@ async def delete(session: AsyncSession, principal: Principal, user: User) -> Non
     if user.id != principal.user_id:
         roles.demand_held(principal, roles.permissions_of(user.roles))
     await roles.demand_another_admin(session, user)
-    await publish(session, UserDeleted(user.id))
+    await publish(session, UserDeleted(user_id=user.id))
     record(session, "user.deleted", "user", user.id)
     await session.delete(user)
     await session.flush()

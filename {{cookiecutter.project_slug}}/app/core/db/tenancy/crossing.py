@@ -2,18 +2,20 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from typing import ClassVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.session import Database, unit_of_work
-from app.core.events import publish
+from app.core.events import Event
+from app.core.service import publish
 from app.core.tenancy import AllTenants, within
 
 
-@dataclass(frozen=True, slots=True)
-class TenantsCrossed:
+class TenantsCrossed(Event):
     """A session was opened that sees every tenant."""
+
+    name: ClassVar[str] = "tenants.crossed"
 
     reason: str
 
@@ -28,5 +30,5 @@ async def all_tenants(database: Database, *, reason: str) -> AsyncGenerator[Asyn
         raise ValueError("say why every tenant is looked at")
     with within(AllTenants(reason)):
         async with unit_of_work(database) as session:
-            await publish(session, TenantsCrossed(reason))
+            await publish(session, TenantsCrossed(reason=reason))
             yield session

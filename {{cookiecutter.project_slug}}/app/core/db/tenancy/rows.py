@@ -1,6 +1,6 @@
 """Tables whose rows carry a tenant."""
 
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import ForeignKeyConstraint, Index, Table, UniqueConstraint, event
@@ -30,6 +30,8 @@ class Tenancy:
 
 class TenantOwned(Tenancy):
     """A row that belongs to one tenant for ever."""
+
+    leads_with: ClassVar[tuple[str, ...]] = ("tenant_id",)
 
     tenant_id: Mapped[UUID] = mapped_column()
 

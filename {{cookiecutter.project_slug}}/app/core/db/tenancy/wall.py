@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.orm import Session, SessionTransaction
 
+from app.core.db.carried import ENGINE
 from app.core.tenancy import AllTenants, Scope
 
 BACKEND = "postgresql"
@@ -17,16 +18,12 @@ class PolicySession(Session):
 
     scope: Scope = None
 
-    def __init__(self, *, transactional: Engine | None = None, **options: Any) -> None:  # noqa: ANN401
-        super().__init__(**options)
-        self.transactional = transactional
-
     def get_bind(self, *args: Any, **options: Any) -> Engine | Connection:  # noqa: ANN401
         """Reads for a tenant run in a transaction too: what is said is local to it."""
         bind = super().get_bind(*args, **options)
-        if self.scope is None or self.transactional is None or bind.dialect.name != BACKEND:
+        if self.scope is None or bind.dialect.name != BACKEND or isinstance(bind, Connection):
             return bind
-        return self.transactional if isinstance(bind, Engine) else bind
+        return self.info[ENGINE]
 
 
 @event.listens_for(PolicySession, "after_begin")

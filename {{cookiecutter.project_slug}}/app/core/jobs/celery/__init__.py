@@ -5,18 +5,19 @@ from collections.abc import AsyncGenerator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import structlog
 from kombu.transport.base import StdChannel
 
-from app.core.jobs import Jobs
+from app.core.feature import Feature, Kinds
+from app.core.jobs import Jobs, Queue
 from app.core.jobs.celery.application import CONNECT_SECONDS, make_celery, queue_name
 from app.core.jobs.celery.settings import CelerySettings
 from app.core.settings import Settings
 
-__all__ = ["CeleryQueue", "CelerySettings"]
+__all__ = ["CeleryQueue", "CelerySettings", "feature"]
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -33,7 +34,8 @@ class CeleryQueue:
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.jobs = jobs
-        self.celery = make_celery(jobs, patient=False)
+        self.ours = CelerySettings()
+        self.celery = make_celery(self.ours, jobs, patient=False)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="nudge")
         self.checker = ThreadPoolExecutor(1, thread_name_prefix="check")
         self.checking: Future[str] | None = None
@@ -65,13 +67,13 @@ class CeleryQueue:
                 self.celery.send_task(
                     name,
                     args=[str(run_id)],
-                    queue=queue_name(self.jobs[name].queue),
+                    queue=queue_name(self.ours, self.jobs[name].queue),
                     producer=producer,
                     retry=False,
                 )
 
     @asynccontextmanager
-    async def working(self, info: object) -> AsyncGenerator[None]:
+    async def working(self, service: object) -> AsyncGenerator[None]:
         """The web service runs no jobs; at the end it sends what is still to be sent."""
         try:
             yield
@@ -110,5 +112,16 @@ class CeleryQueue:
 
         It is declared as workers do: asked passively, Redis has no queue whose keys have a prefix.
         """
-        declared: Any = self.celery.amqp.queues[queue_name(queue)](channel).queue_declare()
+        declared: Any = self.celery.amqp.queues[queue_name(self.ours, queue)](
+            channel
+        ).queue_declare()
         return declared.message_count
+
+
+def chosen(settings: Settings, configured: Kinds) -> type[Queue] | None:
+    """Celery runs the jobs, but for a developer who has named no broker."""
+    ours = cast("CelerySettings", configured[CelerySettings])
+    return CeleryQueue if settings.deployed or ours.broker_url else None
+
+
+feature = Feature(settings=(CelerySettings,), queue=chosen)

@@ -7,7 +7,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from app.core.jobs import Jobs
-from app.core.jobs.celery.settings import get_celery_settings
+from app.core.jobs.celery.settings import CelerySettings
 
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 3
@@ -18,19 +18,18 @@ RELAY = "jobs.relay"
 RELAY_SECONDS = 1.0
 
 
-def queue_name(queue: str) -> str:
+def queue_name(ours: CelerySettings, queue: str) -> str:
     """Several services may share a broker."""
-    return f"{get_celery_settings().prefix}.{queue}"
+    return f"{ours.prefix}.{queue}"
 
 
-def make_celery(jobs: Jobs, *, patient: bool = True) -> Celery:
+def make_celery(ours: CelerySettings, jobs: Jobs, *, patient: bool = True) -> Celery:
     """At least once, in JSON, one message at a time for each process; results are in the table.
 
     Workers are patient with the broker; who tells it something is not.
     """
-    ours = get_celery_settings()
     names = sorted({"relay", *(job.queue for job in jobs.values())})
-    celery = Celery(ours.prefix, broker=ours.broker_url.get_secret_value())
+    celery = Celery(ours.prefix, broker=ours.broker)
     celery.conf.update(
         accept_content=["json"],
         task_serializer="json",
@@ -38,16 +37,16 @@ def make_celery(jobs: Jobs, *, patient: bool = True) -> Celery:
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
-        task_queues=[make_queue(name) for name in names],
-        task_default_queue=queue_name("relay"),
+        task_queues=[make_queue(queue_name(ours, name)) for name in names],
+        task_default_queue=queue_name(ours, "relay"),
         task_create_missing_queues=False,
-        task_routes={job.name: {"queue": queue_name(job.queue)} for job in jobs.values()},
+        task_routes={job.name: {"queue": queue_name(ours, job.queue)} for job in jobs.values()},
         control_exchange=f"{ours.prefix}.control",
         event_exchange=f"{ours.prefix}.events",
         event_queue_prefix=f"{ours.prefix}.events",
         broker_connection_retry_on_startup=True,
         broker_connection_timeout=CONNECT_SECONDS,
-        broker_transport_options=transport_options(ours.prefix, jobs, patient=patient),
+        broker_transport_options=transport_options(ours, jobs, patient=patient),
         worker_hijack_root_logger=False,
         worker_send_task_events=True,
         task_send_sent_event=True,
@@ -63,15 +62,14 @@ def make_celery(jobs: Jobs, *, patient: bool = True) -> Celery:
     return celery
 
 
-def make_queue(queue: str) -> Queue:
+def make_queue(name: str) -> Queue:
     """A queue with an exchange of its own, or it would get the messages of the others too."""
-    name = queue_name(queue)
     return Queue(name, Exchange(name), routing_key=name)
 
 
-def transport_options(prefix: str, jobs: Jobs, *, patient: bool) -> dict[str, Any]:
+def transport_options(ours: CelerySettings, jobs: Jobs, *, patient: bool) -> dict[str, Any]:
     """On Redis a message comes back when nobody has acknowledged it for longer than any job takes."""
-    if not is_redis():
+    if not is_redis(ours):
         limits = (
             {} if patient else {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS}
         )
@@ -79,11 +77,11 @@ def transport_options(prefix: str, jobs: Jobs, *, patient: bool) -> dict[str, An
     longest = max(job.time_limit for job in jobs.values()) + HARD
     return {
         "visibility_timeout": longest.total_seconds() + 60,
-        "global_keyprefix": f"{prefix}:",
+        "global_keyprefix": f"{ours.prefix}:",
         "socket_connect_timeout": CONNECT_SECONDS,
     } | ({} if patient else {"socket_timeout": ANSWER_SECONDS})
 
 
-def is_redis() -> bool:
+def is_redis(ours: CelerySettings) -> bool:
     """Whether Redis is the broker."""
-    return get_celery_settings().broker_url.get_secret_value().startswith(REDIS)
+    return ours.broker.startswith(REDIS)

@@ -1,50 +1,45 @@
-"""One worker process: one event loop, one engine."""
+"""One worker process: one event loop, one service."""
 
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import structlog
 
 from app.core.db.base import utc_now
-from app.core.db.embedded import ensure_database
-from app.core.db.session import Database, connect, reading, unit_of_work
+from app.core.db.session import reading, unit_of_work
 from app.core.errors import Unavailable
-from app.core.jobs import Jobs, store
-from app.core.jobs.celery import CeleryQueue
+from app.core.jobs.celery import CeleryQueue, store
 from app.core.jobs.runner import execute
 from app.core.jobs.ticker import Ticker
-from app.core.settings import Settings
+from app.core.service import Service
 
 log = structlog.stdlib.get_logger(__name__)
-Result = TypeVar("Result")
-Info = Callable[[Settings, CeleryQueue], dict[str, object]]
 
 PATIENCE = timedelta(seconds=10)
 """A message that has not begun to run after this long may be lost, if its queue is empty."""
 BACKLOG_PATIENCE = timedelta(minutes=5)
 """The same while messages wait in it: this one may be among them."""
 BATCH = 500
-CONNECTIONS = 2  # of each process, which does one thing at a time
 
 
 class Process:
     """Opened in the first task or when the worker forks, whichever comes first."""
 
-    def __init__(self, settings: Settings, jobs: Jobs, info: Info) -> None:
-        self.settings = settings
-        self.jobs = jobs
-        self.info = info
+    def __init__(
+        self, queue: CeleryQueue, opening: Callable[[], AbstractAsyncContextManager[Service]]
+    ) -> None:
+        self.queue = queue
+        self.opening = opening
         self.stack = AsyncExitStack()
         self.runner: asyncio.Runner | None = None
-        self.ticker = Ticker(jobs)
-        self.opened: tuple[Database, CeleryQueue] | None = None
+        self.opened: tuple[Service, Ticker] | None = None
 
-    def run(self, act: Callable[[Database, CeleryQueue], Coroutine[Any, Any, None]]) -> None:
+    def run(self, act: Callable[[Service, Ticker], Coroutine[Any, Any, None]]) -> None:
         """Do it in the event loop. Without a database nothing is lost: the relay asks again."""
         self.runner = self.runner or asyncio.Runner()
         try:
@@ -52,20 +47,11 @@ class Process:
         except Unavailable:
             log.warning("jobs_wait_for_the_database")
 
-    async def open_and(
-        self, act: Callable[[Database, CeleryQueue], Coroutine[Any, Any, None]]
-    ) -> None:
-        """Connect, if that has not been done."""
+    async def open_and(self, act: Callable[[Service, Ticker], Coroutine[Any, Any, None]]) -> None:
+        """Open the service, if that has not been done."""
         if self.opened is None:
-            settings = self.stack.enter_context(ensure_database(self.settings)).model_copy(
-                update={"database_pool_size": CONNECTIONS}
-            )
-            queue = CeleryQueue(settings, self.jobs)
-            info = self.info(settings, queue)
-            connection = connect(settings, info, patient=True, log=True)
-            database = await self.stack.enter_async_context(connection)
-            await self.stack.enter_async_context(queue.working(info))
-            self.opened = database, queue
+            service = await self.stack.enter_async_context(self.opening())
+            self.opened = service, Ticker(service)
         await act(*self.opened)
 
     def close(self) -> None:
@@ -78,29 +64,30 @@ class Process:
     def perform(self, run_id: str) -> None:
         """Run the job of one row, if it is still to be run."""
 
-        async def claim_and_execute(database: Database, queue: CeleryQueue) -> None:
-            async with unit_of_work(database) as session:
-                run = await store.claim_one(session, self.jobs, UUID(run_id))
+        async def claim_and_execute(service: Service, _: Ticker) -> None:
+            async with unit_of_work(service.database) as session:
+                run = await store.claim_one(session, service.jobs, UUID(run_id))
             if run is not None:
-                await execute(database, self.settings, self.jobs[run.name], run)
+                await execute(service, service.jobs[run.name], run)
 
         self.run(claim_and_execute)
 
     def relay(self) -> None:
         """Enqueue scheduled jobs; send what is due and was never sent, or was lost on its way."""
 
-        async def look(database: Database, queue: CeleryQueue) -> None:
-            await self.ticker.fire(database, utc_now())
-            async with reading(database) as session:
-                found = await store.neglected_names(session, self.jobs, PATIENCE)
+        async def look(service: Service, ticker: Ticker) -> None:
+            await ticker.fire(utc_now())
+            async with reading(service.database) as session:
+                found = await store.neglected_names(session, service.jobs, PATIENCE)
             queues = defaultdict[str, list[str]](list)
             for name in found:
-                queues[self.jobs[name].queue].append(name)
-            empty = queue.empty([*queues]) if queues else set[str]()
+                queues[service.jobs[name].queue].append(name)
+            empty = self.queue.empty([*queues]) if queues else set[str]()
             for which, names in queues.items():  # a batch of each, so that none waits for another
                 patience = PATIENCE if which in empty else BACKLOG_PATIENCE
-                async with unit_of_work(database) as session:
+                async with unit_of_work(service.database) as session:
                     runs = await store.mark_nudged(session, names, patience, BATCH)
-                queue.send(runs)  # after the commit, or a worker that is quick finds nothing due
+                # After the commit, or a worker that is quick finds nothing due.
+                self.queue.send(runs)
 
         self.run(look)

@@ -1,20 +1,23 @@
 """Settings of Celery, `CELERY_...`."""
 
 import os
-from functools import cache
 from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from app.core.settings import FeatureSettings
+
+LOCAL_BROKER = "redis://127.0.0.1:6379/0"
 
 
-class CelerySettings(BaseSettings):
+class CelerySettings(FeatureSettings):
     """Each field is the environment variable `CELERY_` and its name in capitals."""
 
-    model_config = SettingsConfigDict(env_file=".env", env_prefix="CELERY_", extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="CELERY_", env_ignore_empty=True)
 
-    broker_url: SecretStr = SecretStr("redis://127.0.0.1:6379/0")
+    broker_url: SecretStr | None = None
     prefix: str = Field(default="{{ cookiecutter.project_slug }}", min_length=1)
     metrics_host: str = "127.0.0.1"
     metrics_port: int = Field(default=0, ge=0, le=65535)
@@ -27,8 +30,7 @@ class CelerySettings(BaseSettings):
             raise ValueError("CELERY_METRICS_PORT needs PROMETHEUS_MULTIPROC_DIR, an empty folder")
         return self
 
-
-@cache
-def get_celery_settings() -> CelerySettings:
-    """The settings of this process."""
-    return CelerySettings()
+    @property
+    def broker(self) -> str:
+        """The broker's URL; by default a Redis on this machine."""
+        return self.broker_url.get_secret_value() if self.broker_url else LOCAL_BROKER

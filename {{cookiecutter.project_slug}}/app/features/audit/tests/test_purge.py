@@ -3,15 +3,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from app.core.db import purge
 from app.core.db.base import utc_now
 from app.core.db.session import Database, reading, unit_of_work
+from app.core.jobs import purge
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.runner import run_due
 from app.core.settings import Settings
 from app.features.audit.jobs import purge_events
 from app.features.audit.models import AuditEvent
-from app.features.audit.settings import get_audit_settings
+from app.features.audit.settings import AuditSettings
+from tests.inline import configured, serving
 
 
 async def purged(database: Database, settings: Settings) -> list[str]:
@@ -23,7 +24,7 @@ async def purged(database: Database, settings: Settings) -> list[str]:
             session.add(AuditEvent(action=action, object_type="test", created_at=created_at))
         await enqueue(session, purge_events)
 
-    await run_due(database, settings, {"audit.purge": purge_events})
+    await run_due(serving(database, settings=settings, jobs={"audit.purge": purge_events}))
 
     async with reading(database) as session:
         left = select(AuditEvent.action).where(AuditEvent.object_type == "test")
@@ -41,6 +42,6 @@ async def test_old_events_are_deleted_in_batches(
 async def test_nothing_is_deleted_where_the_log_is_kept_for_ever(
     committed_db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(get_audit_settings(), "days", 0)
+    monkeypatch.setattr(configured(AuditSettings), "days", 0)
 
     assert len(await purged(committed_db, settings)) == 5

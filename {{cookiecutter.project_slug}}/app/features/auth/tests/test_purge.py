@@ -3,15 +3,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from app.core.db import purge
 from app.core.db.base import Base, utc_now
 from app.core.db.session import Database, reading, unit_of_work
+from app.core.jobs import purge
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.runner import run_due
 from app.core.settings import Settings
 from app.features.auth.jobs import purge_sessions
 from app.features.auth.models import AuthSession, MailedToken, RefreshToken
 from conftest import PASSWORD, Account
+from tests.inline import serving
 
 
 async def test_what_expired_long_ago_is_forgotten_a_batch_at_a_time(
@@ -37,7 +38,9 @@ async def test_what_expired_long_ago_is_forgotten_a_batch_at_a_time(
         await session.execute(update(MailedToken).values(expires_at=long_ago))
         await enqueue(session, purge_sessions)
 
-    runs = await run_due(committed_db, settings, {"auth.purge": purge_sessions})
+    runs = await run_due(
+        serving(committed_db, settings=settings, jobs={"auth.purge": purge_sessions})
+    )
 
     async def count(model: type[Base]) -> int | None:
         async with reading(committed_db) as session:

@@ -21,8 +21,9 @@ from app.core.security.keys import signing_keys
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
 from app.features.auth.deps import arrival
-from app.features.auth.settings import get_auth_settings
+from app.features.auth.settings import AuthSettings
 from conftest import Account, SignIn, client_of
+from tests.inline import configured
 
 AUTH = "/api/v1/auth"
 ME = "/api/v1/users/me"
@@ -205,7 +206,7 @@ async def test_a_token_used_after_its_successor_ends_the_session(
 async def test_a_token_used_late_ends_the_session(
     client: AsyncClient, member: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(get_auth_settings(), "refresh_grace_seconds", 0)
+    monkeypatch.setattr(configured(AuthSettings), "refresh_grace_seconds", 0)
     first = await refresh(client, member.tokens["refresh_token"])
 
     assert (await refresh(client, member.tokens["refresh_token"])).status_code == 401

@@ -6,15 +6,15 @@ from httpx2 import AsyncClient
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.db import purge
 from app.core.db.base import utc_now
 from app.core.db.session import Database
+from app.core.jobs import purge
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue
 from app.core.settings import Settings
 from app.features.jobs.jobs import purge_jobs
 from conftest import Account
-from tests.inline import InlineQueue
+from tests.inline import InlineQueue, serving
 
 JOBS = "/api/v1/jobs"
 
@@ -97,7 +97,6 @@ async def test_jobs_that_ended_long_ago_are_forgotten_a_batch_at_a_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(purge, "BATCH", 2)
-    monkeypatch.setattr(queue, "jobs", {"jobs.purge": purge_jobs})
     long_ago = {
         JobState.DONE: utc_now() - timedelta(days=8),
         JobState.DEAD: utc_now() - timedelta(days=91),
@@ -118,7 +117,7 @@ async def test_jobs_that_ended_long_ago_are_forgotten_a_batch_at_a_time(
     await session.commit()
 
     queue.nudges.append((uuid4(), "jobs.purge"))
-    await queue.run(database)
+    await queue.run(serving(database, jobs={"jobs.purge": purge_jobs}))
 
     names = sorted(await session.scalars(select(JobRun.name)))
     assert names == ["held"] * 4 + ["jobs.purge"] * 4 + ["old"] * 2

@@ -8,9 +8,9 @@ from pydantic import SecretStr, ValidationError
 
 from app.core.db.session import Database
 from app.core.settings import Environment, Settings
-from app.features.metrics import service
 from app.features.metrics.settings import MetricsSettings
 from conftest import client_of
+from tests.inline import CONFIGURED
 
 SetToken = Callable[[str | None], None]
 
@@ -21,7 +21,7 @@ def set_token(monkeypatch: pytest.MonkeyPatch) -> SetToken:
 
     def configure(token: str | None) -> None:
         settings = MetricsSettings(token=SecretStr(token) if token else None)
-        monkeypatch.setattr(service, "get_metrics_settings", lambda: settings)
+        monkeypatch.setitem(CONFIGURED, MetricsSettings, settings)
 
     return configure
 

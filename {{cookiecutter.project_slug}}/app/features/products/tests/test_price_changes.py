@@ -9,7 +9,7 @@ from app.core.jobs.runner import run_due
 from app.core.settings import Settings
 from app.features.products import jobs, repository
 from conftest import Account
-from tests.inline import make_due
+from tests.inline import make_due, serving
 
 URL, CHANGES, LOG = "/api/v1/products", "/api/v1/price-changes", "/api/v1/audit-events"
 
@@ -103,7 +103,7 @@ async def test_a_batch_that_fails_is_tried_again_and_each_price_changes_once(
     await admin.client.post(URL, json={"sku": "EUR-LATER", "name": "Tea", "price": 100})
     await make_due(database)
     job = jobs.change_prices
-    await run_due(database, settings, {job.name: job})
+    await run_due(serving(database, settings=settings, jobs={job.name: job}))
 
     assert await prices(admin) == [*[110] * 5, 100]
 

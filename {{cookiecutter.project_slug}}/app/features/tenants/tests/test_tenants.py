@@ -14,29 +14,30 @@ from httpx2 import AsyncClient, Response
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from app.core.db import purge
 from app.core.db.base import utc_now
 from app.core.db.session import Database, reading, unit_of_work
+from app.core.jobs import purge
 from app.core.jobs.models import JobRun
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.runner import run_due
 from app.core.jobs.work import Work
 from app.core.mail import Mail
 from app.core.mail.smtp import SMTPMailer
+from app.core.security import access
 from app.core.settings import Settings
 from app.core.tenancy import within
 from app.features.audit.models import AuditEvent
-from app.features.auth import authentication
 from app.features.tenants import invitations, members, repository
 from app.features.tenants.authentication import Member
 from app.features.tenants.failures import TenantNotFound
 from app.features.tenants.jobs import purge_tenant, purge_tenants
 from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
+from app.features.tenants.permissions import granted_by
 from app.features.tenants.schemas import NewInvitation
-from app.features.tenants.settings import get_tenant_settings
+from app.features.tenants.settings import TenantSettings
 from app.features.users.cli import create_user
 from conftest import PASSWORD, Account, SignIn, client_of, make_account
-from tests.inline import database_of
+from tests.inline import configured, database_of, in_service, serving
 from tests.meanwhile import meanwhile
 from tests.postbox import Postbox, subject_of, text_of
 
@@ -95,7 +96,9 @@ async def test_an_account_created_on_the_command_line_has_a_tenant_of_its_own(
     committed_client: AsyncClient, settings: Settings
 ) -> None:
     email = "grace@example.com"
-    await create_user(settings, email, PASSWORD, "", ["member"])
+    await in_service(
+        settings, lambda service: create_user(service, email, PASSWORD, "", ["member"])
+    )
 
     form = {"username": email, "password": PASSWORD}
     tokens = (await committed_client.post("/api/v1/auth/login", data=form)).json()
@@ -289,8 +292,8 @@ async def test_an_invitation_expires(
 async def test_so_many_may_be_invited(
     ada: Account, monkeypatch: pytest.MonkeyPatch, sent: list[Mail]
 ) -> None:
-    monkeypatch.setattr(get_tenant_settings(), "invitations", 2)
-    monkeypatch.setattr(get_tenant_settings(), "per_user", 2)
+    monkeypatch.setattr(configured(TenantSettings), "invitations", 2)
+    monkeypatch.setattr(configured(TenantSettings), "per_user", 2)
     url = await new_tenant(ada)
     answers = [
         await ada.client.post(f"{url}/invitations", json={"email": f"{n}@example.com"})
@@ -351,7 +354,13 @@ async def test_who_was_removed_meanwhile_does_nothing_more(
     url = await new_tenant(ada)
     await join(ada, bob, url, sent, "admin")
     tenant_id = UUID(url.split("/")[-1])
-    let_in = Member(bob.id, uuid4(), frozenset(), tenant_id, "admin")
+    let_in = Member(
+        user_id=bob.id,
+        permissions=frozenset(),
+        tenant_id=tenant_id,
+        role="admin",
+        granted=granted_by(serving(database).features),
+    )
     await ada.client.delete(f"{url}/members/{bob.id}")
     sent.clear()
 
@@ -467,7 +476,7 @@ async def test_an_account_that_is_deleted_before_it_is_locked_owns_nothing(
 ) -> None:
     ada, _, admin = committed_people
     account = f"/api/v1/users/{ada.id}"
-    begun = meanwhile(monkeypatch, authentication, "found", lambda: admin.client.delete(account))
+    begun = meanwhile(monkeypatch, access, "authenticate", lambda: admin.client.delete(account))
 
     answer = await ada.client.post(URL, json={"name": "Acme"})
 
@@ -483,16 +492,16 @@ async def test_a_tenant_that_is_purged_meanwhile_is_not_renamed(
 ) -> None:
     ada, _, _ = committed_people
     url = await new_tenant(ada)
-    monkeypatch.setattr(get_tenant_settings(), "grace_days", 0)
+    monkeypatch.setattr(configured(TenantSettings), "grace_days", 0)
 
     async def delete_and_purge() -> Response:
         deleted = await ada.client.delete(url)
         async with unit_of_work(committed_db) as session:
             await enqueue(session, purge_tenants)
-        await run_due(committed_db, settings, JOBS)
+        await run_due(serving(committed_db, settings=settings, jobs=JOBS))
         return deleted
 
-    begun = meanwhile(monkeypatch, authentication, "found", delete_and_purge)
+    begun = meanwhile(monkeypatch, access, "authenticate", delete_and_purge)
 
     answer = await ada.client.patch(url, json={"name": "Acme Ltd"})
 
@@ -654,7 +663,7 @@ async def test_after_the_days_of_grace_nothing_is_left_but_the_record(
         chosen = update(Tenant).where(Tenant.name == "Acme")
         await session.execute(chosen.values(deleted_at=long_ago))
         await enqueue(session, purge_tenants)
-    await run_due(database, settings, JOBS)
+    await run_due(serving(database, settings=settings, jobs=JOBS))
 
     async with reading(database) as session:
         gone_id, kept_id = UUID(gone.split("/")[-1]), UUID(kept.split("/")[-1])
@@ -700,11 +709,11 @@ async def test_a_tenant_that_is_half_purged_is_not_restored(
         async with unit_of_work(database) as session:
             await enqueue(session, purge_tenants)
         async with unit_of_work(database) as session:
-            await purge_tenant.function(Work(session, settings, 1))
+            await purge_tenant.function(Work(session, serving(database), 1))
     async with reading(database) as session:
         assert await session.scalar(select(Tenant.id).where(Tenant.name == "Acme"))
 
-    monkeypatch.setattr(get_tenant_settings(), "grace_days", 60)
+    monkeypatch.setattr(configured(TenantSettings), "grace_days", 60)
     assert (await ada.client.post(f"{url}/restore")).status_code == 404
 
 
@@ -717,6 +726,6 @@ async def test_a_tenant_that_was_restored_is_not_purged(
     with within(UUID(url.split("/")[-1])):
         async with unit_of_work(database) as session:
             await enqueue(session, purge_tenant)
-    await run_due(database, settings, JOBS)
+    await run_due(serving(database, settings=settings, jobs=JOBS))
 
     assert (await ada.client.get(url)).status_code == 200

@@ -10,6 +10,7 @@ from app.core.settings import Settings
 from app.features.users.cli import make_admin
 from app.features.users.models import User
 from conftest import PASSWORD
+from tests.inline import in_service
 
 EMAIL = "root@example.com"
 
@@ -22,7 +23,7 @@ async def is_admin(client: AsyncClient, password: str) -> bool:
 
 
 async def test_an_administrator_is_made(committed_client: AsyncClient, settings: Settings) -> None:
-    await make_admin(settings, EMAIL, PASSWORD)
+    await in_service(settings, lambda service: make_admin(service, EMAIL, PASSWORD))
 
     assert await is_admin(committed_client, PASSWORD)
 
@@ -30,8 +31,10 @@ async def test_an_administrator_is_made(committed_client: AsyncClient, settings:
 async def test_making_one_twice_sets_the_password(
     committed_client: AsyncClient, settings: Settings
 ) -> None:
-    await make_admin(settings, EMAIL, PASSWORD)
-    await make_admin(settings, EMAIL, "an entirely new password")
+    await in_service(settings, lambda service: make_admin(service, EMAIL, PASSWORD))
+    await in_service(
+        settings, lambda service: make_admin(service, EMAIL, "an entirely new password")
+    )
 
     assert await is_admin(committed_client, "an entirely new password")
 
@@ -40,7 +43,7 @@ async def test_a_weak_password_is_refused_for_administrators_too(
     committed_db: Database, settings: Settings
 ) -> None:
     with pytest.raises(Failure, match="guess"):
-        await make_admin(settings, EMAIL, "administrator")
+        await in_service(settings, lambda service: make_admin(service, EMAIL, "administrator"))
 
     async with reading(committed_db) as session:
         assert (await session.scalars(select(User))).all() == []

@@ -1,9 +1,7 @@
 """Whoever runs the service creates accounts on the command line."""
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
-from importlib import import_module
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,13 +10,15 @@ from sqlalchemy import URL, select
 from typer.testing import CliRunner, Result
 
 from app.core.db.dialects import sqlite
-from app.core.db.session import Database, connect, reading
+from app.core.db.session import Database, reading
 from app.core.errors import Failure
+from app.core.service import Service
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
 from app.features.users.cli import cli, create_user
 from app.features.users.models import User
 from conftest import PASSWORD
+from tests.inline import in_service, opening
 
 EMAIL = "ada@example.com"
 
@@ -26,7 +26,9 @@ EMAIL = "ada@example.com"
 async def test_a_created_account_signs_in_at_once(
     committed_client: AsyncClient, committed_db: Database, settings: Settings
 ) -> None:
-    await create_user(settings, EMAIL, PASSWORD, "Ada", ["member", "admin"])
+    await in_service(
+        settings, lambda service: create_user(service, EMAIL, PASSWORD, "Ada", ["member", "admin"])
+    )
 
     form = {"username": EMAIL, "password": PASSWORD}
     tokens = (await committed_client.post("/api/v1/auth/login", data=form)).json()
@@ -47,7 +49,9 @@ async def test_a_weak_password_or_an_unknown_role_makes_nothing(
     committed_db: Database, settings: Settings, password: str, role: str, words: str
 ) -> None:
     with pytest.raises(Failure, match=words):
-        await create_user(settings, EMAIL, password, "", [role])
+        await in_service(
+            settings, lambda service: create_user(service, EMAIL, password, "", [role])
+        )
 
     async with reading(committed_db) as session:
         assert (await session.scalars(select(User))).all() == []
@@ -59,42 +63,38 @@ async def test_without_migrations_it_is_said_what_to_run(
     empty = URL.create(sqlite.driver, database=str(tmp_path / "empty.db"))
 
     with pytest.raises(RuntimeError, match="run `app db upgrade` first"):
-        await create_user(
-            settings.model_copy(update={"database_url": empty}), EMAIL, PASSWORD, "", ["member"]
+        await in_service(
+            settings.model_copy(update={"database_url": empty}),
+            lambda service: create_user(service, EMAIL, PASSWORD, "", ["member"]),
         )
 
 
+Create = Callable[..., Result]
+
+
 @pytest.fixture
-def commands(
-    committed_db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
-) -> Settings:
-    """The commands work on the test's database."""
+def create(committed_db: Database, settings: Settings) -> Create:
+    """`app users create` on the test's database, with the password in the environment."""
 
-    @contextmanager
-    def ready(_: Settings) -> Generator[Settings]:
-        yield settings
+    def run(*arguments: str, password: str = PASSWORD) -> Result:
+        runner = CliRunner(env={"USER_PASSWORD": password})
+        return runner.invoke(cli, ["create", *arguments], obj=opening(settings))
 
-    monkeypatch.setattr(import_module("app.features.users.cli"), "ensure_database", ready)
-    return settings
+    return run
 
 
-def create(*arguments: str, password: str = PASSWORD) -> Result:
-    """`app users create` with the password in the environment."""
-    return CliRunner(env={"USER_PASSWORD": password}).invoke(cli, ["create", *arguments])
-
-
-def test_an_address_gets_one_account(commands: Settings) -> None:
+def test_an_address_gets_one_account(create: Create, settings: Settings) -> None:
     first = create("--email", "Ada@Example.com", "--full-name", " Ada ")
     second = create("--email", EMAIL, "--role", "admin", password="an entirely new password")
 
-    async def stored() -> list[tuple[str, str]]:
-        async with connect(commands, {}) as database, reading(database) as session:
+    async def stored(service: Service) -> list[tuple[str, str]]:
+        async with reading(service.database) as session:
             rows = await session.execute(select(User.email, User.full_name))
             return [(email, full_name) for email, full_name in rows]
 
     assert (first.exit_code, first.output) == (0, f"{EMAIL} can sign in.\n")
     assert "already an account with this address" in str(second.exception)
-    assert asyncio.run(stored()) == [(EMAIL, "Ada")]
+    assert asyncio.run(in_service(settings, stored)) == [(EMAIL, "Ada")]
 
 
 @pytest.mark.parametrize(

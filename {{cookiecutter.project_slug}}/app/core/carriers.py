@@ -1,0 +1,84 @@
+"""Everything that travels with the work, and when."""
+
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager
+from contextvars import Token
+from typing import Any
+from uuid import UUID
+
+from pydantic import AwareDatetime
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.types import Scope
+
+from app.core import (
+    context,
+    correlation,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy,
+    # {% endif %}
+)
+from app.core.carrying import Carrier
+from app.core.schemas import Output
+
+CARRIERS: list[Carrier[Any]] = [
+    correlation.carrier,
+    context.carrier,
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenancy.carrier,
+    # {% endif %}
+]
+
+
+@contextmanager
+def carrying(values: Iterable[tuple[Carrier[Any], Any]]) -> Generator[None]:
+    """Set these, and set them back in the end."""
+    tokens: list[Token[Any]] = [carrier.variable.set(value) for carrier, value in values]
+    try:
+        yield
+    finally:
+        for token in reversed(tokens):
+            token.var.reset(token)
+
+
+def begun(scope: Scope) -> list[tuple[Carrier[Any], Any]]:
+    """What a request or a WebSocket starts with."""
+    return [(carrier, carrier.begin(scope)) for carrier in CARRIERS if carrier.begin]
+
+
+def resumed(run: object) -> list[tuple[Carrier[Any], Any]]:
+    """What a job goes on with, as its row says."""
+    return [(carrier, carrier.resume(run)) for carrier in CARRIERS]
+
+
+def recorded() -> dict[str, Any]:
+    """The columns of a new row of the job table."""
+    return {
+        name: value
+        for carrier in CARRIERS
+        for name, value in carrier.record(carrier.variable.get()).items()
+    }
+
+
+def described() -> dict[str, Any]:
+    """What a log line says of the work at hand."""
+    return {
+        name: value
+        for carrier in CARRIERS
+        for name, value in carrier.describe(carrier.variable.get()).items()
+    }
+
+
+def partition(session: AsyncSession | None = None) -> list[str]:
+    """What every key begins with that different work must not share."""
+    return [carrier.partition(session) for carrier in CARRIERS if carrier.partition]
+
+
+class RecordRead(Output):
+    """What a record shows of the work that it is about."""
+
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    tenant_id: UUID | None
+    # {% endif %}
+    id: UUID
+    created_at: AwareDatetime
+    correlation_id: str | None

@@ -1,0 +1,15 @@
+"""Which request the work at hand belongs to."""
+
+from asgi_correlation_id import correlation_id
+
+from app.core.carrying import Carrier
+
+__all__ = ["carrier", "correlation_id"]
+
+carrier = Carrier(
+    variable=correlation_id,
+    resume=lambda run: run.correlation_id,
+    record=lambda value: {"correlation_id": value},
+    describe=lambda value: {"correlation_id": value} if value else {},
+)
+"""Begun by the middleware of `asgi_correlation_id`, which reads and answers the header."""

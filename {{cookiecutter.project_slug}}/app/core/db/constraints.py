@@ -1,0 +1,35 @@
+"""How tables are constrained: models build their constraints with the methods of their base."""
+
+from typing import ClassVar, Literal
+
+from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
+
+
+class Constrained:
+    """How the tables of a kind of row are constrained."""
+
+    leads_with: ClassVar[tuple[str, ...]] = ()
+    """Columns that every key begins with."""
+
+    @classmethod
+    def unique(cls, *columns: str, name: str) -> UniqueConstraint:
+        """No two rows share these columns."""
+        return UniqueConstraint(*cls.leads_with, *columns, name=name)
+
+    @classmethod
+    def index(cls, *columns: str, name: str) -> Index:
+        """Rows are looked up or sorted by these columns, in this order."""
+        return Index(name, *cls.leads_with, *columns)
+
+    @classmethod
+    def reference(
+        cls,
+        column: str,
+        table: str,
+        *,
+        name: str,
+        ondelete: Literal["RESTRICT", "CASCADE"] = "RESTRICT",
+    ) -> ForeignKeyConstraint:
+        """`column` holds the id of a row in `table`, which is a table of the same kind."""
+        there = [f"{table}.{each}" for each in (*cls.leads_with, "id")]
+        return ForeignKeyConstraint([*cls.leads_with, column], there, name=name, ondelete=ondelete)

@@ -1,0 +1,37 @@
+"""Applications that a feature mounts, behind the same door as endpoints."""
+
+from collections.abc import Sequence
+
+from fastapi import Request
+from starlette.requests import HTTPConnection
+from starlette.types import Receive, Scope, Send
+
+from app.core.errors import Failure, render
+from app.core.routing import ABOUT, Mount
+from app.core.security.access import anyone, authorize
+
+
+class Guarded:
+    """Lets through whom the mount's `access` admits; the rest get a problem document."""
+
+    def __init__(self, mount: Mount) -> None:
+        if not callable(getattr(mount.access, "dependency", None)):
+            raise TypeError(f"{mount.path}: say `public`, `signed_in` or `Can(...)` as its access")
+        self.mount = mount
+        self.public = mount.access.dependency is anyone
+        self.scopes: Sequence[str] = getattr(mount.access, "scopes", None) or ()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ABOUT] = self.mount.about
+        try:
+            if not self.public:
+                await authorize(HTTPConnection(scope), self.scopes)
+        except Failure as failure:
+            if scope["type"] == "websocket":
+                await send(
+                    {"type": "websocket.close", "code": 1008, "reason": failure.detail[:100]}
+                )
+            else:
+                await (await render(Request(scope), failure))(scope, receive, send)
+            return
+        await self.mount.app(scope, receive, send)

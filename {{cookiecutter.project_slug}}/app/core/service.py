@@ -1,0 +1,109 @@
+"""What a process runs with, as requests, sessions and jobs reach it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, TypeVar, cast
+
+import structlog
+from fastapi import Depends
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection
+
+from app.core.db.carried import SERVICE
+from app.core.db.session import Database, after_commit
+from app.core.events import Event, Listener, Listeners
+from app.core.feature import Customers, Feature, Kinds
+from app.core.jobs import Jobs, Queue
+from app.core.resources import Resource
+from app.core.security.principal import Scheme, Step
+from app.core.settings import FeatureSettings, Settings
+
+log = structlog.stdlib.get_logger(__name__)
+
+T = TypeVar("T")
+Kind = TypeVar("Kind", bound=FeatureSettings)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Composed by `app/service.py`; two of them in one process share nothing."""
+
+    features: tuple[Feature, ...]
+    settings: Settings
+    configured: Kinds
+    """The settings of the features, by their class."""
+    keys: Sequence[str]
+    """The key that signs and encrypts, then those that are still accepted."""
+    jobs: Jobs
+    queue: Queue
+    database: Database
+    listeners: Listeners
+    schemes: Sequence[Scheme]
+    steps: Sequence[Step]
+    customers: Customers
+    opened: dict[Resource[Any], Any] = field(default_factory=dict[Resource[Any], Any])
+
+    def of(self, kind: type[Kind]) -> Kind:
+        """The settings of a feature."""
+        return cast("Kind", self.configured[kind])
+
+    def resource(self, resource: Resource[T]) -> T:
+        """What a feature keeps open."""
+        try:
+            return self.opened[resource]
+        except KeyError:
+            raise RuntimeError(
+                f"{resource.name} is not open: name it in `resources` of the feature, and open the"
+                " service with `running` of app/service.py"
+            ) from None
+
+
+def service_of(session: AsyncSession) -> Service:
+    """The service that the session was opened by."""
+    try:
+        return session.info[SERVICE]
+    except KeyError:
+        raise RuntimeError(
+            "this session belongs to no service: open it from `service.database`, where `service`"
+            " comes from `running` of app/service.py"
+        ) from None
+
+
+def settings_of(session: AsyncSession, kind: type[Kind]) -> Kind:
+    """The settings of a feature, in the service that the session was opened by."""
+    return service_of(session).of(kind)
+
+
+async def publish(session: AsyncSession, event: Event) -> None:
+    """Notify every listener; one that fails undoes the whole transaction."""
+    service = service_of(session)
+    for listener in service.listeners.of(event):
+        if listener.after_commit:
+            after_commit(session, notify_later(service, listener, event))
+        else:
+            await listener.handle(session, event)
+
+
+def notify_later(service: Service, listener: Listener, event: Event) -> Any:  # noqa: ANN401
+    """What is called after the commit, when nothing can be undone any more."""
+
+    async def notify() -> None:
+        try:
+            await listener.handle(service, event)
+        except Exception:
+            log.exception("listener_failed", event_name=event.name)
+
+    return notify
+
+
+def service_at(connection: HTTPConnection) -> Service:
+    """The service that a request or a WebSocket has reached."""
+    return connection.scope["state"]["service"]
+
+
+async def get_service(connection: HTTPConnection) -> Service:
+    """The same, for an endpoint."""
+    return service_at(connection)
+
+
+ServiceDep = Annotated[Service, Depends(get_service)]

@@ -1,0 +1,77 @@
+"""The composition root: what this service is made of is put together here, once for each process."""
+
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.core.db.embedded import ensure_database
+from app.core.db.session import Database, connect
+from app.core.events import Listeners
+from app.core.feature import Feature, Kinds
+from app.core.jobs import Queue
+from app.core.jobs.local import LocalQueue
+from app.core.security.keys import signing_keys
+from app.core.service import Service
+from app.core.settings import Settings
+from app.installed import FEATURES, jobs_of, settings_of
+
+
+async def everyone(session: AsyncSession) -> Sequence[nullcontext[None]]:
+    """Where no feature keeps customers apart, what is done for each of them is done once."""
+    return [nullcontext()]
+
+
+def compose(
+    settings: Settings,
+    database: Database,
+    *,
+    features: Sequence[Feature] = FEATURES,
+    configured: Kinds | None = None,
+    queue: Queue | None = None,
+) -> Service:
+    """A service over this database, whose sessions know it. What is not given is made."""
+    kinds = settings_of(features)
+    configured = configured or {kind: kind() for kind in kinds if kind is not Settings}
+    jobs = jobs_of(features)
+    chosen = [feature.queue(settings, configured) for feature in features if feature.queue]
+    make_queue = next(filter(None, [settings.job_queue, *chosen]), LocalQueue)
+    service = Service(
+        features=tuple(features),
+        settings=settings,
+        configured=configured,
+        keys=signing_keys(settings),
+        jobs=jobs,
+        queue=queue or make_queue(settings, jobs),
+        database=database,
+        listeners=Listeners(each for feature in features for each in feature.listeners),
+        schemes=[each for feature in features for each in feature.schemes],
+        steps=[each for feature in features for each in feature.steps],
+        customers=next((f.customers for f in features if f.customers), everyone),
+    )
+    database.carry(service)
+    return service
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings,
+    *,
+    work: bool,
+    features: Sequence[Feature] = FEATURES,
+    queue: Queue | None = None,
+) -> AsyncGenerator[Service]:
+    """Open the service, and close it in the end.
+
+    To `work` is to run for long: it waits for a database that is away, logs why, and runs jobs. A
+    command does its own work only, and fails at once.
+    """
+    async with AsyncExitStack() as stack:
+        complete = stack.enter_context(ensure_database(settings))
+        database = await stack.enter_async_context(connect(complete, patient=work, log=work))
+        service = compose(complete, database, features=features, queue=queue)
+        for resource in (each for feature in features for each in feature.resources):
+            service.opened[resource] = await stack.enter_async_context(resource.open(service))
+        if work:
+            await stack.enter_async_context(service.queue.working(service))
+        yield service
