@@ -7,7 +7,7 @@ connections or the production's sessions asks for `committed_db`.
 import asyncio
 import logging
 import os
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,13 +34,13 @@ from app.core.db.base import APPEND_ONLY, Base, utc_now
 from app.core.db.carried import SERVICE
 from app.core.db.engine import create_engine
 from app.core.db.session import Database, from_engine, unit_of_work
-from app.core.feature import Feature
 from app.core.mail import Mail
 from app.core.security import passwords
+from app.core.service import Service
 from app.core.settings import Environment, Settings
 from app.features.users.models import User
 from app.features.users.service import add
-from app.installed import FEATURES, JOBS
+from app.installed import JOBS
 from app.main import create_app
 from tests import (
     # {% if cookiecutter.use_celery %}
@@ -188,21 +188,20 @@ def app(settings: Settings) -> FastAPI:
     return create_app(settings)
 
 
-def client_of(
-    app: FastAPI,
-    database: Database,
-    settings: Settings,
-    features: Sequence[Feature] = FEATURES,
-) -> AsyncClient:
+def client_of(app: FastAPI, database: Database, settings: Settings) -> AsyncClient:
     """A client that speaks to `app` in this process, over `database`."""
-    carried = database.info.get(SERVICE)
+    carried: Service | None = database.info.get(SERVICE)
     queue = carried.queue if carried else inline.InlineQueue(settings, JOBS)
-    service = inline.service_over(database, settings, queue, features)
+    return client_over(app, inline.service_over(database, settings, queue))
+
+
+def client_over(app: FastAPI, service: Service) -> AsyncClient:
+    """A client that speaks to `app` in this process, as part of this service."""
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": {"service": service}}, receive, send)
-        if isinstance(queue, inline.InlineQueue):
-            await queue.run(service)
+        if isinstance(service.queue, inline.InlineQueue):
+            await service.queue.run(service)
 
     transport = ASGITransport(with_state, raise_app_exceptions=False)
     return AsyncClient(transport=transport, base_url="http://test")
@@ -248,12 +247,10 @@ async def verify(session: AsyncSession, user: User) -> None:
 
 
 # What becomes of each account before it signs in.
-SETTLED: list[Callable[[AsyncSession, User], Awaitable[None]]] = [
-    verify,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    tenants.share,
-    # {% endif %}
-]
+SETTLED: list[Callable[[AsyncSession, User], Awaitable[None]]] = [verify]
+# {% if cookiecutter.multi_tenancy == "row" %}
+SETTLED.append(tenants.share)
+# {% endif %}
 
 
 async def make_account(

@@ -46,7 +46,7 @@ def compose(
         database=database,
         listeners=Listeners(each for feature in features for each in feature.listeners),
         schemes=[each for feature in features for each in feature.schemes],
-        steps=[each for feature in features for each in feature.steps],
+        narrowing=[each for feature in features for each in feature.narrowing],
         customers=next((f.customers for f in features if f.customers), everyone),
     )
     database.carry(service)

@@ -1,33 +1,26 @@
 """How Alembic reaches the database: as its owner, one process at a time."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Literal
 
 from alembic import context
 from alembic.autogenerate.api import AutogenContext
+from alembic.operations.ops import MigrationScript
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.db import (
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    adoption,
-    # {% endif %}
-    base,
-    refusals,
-)
-from app.core.db.dialects import (
-    dialect_of,
-    # {% if cookiecutter.database == "postgresql" and cookiecutter.multi_tenancy == "row" %}
-    policies,
-    # {% endif %}
-)
+from app.core.db import base, refusals
+from app.core.db.dialects import dialect_of
 from app.core.db.dialects.access import Access
 from app.core.db.embedded import ensure_database
 from app.core.db.types import ExactText, UTCDateTime
 from app.core.settings import Settings
-from app.installed import SETTINGS
+from app.installed import FEATURES, SETTINGS
 
 attributes = context.config.attributes
+steps = [step for feature in FEATURES for step in feature.migrations]
 
 
 def render_type(kind: str, value: object, autogen: AutogenContext) -> str | Literal[False]:
@@ -67,6 +60,14 @@ def setting(variable: str) -> int:
     raise LookupError(f"no setting is called {variable}")
 
 
+def revise(migration: MigrationContext, revision: object, found: Sequence[MigrationScript]) -> None:
+    """Let features rewrite what autogenerate has found."""
+    for script in found:
+        for step in steps:
+            if step.revise and script.upgrade_ops is not None:
+                step.revise(migration, script.upgrade_ops)
+
+
 def migrate(connection: Connection, settings: Settings) -> None:
     """Migrate; when that changed something, or the settings did, see to the service's rights."""
     applied: list[bool] = []
@@ -80,15 +81,16 @@ def migrate(connection: Connection, settings: Settings) -> None:
         render_item=render_type,
         render_as_batch=True,  # what is written on one database runs on the others
         on_version_apply=note,
-        # {% if cookiecutter.multi_tenancy == "row" %}
-        process_revision_directives=adoption.adopt,
-        # {% endif %}
+        process_revision_directives=revise,
     )
     with context.begin_transaction():
         context.run_migrations()
         dialect, wanted = dialect_of(connection.engine.url), access(connection, settings)
         if applied or (attributes.get("grant") and not dialect.enforces(connection, wanted)):
             dialect.grant(connection, wanted)
+            for step in steps:
+                if step.after:
+                    step.after(connection, wanted)
 
 
 async def online(settings: Settings) -> None:
@@ -100,12 +102,7 @@ async def online(settings: Settings) -> None:
     engine = create_async_engine(url, poolclass=pool.NullPool)
     refusals.explain(engine.sync_engine, variable)
     async with engine.connect() as connection:
-        for prepare in [
-            dialect_of(url).lock,
-            # {% if cookiecutter.database == "postgresql" and cookiecutter.multi_tenancy == "row" %}
-            policies.lift,
-            # {% endif %}
-        ]:
+        for prepare in (dialect_of(url).lock, *(step.before for step in steps if step.before)):
             await connection.run_sync(prepare)
         await connection.commit()
         await connection.run_sync(migrate, settings)

@@ -184,7 +184,7 @@ async def test_a_migration_reaches_every_row(
     committed_db: Database, tenants: list[UUID], owner: AsyncEngine, settings: Settings
 ) -> None:
     """Although the policies bind the owner of the tables too; here the service's role stands for one."""
-    from app.core.db.dialects.policies import lift  # noqa: PLC0415
+    from app.core.db.tenancy.policies import lift  # noqa: PLC0415
 
     async with owner.connect() as connection:
         await connection.exec_driver_sql(f"SET ROLE {settings.database_role}")

@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from typer import Typer
 
 from app.core.db.base import Base
+from app.core.db.migrations import Step
 from app.core.events import Event, Listener
 from app.core.jobs import Job, Queue
 from app.core.resources import Resource
 from app.core.routing import Mount
-from app.core.security.principal import Scheme, Step
+from app.core.security.principal import Narrow, Scheme
 from app.core.settings import FeatureSettings, Settings
 
 # Makes rows that the service needs, where they are missing; told what everybody may do.
@@ -47,6 +48,7 @@ class Feature:
     mounts: tuple[Mount, ...] = ()
     """ASGI applications of their own."""
     models: tuple[type[Base], ...] = ()
+    migrations: tuple[Step, ...] = ()
     events: tuple[type[Event], ...] = ()
     listeners: tuple[Listener, ...] = ()
     jobs: tuple[Job[...], ...] = ()
@@ -61,7 +63,8 @@ class Feature:
     """What each role within a tenant may do there, by the name of the role."""
     # {% endif %}
     schemes: tuple[Scheme, ...] = ()
-    steps: tuple[Step, ...] = ()
+    narrowing: tuple[Narrow, ...] = ()
+    """What authentication does next, such as to find the customer for whom the caller acts."""
     headers: tuple[RequestHeader, ...] = ()
     refusals: Mapping[int, str] = field(default_factory=dict[int, str])
     """Statuses that any authenticated request may be refused with, for OpenAPI."""

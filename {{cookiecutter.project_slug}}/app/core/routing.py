@@ -1,11 +1,12 @@
 """Routers, as every feature makes them, and which methods their paths take."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import Any, ClassVar
+from typing import Any
 
 from fastapi import APIRouter
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.params import Depends
+from fastapi.routing import iter_route_contexts
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import Match
@@ -27,21 +28,38 @@ CUSTOMER = About("customer")
 """Rows of customers: those of a `Resource`."""
 
 
-class Route(APIRoute):
-    """An endpoint that says whose rows it reaches."""
+class Router(APIRouter):
+    """A router whose endpoints, WebSockets too, say whose rows they reach."""
 
-    about: ClassVar[About]
+    def __init__(self, *, about: About, **options: Any) -> None:  # noqa: ANN401, FastAPI's
+        super().__init__(**options)
+        self.about = about
+
+    def add_api_route(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, likewise
+        """Add an endpoint."""
+        super().add_api_route(*args, **options)
+        vars(self.routes[-1])["about"] = self.about
+
+    def add_api_websocket_route(
+        self,
+        *args: Any,  # noqa: ANN401, likewise
+        dependencies: Sequence[Depends] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
+        """Add a WebSocket, of which FastAPI makes a copy in each router that includes this one."""
+        first = Depends(self.note)
+        super().add_api_websocket_route(
+            *args, dependencies=[first, *(dependencies or ())], **options
+        )
+
+    async def note(self, connection: HTTPConnection) -> None:
+        """Say in the scope whose rows the WebSocket reaches."""
+        connection.scope[ABOUT] = self.about
 
 
-@cache
-def route_about(about: About) -> type[Route]:
-    """The class of such routes, as routers are told of it."""
-    return type("Route", (Route,), {"about": about})
-
-
-def router(path: str, *, tag: str, about: About, prefix: str = API_PREFIX) -> APIRouter:
+def router(path: str, *, tag: str, about: About, prefix: str = API_PREFIX) -> Router:
     """A router for `path` under the API's prefix, shown under `tag` in the documentation."""
-    return APIRouter(prefix=prefix + path, tags=[tag], route_class=route_about(about))
+    return Router(about=about, prefix=prefix + path, tags=[tag])
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +74,7 @@ class Mount:
 
 
 ABOUT = "app.about"
-"""Where a mount says in the scope what a route says in its class."""
+"""Where mounts and WebSockets say in the scope what a route says itself."""
 
 
 def about_of(connection: HTTPConnection) -> About:

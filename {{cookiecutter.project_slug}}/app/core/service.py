@@ -15,7 +15,7 @@ from app.core.events import Event, Listener, Listeners
 from app.core.feature import Customers, Feature, Kinds
 from app.core.jobs import Jobs, Queue
 from app.core.resources import Resource
-from app.core.security.principal import Scheme, Step
+from app.core.security.principal import Narrow, Scheme
 from app.core.settings import FeatureSettings, Settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -39,7 +39,7 @@ class Service:
     database: Database
     listeners: Listeners
     schemes: Sequence[Scheme]
-    steps: Sequence[Step]
+    narrowing: Sequence[Narrow]
     customers: Customers
     opened: dict[Resource[Any], Any] = field(default_factory=dict[Resource[Any], Any])
 

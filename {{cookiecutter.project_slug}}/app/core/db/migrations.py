@@ -1,18 +1,35 @@
 """Migrations: what the `app db` commands, the readiness check and the tests share."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db.dialects.access import Access
 from app.core.settings import Settings
 
 ROOT = Path(__file__).parents[3]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What a feature adds to migrating. What is left out, it does not do."""
+
+    before: Callable[[Connection], None] | None = None
+    """On the owner's connection, before any migration runs."""
+    revise: Callable[[MigrationContext, ops.UpgradeOps], None] | None = None
+    """Rewrites what `app db revision` has found, before it is written to a file."""
+    after: Callable[[Connection, Access], None] | None = None
+    """After the last migration, in its transaction, when something has changed."""
 
 
 def config(settings: Settings | None = None, *, grant: bool = False) -> Config:

@@ -54,8 +54,8 @@ async def authenticate(connection: HTTPConnection) -> Principal:
         question = await scheme.ask(connection)
         if question is None:
             continue
-        for step in service.steps:
-            question = step(connection, question)
+        for narrow in service.narrowing:
+            question = narrow(connection, question)
         async with reading(service.database) as session:
             rows = (await session.execute(question.statement)).all()
         principal = question.answer(rows)

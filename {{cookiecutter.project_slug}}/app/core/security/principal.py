@@ -31,13 +31,13 @@ class Question:
 
     user_id: UUID
     statement: Select[Any]
-    """About `User`; steps may add columns and outer joins."""
+    """About `User`; columns and outer joins may be added."""
     answer: Callable[[Sequence[Row[Any]]], Principal]
     """Raises an `Unauthorized` when the rows prove nothing."""
 
 
 Ask = Callable[[HTTPConnection], Awaitable[Question | None]]
-Step = Callable[[HTTPConnection, Question], Question]
+Narrow = Callable[[HTTPConnection, Question], Question]
 """Narrows the principal, say to one customer: it asks more, and makes more of the answer."""
 
 

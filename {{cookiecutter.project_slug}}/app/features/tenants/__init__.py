@@ -1,7 +1,9 @@
 """Tenants: customers whose rows are kept apart, and the people who work for them."""
 
+from app.core.db import tenancy
 from app.core.db.tenancy.crossing import TenantsCrossed
 from app.core.feature import Feature
+from app.features.tenants import adoption
 from app.features.tenants.authentication import HEADER, narrow
 from app.features.tenants.jobs import each_tenant, purge_tenant, purge_tenants
 from app.features.tenants.listeners import listeners
@@ -13,12 +15,13 @@ from app.features.tenants.settings import TenantSettings
 feature = Feature(
     router=router,
     models=(Tenant, Membership, Invitation),
+    migrations=(*tenancy.steps, adoption.step),
     events=(TenantsCrossed,),
     listeners=listeners,
     jobs=(purge_tenants, purge_tenant),
     permissions=(TenantPermission, PlatformPermission),
     tenant_permissions=OFFICE,
-    steps=(narrow,),
+    narrowing=(narrow,),
     headers=(HEADER,),
     refusals={404: "You are not a member of a tenant with this id"},
     customers=each_tenant,

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.db.base import Base
 from app.core.db.tenancy import TenantTagged
+from app.core.db.tenancy.rows import TENANTS
 from app.core.db.types import ExactText
 from app.features.users.models import User
 
@@ -24,7 +25,7 @@ class TenantRole(StrEnum):
 class Tenant(Base):
     """A customer: a company, a team, or one person."""
 
-    __tablename__ = "tenants"
+    __tablename__ = TENANTS
     __table_args__ = (
         UniqueConstraint("personal_user_id", name="uq_tenants_personal_user_id"),
         Index("ix_tenants_created_at", "created_at", "id"),

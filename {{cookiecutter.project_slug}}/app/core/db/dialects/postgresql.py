@@ -14,12 +14,7 @@ from sqlalchemy import URL, Connection, DateTime, Engine, String, event, make_ur
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
-from app.core.db.dialects import (
-    access as roles,
-    # {% if cookiecutter.multi_tenancy == "row" %}
-    policies,
-    # {% endif %}
-)
+from app.core.db.dialects import access as roles
 from app.core.db.dialects.access import MissingRoleError, UnsafeLoginError
 from app.core.db.dialects.faults import Fault
 
@@ -195,13 +190,7 @@ def lock(connection: Connection) -> None:
 
 def grant(connection: Connection, access: roles.Access) -> None:
     """Make the service's role if it does not exist: it reads and writes rows, and owns nothing."""
-    for statement in [
-        *append_only(connection, access),
-        *rights(connection, access),
-        # {% if cookiecutter.multi_tenancy == "row" %}
-        *policies.statements(access.tables),
-        # {% endif %}
-    ]:
+    for statement in [*append_only(connection, access), *rights(connection, access)]:
         connection.exec_driver_sql(statement)
 
 

@@ -4,14 +4,31 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from app.core.db.tenancy import gate
+from app.core.db.migrations import Step
+from app.core.db.tenancy import (
+    adoption,
+    gate,
+    # {% if cookiecutter.database == "postgresql" %}
+    policies,
+    wall,
+    # {% endif %}
+)
 from app.core.db.tenancy.rows import TenantOwned, TenantTagged
 from app.core.db.tenancy.sessions import TenantSession
 
-__all__ = ["TenantOwned", "TenantTagged", "session_options"]
+__all__ = ["TenantOwned", "TenantTagged", "session_options", "steps"]
+
+steps: list[Step] = [adoption.step]
+# {% if cookiecutter.database == "postgresql" %}
+steps.append(policies.step)
+# {% endif %}
 
 
 def session_options(engine: Engine) -> dict[str, Any]:
     """Have sessions over this engine see the rows of one tenant, and every statement judged."""
     gate.watch(engine)
-    return {"sync_session_class": TenantSession}
+    options: dict[str, Any] = {"sync_session_class": TenantSession}
+    # {% if cookiecutter.database == "postgresql" %}
+    options["sync_session_class"] = wall.PolicySession
+    # {% endif %}
+    return options

@@ -8,6 +8,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.tenancy import current
 
+TENANTS = "tenants"
+"""The table whose rows are the tenants: a feature has a model of this name."""
 OWNED: set[str] = set()
 """Tables of rows that belong to a tenant. Without a tenant they cannot be reached."""
 TAGGED: set[str] = set()
@@ -42,7 +44,7 @@ class TenantOwned(Tenancy):
             OWNED.add(table.name)
             table.append_constraint(
                 ForeignKeyConstraint(
-                    ["tenant_id"], ["tenants.id"], name=f"fk_{table.name}_tenant_id"
+                    ["tenant_id"], [f"{TENANTS}.id"], name=f"fk_{table.name}_tenant_id"
                 )
             )
             # What refers to the row names its tenant too, so that no reference leads to another's.

@@ -29,12 +29,7 @@ from sqlalchemy.orm import (
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.operators import custom_op
 
-from app.core.db.tenancy import (
-    gate,
-    # {% if cookiecutter.database == "postgresql" %}
-    wall,
-    # {% endif %}
-)
+from app.core.db.tenancy import gate
 from app.core.db.tenancy.rows import Tenancy, TenantOwned
 from app.core.tenancy import Scope, scope
 
@@ -43,12 +38,7 @@ BESIDE_ROWS = ("_values", "_multi_values", "select", "_post_values_clause", "_pr
 """What an insert may consist of, beside the rows that it is executed with."""
 
 
-class TenantSession(
-    # {% if cookiecutter.database == "postgresql" %}
-    wall.PolicySession,
-    # {% endif %}
-    Session,
-):
+class TenantSession(Session):
     """A session for the tenant that was at hand when it was opened; that never changes."""
 
     scope: Scope

@@ -3,9 +3,10 @@
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
-from sqlalchemy.orm import Session, SessionTransaction
+from sqlalchemy.orm import SessionTransaction
 
 from app.core.db.carried import ENGINE
+from app.core.db.tenancy.sessions import TenantSession
 from app.core.tenancy import AllTenants, Scope
 
 BACKEND = "postgresql"
@@ -13,10 +14,8 @@ EVERY = "all"
 SET = text("SELECT set_config('app.tenant_id', :value, true)")
 
 
-class PolicySession(Session):
+class PolicySession(TenantSession):
     """Says for whom it works at the beginning of each transaction, and for its length only."""
-
-    scope: Scope = None
 
     def get_bind(self, *args: Any, **options: Any) -> Engine | Connection:  # noqa: ANN401
         """Reads for a tenant run in a transaction too: what is said is local to it."""

@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 
+from app.core.db.dialects.access import Access
+from app.core.db.migrations import Step
 from app.core.db.tenancy.rows import OWNED, TAGGED
 
 # Asked once for each statement, not for each row. A pooled connection answers '' after a
@@ -18,6 +20,13 @@ CONDITIONS = {
     "owned": f"{SAME} OR {SETTING} = 'all'",
     "tagged": f"{SAME} OR {SETTING} IN ('', 'all')",
 }
+
+
+def enforce(connection: Connection, access: Access) -> None:
+    """Write them anew."""
+    if connection.dialect.name == "postgresql":
+        for statement in statements(access.tables):
+            connection.exec_driver_sql(statement)
 
 
 def statements(tables: Collection[str]) -> Iterator[str]:
@@ -44,3 +53,6 @@ def release(connection: Connection, cursor: DBAPICursor, statement: str, *_: obj
     """Drop the policy first."""
     if found := re.match(r'ALTER TABLE "?(\w+)"? DROP COLUMN tenant_id', statement):
         cursor.execute(f'DROP POLICY IF EXISTS tenant ON "{found[1]}"')
+
+
+step = Step(before=lift, after=enforce)
