@@ -1,7 +1,7 @@
 """Fixtures for all tests.
 
 Each test runs in a transaction that is rolled back. A test that needs real commits, several
-connections or the production's sessions asks for `committed_db`.
+connections or production sessions uses `committed_db`.
 """
 
 import asyncio
@@ -49,18 +49,18 @@ from tests import (
 )
 from tests.inline import SENT, InlineQueue, RecordingMailer
 
-# Tests depend on nobody's shell, but for where the built-in database lies.
+# Tests do not depend on the shell, except for where the built-in database is.
 for field in Settings.model_fields.keys() - {"data_dir"}:
     os.environ.pop(field.upper(), None)
 
 
 configure_log.hand_over()
 
-# The cheapest Argon2 that there is: tests hash often, and guess nothing.
+# The cheapest Argon2 settings: tests hash often, and nothing is at risk.
 passwords.context.update(argon2__memory_cost=8, argon2__time_cost=1, argon2__parallelism=1)
 
 
-# On a busy machine more than what an orchestrator waits for may be normal.
+# On a busy machine, probes may take longer than an orchestrator would wait.
 db_session.PROBE_SECONDS = 60
 
 
@@ -101,7 +101,7 @@ def restored_log() -> Generator[None]:
 
 @pytest.fixture
 def queue(settings: Settings) -> InlineQueue:
-    """Runs jobs when the request that asked for them has ended."""
+    """Runs jobs when the request that enqueued them has ended."""
     return InlineQueue(settings, JOBS)
 
 
@@ -128,14 +128,14 @@ async def database(
 
 @pytest.fixture
 async def session(database: Database) -> AsyncGenerator[AsyncSession]:
-    """A session to prepare rows with; what it flushes, requests can see."""
+    """A session to prepare rows with; requests see what it flushes."""
     async with database.writer() as session:
         yield session
 
 
 @pytest.fixture
 async def owner(settings: Settings) -> AsyncGenerator[AsyncEngine]:
-    """Connections with the rights of the tables' owner, outside of transactions."""
+    """Autocommit connections with the rights of the tables' owner."""
     assert settings.database_url
     engine = create_async_engine(
         settings.database_url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT"
@@ -145,7 +145,7 @@ async def owner(settings: Settings) -> AsyncGenerator[AsyncEngine]:
 
 
 DELETE = "DELETE FROM [table]"
-# How the owner empties a table whose rows are kept; the service could not.
+# How the owner empties an append-only table; the service cannot.
 EMPTY = {
     # {% if cookiecutter.database == "postgresql" %}
     "postgresql": [
@@ -165,7 +165,7 @@ EMPTY = {
 async def committed_db(
     engine: AsyncEngine, settings: Settings, owner: AsyncEngine, queue: InlineQueue
 ) -> AsyncGenerator[Database]:
-    """The production's sessions, with real commits; the tables are emptied afterwards."""
+    """Production sessions, with real commits; the tables are emptied afterwards."""
     yield from_engine(engine, settings, session_info(settings, queue))
     async with owner.connect() as connection:
         for table in reversed(Base.metadata.sorted_tables):
@@ -182,7 +182,7 @@ def app(settings: Settings) -> FastAPI:
 
 
 def client_of(app: FastAPI, database: Database, settings: Settings) -> AsyncClient:
-    """A client that speaks to `app` in this process, over `database`."""
+    """An in-process client of `app`, over `database`."""
     queue: Queue = database.writer.kw["info"].get(QUEUE) or InlineQueue(settings, JOBS)
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
@@ -223,7 +223,7 @@ PASSWORD = "correct horse battery staple"
 
 @dataclass(frozen=True)
 class Account:
-    """Somebody who is signed in."""
+    """A signed-in user."""
 
     id: UUID
     email: str
@@ -235,11 +235,11 @@ SignIn = Callable[..., Awaitable[Account]]
 
 
 async def verify(session: AsyncSession, user: User) -> None:
-    """They have read the mail."""
+    """Mark the address as verified."""
     user.email_verified_at = utc_now()
 
 
-# What becomes of each account before it signs in.
+# What is done to each account before it signs in.
 SETTLED: list[Callable[[AsyncSession, User], Awaitable[None]]] = [
     verify,
     # {% if cookiecutter.multi_tenancy == "row" %}
@@ -265,7 +265,7 @@ async def make_account(
 
 @pytest.fixture
 async def sign_in(app: FastAPI, database: Database, settings: Settings) -> AsyncGenerator[SignIn]:
-    """Make an account with an address and roles, and sign it in."""
+    """Create an account with an address and roles, and sign in."""
     async with AsyncExitStack() as stack:
 
         async def make(email: str, *role_names: str) -> Account:
@@ -278,13 +278,13 @@ async def sign_in(app: FastAPI, database: Database, settings: Settings) -> Async
 
 @pytest.fixture
 async def member(sign_in: SignIn) -> Account:
-    """Somebody who has registered."""
+    """A registered user."""
     return await sign_in("member@example.com", "member")
 
 
 @pytest.fixture
 async def admin(sign_in: SignIn) -> Account:
-    """Somebody who may do everything."""
+    """An administrator."""
     return await sign_in("admin@example.com", "admin")
 
 
@@ -296,5 +296,5 @@ async def committed_admin(committed_client: AsyncClient, committed_db: Database)
 
 @pytest.fixture
 def project_root() -> Path:
-    """Where `pyproject.toml` lies."""
+    """The folder of `pyproject.toml`."""
     return migrations.ROOT

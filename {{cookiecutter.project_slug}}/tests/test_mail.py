@@ -21,7 +21,7 @@ from app.core.mail import Mail
 from app.core.mail.console import ConsoleMailer
 from app.core.mail.outbox import send
 from app.core.mail.smtp import SMTPMailer
-from app.core.mail.templates import Letters
+from app.core.mail.templates import MailTemplates
 from app.core.settings import Environment, Settings
 from app.installed import JOBS
 from app.main import create_app
@@ -94,9 +94,9 @@ async def test_whatever_a_value_holds_the_mail_arrives_and_has_no_other_header(
 ) -> None:
     (tmp_path / "hostile.txt").write_text("Hello [[ who ]], hello\n\nTo [[ who ]].\n")
     (tmp_path / "hostile.html").write_text("<p>To [[ who ]].</p>\n")
-    letters = Letters(tmp_path)
+    templates = MailTemplates(tmp_path)
     for value in HOSTILE:
-        await mailer.send(letters.write("hostile", "ada@example.com", who=f"a{value}b"))
+        await mailer.send(templates.render("hostile", "ada@example.com", who=f"a{value}b"))
         mail = postbox.mails.pop()
         subject = subject_of(mail)
         assert subject == " ".join(subject.split())

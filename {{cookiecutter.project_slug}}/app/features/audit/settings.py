@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class AuditSettings(BaseSettings):
-    """Each field is the environment variable `AUDIT_` and its name in capitals."""
+    """Each field is read from the environment variable `AUDIT_` plus its name in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", env_prefix="AUDIT_", extra="ignore")
 

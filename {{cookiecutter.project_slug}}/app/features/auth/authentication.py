@@ -1,4 +1,4 @@
-"""From an access token to whoever it stands for; asked at every request."""
+"""Authenticate a request by its access token."""
 
 from typing import Any
 
@@ -14,20 +14,20 @@ from app.features.auth import repository
 
 
 async def authenticate(request: Request, token: str | None) -> Principal:
-    """The caller; one statement, so that what was revoked a moment ago is over now."""
+    """The caller, read in one statement on every request, so that revocation takes effect at once."""
     claims = tokens.read(request.state.settings, token)
     return (await found(request, claims, permissions_of(claims)))[0]
 
 
 def permissions_of(claims: Claims) -> Select[list[str]]:
-    """What is asked; whoever needs to know more about the caller adds columns."""
+    """The statement to run; other features add columns to learn more about the caller."""
     return repository.permissions(claims.session_id, claims.user_id, utc_now())
 
 
 async def found(
     request: Request, claims: Claims, statement: Select[Any]
 ) -> tuple[Principal, Row[Any]]:
-    """The caller, and the rest of what was asked."""
+    """The caller, and the added columns."""
     async with reading(request.state.database) as session:
         rows = (await session.execute(statement)).all()
     if not rows:

@@ -8,7 +8,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class AuthSettings(BaseSettings):
-    """Each field is the environment variable `AUTH_` and its name in capitals."""
+    """Each field is read from the environment variable `AUTH_` plus its name in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", env_prefix="AUTH_", extra="ignore")
 
@@ -26,7 +26,7 @@ class AuthSettings(BaseSettings):
 
     @property
     def session_lifetime(self) -> timedelta:
-        """How long somebody stays signed in without signing in again."""
+        """How long a session lasts without a new login."""
         return timedelta(days=self.session_days)
 
 

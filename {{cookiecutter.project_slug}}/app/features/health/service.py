@@ -1,4 +1,4 @@
-"""What must work before the service can."""
+"""Checks of the service's dependencies."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class NotReady(Unavailable):
-    """A dependency is away; send no requests here for now."""
+    """A dependency is unavailable; send no requests here for now."""
 
 
 async def readiness(database: Database, queue: Queue) -> Ready:
@@ -29,7 +29,7 @@ async def readiness(database: Database, queue: Queue) -> Ready:
 
 
 async def check_database(database: Database) -> str:
-    """The database answers soon, takes changes, and has every migration that this code needs."""
+    """The database responds in time, is writable, and has every migration that this code needs."""
 
     async def look(session: AsyncSession) -> None:
         if not await migrations.is_current(session):

@@ -1,4 +1,4 @@
-"""Commands."""
+"""Command line."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,13 +14,13 @@ from app.core.settings import get_settings
 from app.features.jobs import repository, service
 from app.features.jobs.schemas import JobRead
 
-cli = Typer(name="jobs", no_args_is_help=True, help="Look after jobs.")
+cli = Typer(name="jobs", no_args_is_help=True, help="Inspect and retry jobs.")
 Result = TypeVar("Result")
-Limit = Annotated[int, Option(help="How many at most.", min=1, max=10_000)]
+Limit = Annotated[int, Option(help="Maximum number of jobs.", min=1, max=10_000)]
 
 
 async def in_transaction(act: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
-    """Do it on the configured database."""
+    """Run `act` in a transaction on the configured database."""
     with ensure_database(get_settings()) as settings:
         async with connect(settings, {}) as database, unit_of_work(database) as session:
             return await act(session)
@@ -28,7 +28,7 @@ async def in_transaction(act: Callable[[AsyncSession], Awaitable[Result]]) -> Re
 
 @cli.command()
 def failed(limit: Limit = 100) -> None:
-    """List the jobs that are not tried any more, newest first."""
+    """List dead jobs, newest first."""
     for run in asyncio.run(in_transaction(lambda session: repository.dead(session, limit))):
         echo(f"{run.id}  {run.finished_at:%Y-%m-%d %H:%M:%S}  {run.name}  {run.error}")
 
@@ -42,18 +42,18 @@ def show(job_id: UUID) -> None:
 
 @cli.command()
 def retry(
-    job_ids: Annotated[list[UUID] | None, Argument(help="Which of them.")] = None,
+    job_ids: Annotated[list[UUID] | None, Argument(help="Ids of the jobs.")] = None,
     *,
-    every: Annotated[bool, Option("--all", help="All that failed.")] = False,
+    every: Annotated[bool, Option("--all", help="All dead jobs.")] = False,
     limit: Limit = 1000,
 ) -> None:
-    """Try jobs again that had failed for the last time."""
+    """Retry dead jobs."""
     if bool(job_ids) == every:
-        raise BadParameter("name the jobs, or say --all")
+        raise BadParameter("name the jobs, or use --all")
 
     async def revive(session: AsyncSession) -> int:
         if every:
             return len(await service.retry_all(session, limit))
         return len([await service.retry(session, job_id) for job_id in job_ids or []])
 
-    echo(f"{asyncio.run(in_transaction(revive))} to be tried again")
+    echo(f"{asyncio.run(in_transaction(revive))} queued for retry")

@@ -1,4 +1,4 @@
-"""The endpoint that Prometheus reads."""
+"""The endpoint that Prometheus scrapes."""
 
 from typing import Annotated
 
@@ -24,6 +24,6 @@ Presented = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(au
 async def read_metrics(
     database: DatabaseDep, settings: SettingsDep, presented: Presented
 ) -> Response:
-    """Everything measured, in Prometheus' text format."""
-    service.demand_token(settings, presented.credentials if presented else None)
+    """Metrics in the Prometheus text format."""
+    service.require_token(settings, presented.credentials if presented else None)
     return Response(await service.exposition(database), media_type=service.MEDIA_TYPE)

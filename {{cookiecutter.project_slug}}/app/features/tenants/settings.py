@@ -7,7 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class TenantSettings(BaseSettings):
-    """Each field is the environment variable `TENANTS_` and its name in capitals."""
+    """Each field is read from the environment variable `TENANTS_` plus its name in upper case."""
 
     model_config = SettingsConfigDict(env_file=".env", env_prefix="TENANTS_", extra="ignore")
 

@@ -1,4 +1,4 @@
-"""What other features may want to hear of."""
+"""Events that other features may listen to."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -6,21 +6,21 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class UserCreated:
-    """There is a new account; it may not be verified yet."""
+    """An account was created; it may not be verified yet."""
 
     user_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class UserDeactivated:
-    """An account was switched off; whoever is signed in with it must be no longer."""
+    """An account was deactivated; its sessions must end."""
 
     user_id: UUID
 
 
 @dataclass(frozen=True, slots=True)
 class PasswordReplaced:
-    """Somebody set another password for the account; what was given to the old one is void."""
+    """The password of an account was replaced; what was issued under the old one is void."""
 
     user_id: UUID
 

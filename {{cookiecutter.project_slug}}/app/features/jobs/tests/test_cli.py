@@ -17,7 +17,7 @@ invoke = CliRunner().invoke
 
 @pytest.fixture
 def dead_job(committed_db: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> UUID:
-    """The id of a job that failed for the last time, in the database that the commands use."""
+    """The id of a dead job, in the database that the commands use."""
 
     async def add() -> UUID:
         async with connect(settings, {}) as database, unit_of_work(database) as session:
@@ -41,10 +41,10 @@ def test_failed_jobs_are_listed_shown_and_tried_again(dead_job: UUID) -> None:
     assert '"state": "dead"' in shown.output
 
     tried = invoke(cli, ["retry", str(dead_job)])
-    assert tried.output == "1 to be tried again\n"
+    assert tried.output == "1 queued for retry\n"
     assert '"state": "queued"' in invoke(cli, ["show", str(dead_job)]).output
     assert invoke(cli, ["failed"]).output == ""
-    assert invoke(cli, ["retry", "--all"]).output == "0 to be tried again\n"
+    assert invoke(cli, ["retry", "--all"]).output == "0 queued for retry\n"
 
 
 def test_what_cannot_be_retried_is_said(dead_job: UUID) -> None:

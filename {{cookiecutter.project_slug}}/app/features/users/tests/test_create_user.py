@@ -1,4 +1,4 @@
-"""Whoever runs the service creates accounts on the command line."""
+"""Operators create accounts on the command line."""
 
 import asyncio
 from collections.abc import Generator
