@@ -1,4 +1,4 @@
-"""The brokers that are named for tests, and how a test leaves them."""
+"""The brokers configured for tests, and how to clean them."""
 
 import os
 from typing import Any
@@ -13,7 +13,7 @@ URLS = {name: os.environ.get(name) for name in BROKERS.values()}
 
 
 def clean(celery: Celery, url: str, prefix: str) -> None:
-    """Leave nothing behind on the broker."""
+    """Clean the broker."""
     names = [queue.name for queue in celery.conf.task_queues]
     with celery.connection_for_write() as connection:
         channel: Any = connection.default_channel

@@ -1,4 +1,4 @@
-"""Jobs and mail as tests see them: at once, and in a list."""
+"""Jobs and mail for tests: run at once, and kept in a list."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -22,14 +22,14 @@ SENT: list[Mail] = []
 
 
 async def make_due(database: Database) -> None:
-    """Let time pass, until what is to be tried again is due."""
+    """Make the retries due."""
     async with unit_of_work(database) as session:
         waiting = update(JobRun).where(JobRun.due_at.is_not(None))
         await session.execute(waiting.values(due_at=utc_now()))
 
 
 class RecordingMailer:
-    """Keeps each letter instead of sending it."""
+    """Keeps each mail instead of sending it."""
 
     for_development: ClassVar[bool] = True
 
@@ -41,7 +41,7 @@ class RecordingMailer:
 
 
 class InlineQueue:
-    """Runs what was asked for when `run` is called, in the same process."""
+    """Runs enqueued jobs when `run` is called, in the same process."""
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.settings = settings
@@ -59,12 +59,12 @@ class InlineQueue:
         return {}
 
     async def run(self, database: Database) -> None:
-        """Everything that is due, and what comes of it."""
+        """Run everything that is due, and what it enqueues."""
         while self.nudges:
             self.nudges.clear()
             await run_due(database, self.settings, self.jobs)
 
 
 def database_of(engine: AsyncEngine, settings: Settings) -> Database:
-    """The production's sessions over this engine; jobs run as soon as a request has ended."""
+    """Production sessions over this engine; jobs run as soon as a request has ended."""
     return from_engine(engine, settings, session_info(settings, InlineQueue(settings, JOBS)))

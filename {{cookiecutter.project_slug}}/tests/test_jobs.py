@@ -1,4 +1,4 @@
-"""Jobs: what was asked for happens once, or is tried again, or is kept for somebody to look at."""
+"""Jobs run once, are retried, or are kept as dead for inspection."""
 
 import asyncio
 import random
@@ -40,7 +40,7 @@ HOUR = timedelta(hours=1)
 
 
 class Seen(TypedDict):
-    """What a job was called with."""
+    """The arguments of a job's calls."""
 
     number: int
     day: datetime
@@ -52,7 +52,7 @@ behaviour: dict[str, Callable[[], Awaitable[None]]] = {}
 
 
 async def behave(name: str) -> None:
-    """Whatever the test wants of this job."""
+    """What the test defines for this job."""
     await behaviour.get(name, nothing)()
 
 
@@ -118,14 +118,14 @@ ALL_JOBS = {**installed.JOBS, **JOBS}
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
-    """No test sees what another has left."""
+    """Isolate each test from the others."""
     seen.clear()
     behaviour.clear()
 
 
 @pytest.fixture
 def never_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Full jitter may say no delay at all; here what is to be tried later is not due yet."""
+    """Full jitter may mean no delay at all; here retries are never due at once."""
     uniform = random.uniform
 
     def later(low: float, high: float) -> float:
@@ -136,7 +136,7 @@ def never_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Table:
-    """The job table, as tests look at it."""
+    """The job table, as tests inspect it."""
 
     database: Database
     settings: Settings
@@ -460,8 +460,8 @@ async def test_a_job_acts_for_whoever_asked(table: Table) -> None:
 
 
 async def test_secret_arguments_can_be_read_after_the_key_was_rotated(table: Table) -> None:
-    old = SecretStr("an old key, that was in force when the job was enqueued")
-    new = SecretStr("a new key, that nobody knew when the job was enqueued")
+    old = SecretStr("an old key, current when the job was enqueued")
+    new = SecretStr("a new key, unknown when the job was enqueued")
 
     def holding(**keys: SecretStr) -> tuple[Table, Settings]:
         settings = table.settings.model_copy(update=keys)
@@ -608,7 +608,7 @@ async def test_a_tick_whose_job_died_is_over(table: Table) -> None:
         await table.run()
 
     states = [row.state for row in await table.rows()]
-    assert len(states) <= 2  # a minute may have begun meanwhile
+    assert len(states) <= 2  # a new minute may have started meanwhile
     assert set(states) == {JobState.DEAD}
 
 
@@ -645,7 +645,7 @@ class Local:
 
 @pytest.fixture
 def local(table: Table, engine: AsyncEngine) -> Local:
-    """Made as the service makes it; it never looks by itself within a test."""
+    """Constructed as the service does; it never polls within a test."""
     settings = table.settings.model_copy(
         update={"job_poll_seconds": 60, "shutdown_timeout": 5, "job_concurrency": 2}
     )
@@ -748,7 +748,7 @@ async def test_queues_share_the_slots_while_each_has_work(table: Table, local: L
 async def test_a_purge_goes_on_while_other_jobs_wait(
     table: Table, local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A purge of many batches enqueues itself again and again; what is due meanwhile is no older."""
+    """A purge of many batches re-enqueues itself, so other due jobs are never older."""
     monkeypatch.setattr(purge, "BATCH", 1)
     local.queue.settings.job_concurrency = 1
     async with unit_of_work(table.database) as session:
@@ -812,7 +812,7 @@ async def test_a_job_that_does_not_end_in_time_is_given_back(table: Table, local
 async def test_the_session_of_a_request_that_asks_for_jobs_needs_no_queue(
     session: AsyncSession,
 ) -> None:
-    """As in commands: whoever runs jobs finds the row."""
+    """As in commands: the process that runs jobs finds the row."""
     session.info.pop("queue")
 
     await enqueue(session, note, text="a")
