@@ -93,7 +93,7 @@ def run(*command: str | Path, cwd: Path, **environ: str) -> subprocess.Completed
 
 def git(folder: Path, *arguments: str) -> str:
     """Run git with an author set."""
-    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    who = ["-c", "user.name=Template Tests", "-c", "user.email=tests@example.com"]
     return run("git", *who, *arguments, cwd=folder).stdout.strip()
 
 

@@ -52,7 +52,7 @@ BAD = [
     ("project_slug", "con"),
     ("description", "x" * 201),
     ("author_name", "tab\there"),
-    ("author_email", "nobody"),
+    ("author_email", "no-address"),
     ("author_email", 'a"b@example.com'),
 ]
 
@@ -137,7 +137,7 @@ def test_a_bad_answer_is_refused_in_the_same_words(
 
 
 def test_all_bad_answers_are_told_at_once(template: Path, tmp_path: Path) -> None:
-    bad = ["author_email=nobody", "project_slug=Capital", "project_name= "]
+    bad = ["author_email=no-address", "project_slug=Capital", "project_name= "]
     told = attempt(TOOLS / "cookiecutter", "--no-input", template, *bad, cwd=tmp_path)
 
     assert told.stdout == line("project_name") + line("project_slug") + line("author_email")

@@ -38,7 +38,7 @@ class Place:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What tells a process of it."""
+        """The environment of a process that uses it."""
         return {"DATA_DIR": str(self.data), "TMPDIR": str(self.temporary)}
 
     @property

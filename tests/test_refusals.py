@@ -194,7 +194,7 @@ def test_production_names_every_fault(project: Path, command: list[str]) -> None
     assert "hunter2" not in done.stderr
 
 
-@pytest.mark.parametrize("login", [None, "somebody:secret"])
+@pytest.mark.parametrize("login", [None, "operator:secret"])
 def test_flower_requires_a_login(installed: Installed, tmp_path: Path, login: str | None) -> None:
     project = installed({"database": "postgresql", "use_celery": True, "include_example": True})
     service = yaml.safe_load((project / "compose.yaml").read_text())["services"]["flower"]

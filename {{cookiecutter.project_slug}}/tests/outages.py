@@ -35,7 +35,7 @@ LOGIN = "/api/v1/auth/login"
 BEHAVE = "behave"
 SHORT = 0.3
 """Seconds that a statement may take; much less would fail statements that are answered."""
-STRANGER = {"username": "nobody@example.com", "password": "wrong"}
+STRANGER = {"username": "stranger@example.com", "password": "wrong"}
 
 
 class Relay:

@@ -272,7 +272,7 @@ async def test_a_worker_works_for_every_queue(working: Working, post: Post) -> N
         return await working.states() == [JobState.DONE] * 3
 
     async with unit_of_work(working.database) as session:
-        await enqueue(session, forgot_password, email="nobody@example.com")
+        await enqueue(session, forgot_password, email="stranger@example.com")
         await enqueue(session, purge_jobs)
         await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
         queues = set(await session.scalars(select(JobRun.queue)))

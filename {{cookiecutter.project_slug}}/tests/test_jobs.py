@@ -542,7 +542,7 @@ async def test_nothing_of_a_secret_job_is_logged_when_its_ending_cannot_be_writt
 
 async def test_whatever_an_error_says_can_be_stored(table: Table) -> None:
     async def odd() -> None:
-        raise ValueError("bad \0 byte, bad \ud800 letter" + "x" * 2000)
+        raise ValueError("bad \0 byte, bad \ud800 character" + "x" * 2000)
 
     behaviour["note"] = odd
     await table.add(note, text="a")
@@ -551,7 +551,7 @@ async def test_whatever_an_error_says_can_be_stored(table: Table) -> None:
 
     error = (await table.only()).error
     assert error
-    assert error.startswith("ValueError: bad \\0 byte, bad \\ud800 letter")
+    assert error.startswith("ValueError: bad \\0 byte, bad \\ud800 character")
 
 
 async def test_a_job_that_finds_no_connection_has_not_been_tried(

@@ -81,7 +81,7 @@ async def give(session: AsyncSession, role: Role, permissions: Sequence[str]) ->
     """Add permissions never granted before: an administrator has withdrawn the others."""
     await session.refresh(role, with_for_update=True)
     seeded: Sequence[str] | None = role.seeded
-    if seeded is None:  # predates the record: whoever changed it may have withdrawn any
+    if seeded is None:  # predates the record: a change since may have withdrawn any
         untouched = role.updated_at - role.created_at < timedelta(seconds=1)
         seeded = [] if untouched else permissions
     before = role.permissions

@@ -96,7 +96,7 @@ async def test_responses_do_not_reveal_whether_an_address_is_known(
     more = {"password": PASSWORD} if path == "register" else {}
 
     known = await client.post(f"{AUTH}/{path}", json={"email": member.email} | more)
-    unknown = await client.post(f"{AUTH}/{path}", json={"email": "nobody@example.com"} | more)
+    unknown = await client.post(f"{AUTH}/{path}", json={"email": "stranger@example.com"} | more)
 
     assert known.status_code == unknown.status_code == 202
     assert known.json() == unknown.json()
@@ -106,7 +106,7 @@ async def test_a_failed_login_does_not_say_why(
     client: AsyncClient, member: Account, session: AsyncSession
 ) -> None:
     answers: list[dict[str, object]] = []
-    for email in (member.email, "nobody@example.com"):
+    for email in (member.email, "stranger@example.com"):
         form = {"username": email, "password": "wrong password"}
         answer = await client.post(f"{AUTH}/login", data=form)
         assert answer.status_code == 401

@@ -100,9 +100,9 @@ def test_an_address_gets_one_account(commands: Settings) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["create", "--email", "nobody"], "not a valid email address"),
+        (["create", "--email", "no-address"], "not a valid email address"),
         (["create", "--email", EMAIL, "--full-name", "two\nlines"], "--full-name"),
-        (["create-admin", "--email", "nobody"], "not a valid email address"),
+        (["create-admin", "--email", "no-address"], "not a valid email address"),
     ],
 )
 def test_what_the_api_would_not_take_is_refused_in_plain_words(
