@@ -20,5 +20,5 @@ router = new_router("/audit-events", tag="audit")
 async def list_audit_events(
     session: ReadSessionDep, query: Annotated[AuditQuery, Query()]
 ) -> Found[AuditEvent]:
-    """List audit events, newest first."""
+    """List audit events, newest first by default."""
     return await service.page(session, query)
