@@ -36,8 +36,8 @@ from app.core.jobs.outbox import QUEUE
 from app.core.mail import Mail
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
+from app.features import users
 from app.features.users.models import User
-from app.features.users.service import add
 from app.installed import JOBS
 from app.main import authenticator, create_app, session_info
 from app.seed import seed
@@ -254,7 +254,7 @@ async def make_account(
     """A verified account with these roles, signed in over HTTP on a client of its own."""
     async with unit_of_work(database) as session:
         password_hash = await passwords.hash_password(PASSWORD)
-        user = await add(session, email, password_hash, "", *role_names)
+        user = await users.add(session, email, password_hash, "", *role_names)
         for settle in SETTLED:
             await settle(session, user)
     form = {"username": email, "password": PASSWORD}

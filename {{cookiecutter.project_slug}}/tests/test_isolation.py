@@ -24,10 +24,10 @@ from app.core.db.engine import create_engine
 from app.core.db.session import Database, from_engine, unit_of_work
 from app.core.settings import Settings
 from app.core.tenancy import within
+from app.features import users
 from app.features.audit.models import AuditEvent
 from app.features.products.models import Product
 from app.features.tenants.models import Membership, Tenant
-from app.features.users.service import add
 from app.installed import JOBS
 from app.main import create_app, session_info
 from conftest import PASSWORD, client_of, passwords, utc_now
@@ -85,7 +85,9 @@ def new_world(settings: Settings) -> Generator[World]:
 async def new_person(world: World, email: str) -> tuple[AsyncClient, str]:
     """A signed-in user, and their id."""
     async with unit_of_work(world.database) as session:
-        user = await add(session, email, await passwords.hash_password(PASSWORD), "", "member")
+        user = await users.add(
+            session, email, await passwords.hash_password(PASSWORD), "", "member"
+        )
         user.email_verified_at = utc_now()
     client = client_of(world.app, world.database, world.settings)
     form = {"username": email, "password": PASSWORD}

@@ -30,8 +30,8 @@ from app.core.jobs.schedule import cron, every
 from app.core.jobs.ticker import Ticker, recent
 from app.core.jobs.work import Work
 from app.core.settings import Settings
+from app.features import audit
 from app.features.audit.models import AuditEvent
-from app.features.audit.service import record
 from app.features.jobs.jobs import purge_jobs
 from app.main import session_info
 from tests.inline import InlineQueue, make_due
@@ -62,7 +62,7 @@ async def nothing() -> None:
 
 @job("test.note", retries=3, backoff=timedelta(seconds=8), max_backoff=timedelta(seconds=20))
 async def note(work: Work, *, text: str) -> None:
-    record(work.session, text, "test", None)
+    audit.record(work.session, text, "test", None)
     await work.session.flush()
     await behave("note")
     seen.append(text)
