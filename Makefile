@@ -6,9 +6,9 @@ BUILD := $(CURDIR)/build
 TOOLS := $(BUILD)/tools/bin
 PORT := 8000
 
-# uv is used when it is installed, and else fetched into build/.
+# uv is used if installed, and otherwise fetched into build/.
 export PATH := $(BUILD)/uv/bin:$(PATH)
-# No cache may lie in the template's tree: cookiecutter renders whatever is there.
+# No cache may be in the template's tree: cookiecutter renders everything there.
 export UV_PROJECT_ENVIRONMENT := $(BUILD)/tools
 export PYTHONPYCACHEPREFIX := $(BUILD)/pycache
 export PYTHONDONTWRITEBYTECODE :=
@@ -16,15 +16,15 @@ export RUFF_CACHE_DIR := $(BUILD)/ruff
 export HYPOTHESIS_STORAGE_DIRECTORY := $(BUILD)/hypothesis
 export VIRTUAL_ENV :=
 
-help:  ## Show this list
+help:  ## Show this help
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | awk -F':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
-demo: build/tools  ## Make a service and run it: make demo ANSWERS="database=mysql" PORT=8000
+demo: build/tools  ## Generate a service and run it: make demo ANSWERS="database=mysql" PORT=8000
 	rm -rf build/demo
 	"$(TOOLS)/cookiecutter" . --no-input --output-dir build project_name=Demo $(ANSWERS)
 	cd build/demo && env -u UV_PROJECT_ENVIRONMENT -u PYTHONPYCACHEPREFIX uv run app dev --port $(PORT)
 
-test: environments  ## Run all tests (TEST_POSTGRES_URL, TEST_MYSQL_URL, TEST_REDIS_URL, TEST_AMQP_URL name servers; REQUIRE_SERVERS=1 insists)
+test: environments  ## Run all tests (TEST_POSTGRES_URL, TEST_MYSQL_URL, TEST_REDIS_URL, TEST_AMQP_URL name servers; REQUIRE_SERVERS=1 requires them)
 	@# Not in pytest's own folder, which the suites of the generated projects close to other users,
 	@# such as the one that an embedded PostgreSQL runs as when root tests.
 	@folder=$$(mktemp -d) && { "$(TOOLS)/pytest" -n 2 --dist loadgroup --basetemp="$$folder/t" $(PYTEST); status=$$?; rm -rf "$$folder"; exit $$status; }
@@ -47,7 +47,7 @@ copier: environments  ## Write copier.yml from cookiecutter.json
 initial-migration: environments  ## Write the template's first migration from its models
 	PATH="$(BUILD)/house/bin:$(PATH)" "$(BUILD)/house/bin/python" tools/write_initial_migration.py
 
-bench: environments  ## Measure: logins of known and unknown addresses; what keeping tenants apart costs
+bench: environments  ## Measure: logins of known and unknown addresses; the cost of tenant isolation
 	"$(TOOLS)/python" -m benchmarks.login_timing
 	"$(TOOLS)/python" -m benchmarks.tenancy_cost
 
@@ -61,7 +61,7 @@ build/tools: pyproject.toml | build/uv
 	uv sync
 	@touch $@
 
-# What the template's own tree needs to run as it stands, unrendered.
+# The dependencies of the template's own tree, run unrendered.
 build/house: $(HOUSE)/pyproject.toml | build/uv
 	uv venv --clear $@
 	cd "$(HOUSE)" && VIRTUAL_ENV="$(BUILD)/house" uv pip install --editable . --group dev
@@ -72,5 +72,5 @@ build/uv:
 	@command -v uv >/dev/null || { python3 -m venv build/uv && build/uv/bin/pip install --quiet uv==0.13.8; }
 	@mkdir -p build/uv
 
-clean:  ## Remove everything that was built
+clean:  ## Remove build artefacts
 	rm -rf build site

@@ -1,7 +1,7 @@
-"""Cookiecutter's questions: a bad answer is refused in the words that Copier uses, and asked again.
+"""Validation of Cookiecutter's answers, with Copier's messages: a bad answer is asked for again.
 
 `cookiecutter.json` calls this after each question. An updater may run the file of one release on the
-questions of another: what a filter takes and does stays, and a new need gets a new filter.
+questions of another: a filter keeps its arguments and behaviour, and a new need gets a new filter.
 """
 
 import re
@@ -18,19 +18,19 @@ Answers = dict[str, Any]
 
 
 def command_line() -> dict[str, Any]:
-    """What the command `cookiecutter` was called with; nothing when a program calls."""
+    """The arguments of the command `cookiecutter`; empty if a program calls."""
     context = click.get_current_context(silent=True)
     return context.params if context else {}
 
 
 def fault(answers: Answers, name: str) -> str:
-    """What is wrong with one answer; nothing when it is right."""
+    """The fault of one answer; empty if it is valid."""
     rule = answers["_validators"][name]
     return "" if re.search(rule["pattern"], answers[name]) else f"{name}: {rule['message']}"
 
 
 def faults(answers: Answers) -> list[str]:
-    """What is wrong with all answers; not with one that was only proposed from a wrong one."""
+    """The faults of all answers, without those derived from a wrong one."""
     found: dict[str, str] = {}
     for name in answers["_validators"]:
         wrong = [answers[other].strip() for other in found]
@@ -41,7 +41,7 @@ def faults(answers: Answers) -> list[str]:
 
 
 def checked(answers: Answers, name: str) -> str:
-    """Ask again until the answer is right, when questions are asked at all."""
+    """Ask again until the answer is valid, if questions are asked at all."""
     given = command_line()
     asking = given.get("no_input") is False and not given["replay"]
     while asking and (text := fault(answers, name)):
@@ -51,7 +51,7 @@ def checked(answers: Answers, name: str) -> str:
 
 
 def refuse(answers: Answers) -> str:
-    """Stop with all faults, before anything is written; the hook judges answers of an earlier run."""
+    """Stop with all faults, before anything is written; the hook checks answers of an earlier run."""
     given = command_line()
     if given.get("replay"):
         return ""
@@ -65,14 +65,14 @@ def refuse(answers: Answers) -> str:
 
 
 def in_use(target: Path) -> bool:
-    """Whether something lies there, other than a repository without files."""
+    """Whether the folder is in use, by more than a repository without files."""
     if target.is_dir():
         return any(path.name != ".git" for path in target.iterdir())
     return target.exists()
 
 
 class Questions(Extension):
-    """Gives these filters to `cookiecutter.json` and to the hooks."""
+    """Adds these filters for `cookiecutter.json` and the hooks."""
 
     def __init__(self, environment: Environment) -> None:
         """Add them."""

@@ -1,7 +1,7 @@
-"""How long a failed login takes for a known and for an unknown address: nobody may tell them apart.
+"""The time of a failed login for a known and for an unknown address, which must be indistinguishable.
 
-Bakes a service, serves it on loopback over its built-in database, and asks it in turns. Prints the
-medians in milliseconds, their ratio, and what half of the answers differ by anyway.
+Bakes a service, serves it on loopback over its built-in database, and alternates requests. Prints the
+medians in milliseconds, their ratio, and the interquartile ranges.
 """
 
 import argparse
@@ -40,7 +40,7 @@ def measure(base: str, rounds: int) -> dict[str, list[float]]:
 
 
 def report(took: dict[str, list[float]]) -> None:
-    """The figures."""
+    """The results."""
     medians = {email: statistics.median(values) for email, values in took.items()}
     for email, values in took.items():
         low, _, high = statistics.quantiles(values, n=4)

@@ -1,4 +1,4 @@
-"""Baked services that benchmarks ask on loopback."""
+"""Baked services for benchmarks, served on loopback."""
 
 import os
 import shutil
@@ -19,14 +19,14 @@ PASSWORD = "correct horse battery staple"
 
 
 def environment(data: Path) -> dict[str, str]:
-    """Without what this run sets for itself."""
+    """The environment without this run's own variables."""
     ours = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPYCACHEPREFIX"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return kept | {"DATA_DIR": str(data), "ADMIN_PASSWORD": PASSWORD, "LOG_LEVEL": "WARNING"}
 
 
 def bake(name: str, *answers: str) -> Path:
-    """A project of these answers, installed, its database migrated."""
+    """A project with these answers, installed and migrated."""
     folder = BUILD / name
     shutil.rmtree(folder, ignore_errors=True)
     cookiecutter = Path(sys.executable).with_name("cookiecutter")
@@ -39,7 +39,7 @@ def bake(name: str, *answers: str) -> Path:
 
 
 def command_in(project: Path, program: str, *arguments: str) -> str:
-    """Run a program of the project's environment; what it prints."""
+    """Run a program of the project's environment; return its output."""
     done = subprocess.run(
         [project / ".venv/bin" / program, *arguments],
         cwd=project,
@@ -53,7 +53,7 @@ def command_in(project: Path, program: str, *arguments: str) -> str:
 
 @contextmanager
 def serving(project: Path) -> Generator[str]:
-    """Where it is served."""
+    """Its URL."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

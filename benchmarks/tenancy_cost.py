@@ -1,7 +1,7 @@
-"""What keeping tenants apart costs: the same requests to a service with tenants and to one without.
+"""The cost of tenant isolation: the same requests to a service with tenants and to one without.
 
-Both are baked, served on loopback over their built-in PostgreSQL, and hold as many products. They are asked
-in turns, one request at a time. Prints medians in milliseconds, their ratio, and the plans with tenants.
+Both are baked, served on loopback over their built-in PostgreSQL, and hold equally many products. Requests
+alternate, one at a time. Prints medians in milliseconds, their ratio, and the plans with tenants.
 """
 
 import argparse
@@ -86,7 +86,7 @@ def prepare(name: str, *answers: str, tenants: int) -> Path:
 
 
 def signed_in(base: str) -> httpx2.Client:
-    """A client on a connection that is kept."""
+    """A client on a persistent connection."""
     client = httpx2.Client(base_url=f"{base}/api/v1", trust_env=False, timeout=30)
     form = {"username": EMAIL, "password": PASSWORD}
     token = client.post("/auth/login", data=form).json()["access_token"]
@@ -104,7 +104,7 @@ def ask(client: httpx2.Client, path: str) -> float:
 
 
 def measure(clients: Mapping[str, httpx2.Client], rounds: int) -> None:
-    """Ask both for the same in turns, and print the figures."""
+    """Send both the same requests alternately, and print the results."""
     details = {
         name: "/products/" + client.get("/products").json()["items"][0]["id"]
         for name, client in clients.items()

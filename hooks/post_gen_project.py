@@ -1,4 +1,4 @@
-"""Delete what the answers leave out (`_prune` in `cookiecutter.json`), and note where the project came from."""
+"""Delete what the answers leave out (`_prune` in `cookiecutter.json`), and record the template's version."""
 
 import json
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
 PROJECT = Path.cwd()
 ANSWERS_FILE = PROJECT / ".copier-answers.yml"
-STOOD = Path(os.environ.get("PWD", PROJECT.parent)).resolve()  # where the user was
+STOOD = Path(os.environ.get("PWD", PROJECT.parent)).resolve()  # the user's working directory
 
 
 def prune() -> None:
@@ -24,7 +24,7 @@ def prune() -> None:
 
 
 def template_folder() -> Path:
-    """The template on this disk; a relative path is relative to where the user stood."""
+    """The template on this disk; a relative path is relative to the user's working directory."""
     given = answers.get("_repo_dir") or answers["_template"]
     candidates = [place / given for place in (STOOD, PROJECT.parent)]
     found = [path for path in candidates if (path / "cookiecutter.json").is_file()]
@@ -32,7 +32,7 @@ def template_folder() -> Path:
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """What git answers in `folder`; nothing when it cannot."""
+    """The output of git in `folder`; empty if it fails."""
     try:
         command = ["git", "-C", str(folder), *arguments]
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
@@ -41,7 +41,7 @@ def git(folder: Path, *arguments: str) -> str:
 
 
 def commit(folder: Path) -> str:
-    """The template's version; nothing when `folder` is not the top of a repository."""
+    """The template's version; empty if `folder` is not the top of a repository."""
     top = git(folder, "rev-parse", "--show-toplevel")
     if not top or Path(top).resolve() != folder.resolve():
         return ""
@@ -49,7 +49,7 @@ def commit(folder: Path) -> str:
 
 
 def source(folder: Path) -> str:
-    """Where updates come from: the address the user gave, or the folder."""
+    """The source of updates: the URL that the user gave, or the folder."""
     given = answers["_template"]
     if given.startswith("bb:"):
         return f"git+https://bitbucket.org/{given.removeprefix('bb:')}.git"
@@ -59,7 +59,7 @@ def source(folder: Path) -> str:
 def note_origin() -> str:
     """Complete `.copier-answers.yml`, which `copier update` reads; returns the version."""
     folder = template_folder()
-    # cruft says which commit it took, and compares two of them: what it has cloned is the newest.
+    # cruft passes the commit that it uses, and compares two of them: its clone is at the newest.
     version = answers.get("_commit") or commit(folder)
     lines = ANSWERS_FILE.read_text(encoding="utf-8").splitlines(keepends=True)
     filled = [
@@ -74,12 +74,12 @@ def note_origin() -> str:
 
 
 def compared() -> bool:
-    """Whether cruft only compares this with another version of it, in a temporary folder."""
+    """Whether cruft only generates this for comparison, in a temporary folder."""
     return "_commit" in answers and Path(tempfile.gettempdir()).resolve() in PROJECT.parents
 
 
 def say_what_comes_next(version: str) -> None:
-    """The commands to begin with, and what updates lack."""
+    """The first commands to run, and what updates lack."""
     folder = PROJECT.relative_to(STOOD) if STOOD in PROJECT.parents else PROJECT
     print(answers["__summary"].replace("@folder@", shlex.quote(str(folder))))
     if not version:
@@ -89,7 +89,7 @@ def say_what_comes_next(version: str) -> None:
 
 
 def main() -> None:
-    """Finish the project and say what comes next."""
+    """Finish the project and print the next steps."""
     prune()
     version = note_origin()
     if not compared():

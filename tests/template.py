@@ -1,4 +1,4 @@
-"""How tests bake the template, with either engine, and run what came out."""
+"""How tests bake the template, with either engine, and run the result."""
 
 import itertools
 import json
@@ -59,13 +59,13 @@ def parameter(answers: Answers) -> Any:  # noqa: ANN401, what pytest makes of it
 
 
 COMBINATIONS = [parameter(answers) for answers in combinations()]
-# Few, in which every two answers meet.
+# A pairwise covering of the answers.
 PAIRS = [parameter(each) for each in combinations() if each in make(options(), strength=2)]
 ON_POSTGRESQL = [parameter(each) for each in combinations() if each["database"] == "postgresql"]
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What a user's shell has; none of what this run sets for itself."""
+    """The environment of a user's shell, without this run's own variables."""
     ours = {"VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPYCACHEPREFIX", "RUFF_CACHE_DIR"}
     ours.add("HYPOTHESIS_STORAGE_DIRECTORY")
     ours |= {"PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL", "MFLAGS", "DATA_DIR"}
@@ -78,7 +78,7 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def run(*command: str | Path, cwd: Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    """Run a command, and show everything it said when it fails."""
+    """Run a command, and show its whole output if it fails."""
     done = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
@@ -92,13 +92,13 @@ def run(*command: str | Path, cwd: Path, **environ: str) -> subprocess.Completed
 
 
 def git(folder: Path, *arguments: str) -> str:
-    """Run git as somebody."""
-    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.com"]
+    """Run git with an author set."""
+    who = ["-c", "user.name=Template Tests", "-c", "user.email=tests@example.com"]
     return run("git", *who, *arguments, cwd=folder).stdout.strip()
 
 
 def commit_all(folder: Path, message: str) -> str:
-    """Commit everything; the repository is made when there is none."""
+    """Commit everything; the repository is created if there is none."""
     if not (folder / ".git").exists():
         git(folder, "init", "--quiet", "--initial-branch=main")
     git(folder, "add", "--all")
@@ -131,7 +131,7 @@ def bake_with_cookiecutter(template: Path, output: Path, answers: Answers) -> Pa
 
 
 def bake_with_copier(template: Path, target: Path, answers: Answers) -> Path:
-    """The project, in `target`; nothing needs trust."""
+    """The project, in `target`; without `--trust`."""
     with warnings.catch_warnings(action="ignore"):  # that the template has no release tags
         run_copy(
             str(template),
@@ -172,7 +172,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 
 
 def recorded(folder: Path) -> dict[str, Any]:
-    """The answers file as data, without where the template lay."""
+    """The answers file as data, without the template's location."""
     data = yaml.safe_load((folder / ANSWERS_FILE).read_text(encoding="utf-8"))
     return {name: value for name, value in data.items() if name != "_src_path"}
 
@@ -183,13 +183,13 @@ def server(variable: str) -> str:
 
 
 def chromium() -> str:
-    """Where a real browser is."""
+    """The path of a real browser."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return required(next(filter(None, map(shutil.which, names)), None), "there is no Chromium")
 
 
 def required(found: str | None, reason: str) -> str:
-    """What was found; a test that lacks it is skipped, unless nothing may be."""
+    """What was found; a test that lacks it is skipped, or fails if nothing may be skipped."""
     if found:
         return found
     if os.environ.get("REQUIRE_SERVERS") == "1":

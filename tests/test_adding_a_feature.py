@@ -1,4 +1,4 @@
-"""`docs/adding-a-feature.md` of a generated project, done as it is written: to an answer for a member.
+"""`docs/adding-a-feature.md` of a generated project, followed as written, to a member's first request.
 
 Every block of its last part is taken from the document: files are written, lines are added, commands
 are run, while the service runs and reloads.
@@ -17,13 +17,13 @@ from tests.template import Answers, bake_with_cookiecutter, edit, run
 from tests.test_service import PASSWORD
 
 NOTES = "/api/v1/notes"
-# Of all the project's tests, which others run, those that look at every feature.
+# Only the project's tests that cover every feature; others run the rest.
 LOOKING = ["access", "architecture", "lists", "migrations", "openapi"]
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Somebody who follows the document, with the service running in another terminal."""
+    """A reader who follows the document, with the service running in another terminal."""
 
     project: Path
     base: str
@@ -34,13 +34,13 @@ class Reader:
     """The tokens of mails that were used."""
 
     def post(self, path: str, body: object, who: dict[str, str] | None = None) -> httpx2.Response:
-        """Ask the service for something that it does."""
+        """Send a request to the service."""
         answer = httpx2.post(f"{self.base}/api/v1{path}", json=body, headers=who, timeout=30)
         assert answer.is_success, answer.text
         return answer
 
     def token(self, page: str) -> str:
-        """The token in the next mail that leads to this page, as the service's terminal shows it."""
+        """The token in the next mail with a link to this page, as the service's terminal shows it."""
         found: list[str] = []
 
         def arrived() -> bool:
@@ -53,7 +53,7 @@ class Reader:
         return found[0]
 
     def register(self, email: str) -> dict[str, str]:
-        """The header of somebody who has registered and signed in."""
+        """The header of a newly registered, signed-in user."""
         self.post("/auth/register", {"email": email, "password": PASSWORD})
         self.post("/auth/verify-email", {"token": self.token("verify-email"), "password": PASSWORD})
         form = {"username": email, "password": PASSWORD}
@@ -61,7 +61,7 @@ class Reader:
         return {"Authorization": f"Bearer {signed_in['access_token']}"}
 
     def keeps_a_note(self, who: dict[str, str]) -> bool:
-        """Whether somebody may add a note, and sees it."""
+        """Whether a user may create a note, and sees it."""
         url = f"{self.base}{NOTES}"
         added = httpx2.post(url, json={"title": "Milk"}, headers=who, timeout=30)
         listed = httpx2.get(url, headers=who, timeout=30)
@@ -77,7 +77,7 @@ class Reader:
             yield block[1], block[2], named[-1] if named else ""
 
     def follow(self) -> str:
-        """Do it all; what the last command prints."""
+        """Follow all steps; return the output of the last command."""
         printed = ""
         for language, block, name in self.steps():
             file = self.project / name
@@ -94,7 +94,7 @@ class Reader:
         return printed
 
     def console(self, block: str) -> str:
-        """What commands print; they are about the service that runs already."""
+        """Run commands against the running service; return their output."""
         if block == "uv run app dev\n":
             return ""
         if block == "make test lint types\n":
@@ -114,7 +114,7 @@ class Reader:
 def reader(
     template: Path, folder: Path, answers: Answers, checks: str = "lint types"
 ) -> Generator[Reader]:
-    """Somebody who has a new project, and has started it."""
+    """A reader with a new project, started."""
     project = bake_with_cookiecutter(template, folder / "project", answers)
     run("uv", "sync", "--quiet", cwd=project)
     port, log, data = free_port(), folder / "log", folder / "data"
@@ -127,40 +127,40 @@ def reader(
 
 def test_the_steps_lead_to_an_answer_for_a_member(template: Path, tmp_path: Path) -> None:
     answers = {"database": "mysql", "multi_tenancy": "none", "include_example": False}
-    # Types take long, and are the same in the other project.
-    with reader(template, tmp_path, answers, checks="lint") as somebody:
-        registered_before = somebody.register("before@example.com")
+    # Type checking is slow, and the same in the other project.
+    with reader(template, tmp_path, answers, checks="lint") as developer:
+        registered_before = developer.register("before@example.com")
 
-        answer = somebody.follow()
+        answer = developer.follow()
 
         assert '"items":[{' in answer
         assert '"title":"Tea"' in answer
-        assert somebody.keeps_a_note(registered_before)
+        assert developer.keeps_a_note(registered_before)
 
 
 def test_the_steps_lead_to_an_answer_for_each_role_in_a_tenant(
     template: Path, tmp_path: Path
 ) -> None:
     answers = {"database": "postgresql", "multi_tenancy": "row", "include_example": True}
-    with reader(template, tmp_path, answers) as somebody:
+    with reader(template, tmp_path, answers) as developer:
         people = {
-            role: somebody.register(f"{role}@example.com") for role in ("owner", "admin", "member")
+            role: developer.register(f"{role}@example.com") for role in ("owner", "admin", "member")
         }
-        tenant = shared_tenant(somebody, people)
+        tenant = shared_tenant(developer, people)
 
-        answer = somebody.follow()
+        answer = developer.follow()
 
         assert '"items":[{' in answer
         assert '"title":"Tea"' in answer
         for role, who in people.items():
-            assert somebody.keeps_a_note(who | tenant), role
-        stranger = somebody.register("stranger@example.com")
-        assert somebody.keeps_a_note(stranger)
-        assert not somebody.keeps_a_note(stranger | tenant)
+            assert developer.keeps_a_note(who | tenant), role
+        stranger = developer.register("stranger@example.com")
+        assert developer.keeps_a_note(stranger)
+        assert not developer.keeps_a_note(stranger | tenant)
 
 
 def shared_tenant(reader: Reader, people: dict[str, dict[str, str]]) -> dict[str, str]:
-    """The header of the owner's tenant, for which the others work as what they are called."""
+    """The header of the owner's tenant, in which the others have the roles of their names."""
     made = reader.post("/tenants", {"name": "Acme"}, people["owner"]).json()
     invitations = f"/tenants/{made['tenant']['id']}/invitations"
     for role in ("admin", "member"):

@@ -1,4 +1,4 @@
-"""Any sensible answer works; any other is refused in plain words, and nothing is left behind."""
+"""Any sensible answer works; any other is refused with a clear message, and nothing is left behind."""
 
 import re
 import shutil
@@ -52,7 +52,7 @@ BAD = [
     ("project_slug", "con"),
     ("description", "x" * 201),
     ("author_name", "tab\there"),
-    ("author_email", "nobody"),
+    ("author_email", "no-address"),
     ("author_email", 'a"b@example.com'),
 ]
 
@@ -118,7 +118,7 @@ def attempt(
 
 
 def line(question: str) -> str:
-    """What is said of a bad answer."""
+    """The message for a bad answer."""
     return f"{question}: {SOURCE['_validators'][question]['message']}\n"
 
 
@@ -137,7 +137,7 @@ def test_a_bad_answer_is_refused_in_the_same_words(
 
 
 def test_all_bad_answers_are_told_at_once(template: Path, tmp_path: Path) -> None:
-    bad = ["author_email=nobody", "project_slug=Capital", "project_name= "]
+    bad = ["author_email=no-address", "project_slug=Capital", "project_name= "]
     told = attempt(TOOLS / "cookiecutter", "--no-input", template, *bad, cwd=tmp_path)
 
     assert told.stdout == line("project_name") + line("project_slug") + line("author_email")
@@ -158,7 +158,7 @@ def test_a_bad_answer_is_asked_again(template: Path, tmp_path: Path) -> None:
 
 
 def test_what_looks_like_a_template_is_no_answer(template: Path, tmp_path: Path) -> None:
-    """Cookiecutter itself refuses that, as it would render it."""
+    """Cookiecutter itself refuses this, as it would render it."""
     given = "project_name={{ braces }}"
     told = attempt(TOOLS / "cookiecutter", "--no-input", template, given, cwd=tmp_path)
 
@@ -197,7 +197,7 @@ def test_nothing_that_exists_is_touched(
     what: str,
 ) -> None:
     """Neither a project with other options, nor a folder with a file of the user's, nor a file."""
-    home = {"HOME": str(tmp_path_factory.mktemp("home"))}  # where answers for a replay are kept
+    home = {"HOME": str(tmp_path_factory.mktemp("home"))}  # where answers for replays are kept
     if "--replay" in command:
         run(TOOLS / "cookiecutter", template, "--no-input", cwd=tmp_path, **home)
         shutil.rmtree(tmp_path / "acme-api")
@@ -251,7 +251,7 @@ MAKE = {
 
 
 def make(engine: str, template: Path, folder: Path, **environ: str) -> str:
-    """What an engine says that makes a project."""
+    """The output of an engine that generates a project."""
     command, *words = MAKE[engine]
     words = [str(template) if word == "TEMPLATE" else word for word in words]
     done = run(TOOLS / command, *words, cwd=folder, **environ)

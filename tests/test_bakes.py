@@ -42,7 +42,7 @@ def test_its_tests_pass_without_a_server(
     run("uv", "run", "pytest", "-q", cwd=installed(answers), DATA_DIR=data)
 
 
-# On MySQL that is what runs without a server.
+# On MySQL, what runs without a server.
 @pytest.mark.parametrize("answers", ON_POSTGRESQL)
 def test_its_tests_pass_on_sqlite(installed: Installed, answers: Answers) -> None:
     run("uv", "run", "pytest", "-q", cwd=installed(answers), TEST_DATABASE_URL="sqlite://")

@@ -1,4 +1,4 @@
-"""A baked service keeps what its OpenAPI document promises, whatever is thrown at it."""
+"""A baked service fulfils its OpenAPI document, whatever it is sent."""
 
 import os
 import re
@@ -14,8 +14,8 @@ from tests.test_service import make_admin, sign_in
 
 Installed = Callable[[Answers], Path]
 
-# Those that judge what a server does with what the document allows, and what it refuses. The others ask
-# that any change can be undone.
+# The checks of what a server accepts and refuses, compared with the document. The others require that any
+# change can be undone.
 CHECKS = [
     "not_a_server_error",
     "status_code_conformance",
@@ -57,7 +57,7 @@ def test_schemathesis_finds_nothing(
             f"Authorization: {headers['Authorization']}",
             "--checks",
             ",".join(CHECKS),
-            # They would end the session that the run is signed in with.
+            # They would end the session of the run itself.
             *("--exclude-path-regex", "/auth/(logout|logout-all|change-password|sessions/.*)$"),
             *("--max-examples", os.environ.get("SCHEMATHESIS_EXAMPLES", "15")),
             *("--seed", "1", "--workers", "1", "--no-color"),

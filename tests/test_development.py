@@ -1,4 +1,4 @@
-"""What a developer of a generated service relies on, beside its tests."""
+"""What a developer of a generated service relies on, besides its tests."""
 
 import re
 import zipfile
@@ -11,7 +11,7 @@ from tests.template import bake_with_cookiecutter, edit, run
 
 
 def test_a_change_of_the_code_is_served_at_once(template: Path, tmp_path: Path) -> None:
-    """And nothing that is written beside the code, by the database or an installation, disturbs."""
+    """And files written beside the code, by the database or an installation, trigger no reload."""
     answers = {"database": "mysql", "include_example": False}  # on a file, which starts at once
     project = bake_with_cookiecutter(template, tmp_path, answers)
     run("uv", "sync", "--quiet", cwd=project)

@@ -1,4 +1,4 @@
-"""Cookiecutter and Copier make the same project from the same answers."""
+"""Cookiecutter and Copier generate the same project from the same answers."""
 
 import ast
 import io
@@ -42,7 +42,7 @@ def test_no_trace_of_the_generator_is_left(template: Path, tmp_path: Path) -> No
         assert "{{" not in text.replace("${{", ""), name
 
 
-# What names an option; none of it may be left in a project without that option.
+# Words of an option; none may be left in a project without that option.
 MARKS = {
     ("database", "postgresql"): ["postgres", "asyncpg", "pgserver"],
     ("database", "mysql"): ["mysql", "mariadb", "asyncmy"],

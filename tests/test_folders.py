@@ -1,4 +1,4 @@
-"""The built-in database of a service, wherever its folder lies and however its processes end."""
+"""The built-in database of a service, wherever its folder is and however its processes end."""
 
 import os
 import signal
@@ -30,7 +30,7 @@ with DIALECTS[0].embedded(Path(sys.argv[1])) as url:
 
 @dataclass(frozen=True)
 class Place:
-    """A project, a folder for its data, and one for temporary files, where nothing may be left."""
+    """A project, a folder for its data, and one for temporary files, which must end up empty."""
 
     project: Path
     data: Path
@@ -38,7 +38,7 @@ class Place:
 
     @property
     def environ(self) -> dict[str, str]:
-        """What tells a process of it."""
+        """The environment of a process that uses it."""
         return {"DATA_DIR": str(self.data), "TMPDIR": str(self.temporary)}
 
     @property
@@ -69,7 +69,7 @@ class Place:
             yield process, process.stdout.readline()
 
     def left(self) -> list[object]:
-        """What should not be there when nobody uses the database."""
+        """What must not exist while the database is not in use."""
         return [*self.servers(), *self.temporary.iterdir()]
 
 
@@ -146,7 +146,7 @@ def test_a_server_that_died_starts_again_at_the_same_address(place: Place) -> No
 
 
 def refusal(place: Place) -> str:
-    """What `app db upgrade` says when it may not succeed."""
+    """The output of a failing `app db upgrade`."""
     done = subprocess.run(
         [place.app, "db", "upgrade"],
         cwd=place.project,
@@ -164,7 +164,7 @@ def test_it_gives_its_socket_to_no_folder_that_others_can_reach(place: Place) ->
         (folder,) = place.temporary.iterdir()
         assert folder.stat().st_mode & 0o777 == 0o700
     folder.mkdir()
-    folder.chmod(0o777)  # somebody else was there first
+    folder.chmod(0o777)  # another user's, created first
 
     said = refusal(place)
 

@@ -20,7 +20,7 @@ FLOWER = 5555
 
 
 class Service:
-    """What a container would be, without one."""
+    """A stand-in for a container."""
 
     def __init__(self, project: Path, name: str, folder: Path, port: int, **environ: str) -> None:
         compose = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
@@ -41,12 +41,12 @@ class Service:
         self.process = start("sh", "-c", f"exec {line}", cwd=project, log=folder / "log", **environ)
 
     def healthy(self) -> bool:
-        """What its check says."""
+        """The result of its health check."""
         env = environment(PATH=self.path)
         return subprocess.run(["sh", "-c", self.check], env=env, check=False).returncode == 0
 
     def silent(self) -> bool:
-        """Whether its heart has stopped: it beats every two seconds."""
+        """Whether its heartbeat has stopped: it beats every two seconds."""
         os.utime(self.heartbeat, (0, 0))
         time.sleep(5)
         return self.heartbeat.stat().st_mtime == 0

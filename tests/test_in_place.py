@@ -38,7 +38,7 @@ GUARDED = {
 }
 
 
-ELSEWHERE = {  # what a tool caches must not lie in the tree
+ELSEWHERE = {  # tool caches must not be in the tree
     "DATA_DIR": str(ROOT / "build" / "data"),
     "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / "build" / "hypothesis"),
     "PATH": f"{BIN}:/usr/bin:/bin",
@@ -125,7 +125,7 @@ def test_generated_files_are_in_step() -> None:
     run(BIN / "python", "tools/write_initial_migration.py", "--check", cwd=ROOT, **ELSEWHERE)
 
 
-# What takes tests out without a word. A mark, `slow`, is how tests wait for `make test-all`.
+# What silently disables tests. Only the mark `slow` is allowed, for `make test-all`.
 LEAVING_OUT = re.compile(
     r"(?<![\w-])(--ignore(-glob)?|--deselect|-k|--lf|--last-failed|--sw|--stepwise)(?![\w-])"
     r"|collect_ignore|ignore_collect|collection_modifyitems|norecursedirs|python_(files|classes|functions)"
@@ -166,7 +166,7 @@ def test_every_test_is_collected(folder: Path, pytest_there: Path, target: str, 
     assert call
     chosen = [word for word in shlex.split(call[1]) if not word.startswith("--basetemp")]
     command = [pytest_there / "pytest", *chosen, "-n0", "--collect-only", "-q"]
-    if folder == HOUSE:  # where no cache may lie
+    if folder == HOUSE:  # where no cache may be
         command += ["-p", "no:cacheprovider"]
     listed = run(*command, cwd=folder, **ELSEWHERE).stdout
 

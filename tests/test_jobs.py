@@ -1,4 +1,4 @@
-"""Jobs of a baked service, while its processes are killed and its broker forgets everything."""
+"""Jobs of a baked service, while its processes get SIGKILL and its broker loses everything."""
 
 import json
 import random
@@ -20,8 +20,8 @@ JOBS = 1000
 KILLS = 5
 TICKS = 30
 
-# A feature as a user would add it: a folder, and two lines in the register.
-FACE = '''"""What the test wants done."""
+# A feature as a user would add it: a folder, and two lines in the list of features.
+FACE = '''"""The jobs of this test."""
 
 from app.core.feature import Feature
 from app.features.probe.jobs import {job}
@@ -35,7 +35,7 @@ from datetime import timedelta
 
 from app.core.jobs import job
 from app.core.jobs.work import Work
-from app.features.audit.service import record
+from app.features import audit
 
 
 @job(
@@ -46,8 +46,8 @@ from app.features.audit.service import record
     time_limit=timedelta(seconds=5),
 )
 async def count(work: Work, *, number: int) -> None:
-    """Take a moment in the middle, so that there is something to interrupt."""
-    record(work.session, "probe.counted", "probe", None, after={"number": number})
+    """Pause in the middle, so that there is something to interrupt."""
+    audit.record(work.session, "probe.counted", "probe", None, after={"number": number})
     await work.session.flush()
     await asyncio.sleep(0.05)
 '''
@@ -56,13 +56,13 @@ TICK = '''"""Leaves one trace for each second."""
 from app.core.jobs import job
 from app.core.jobs.schedule import every
 from app.core.jobs.work import Work
-from app.features.audit.service import record
+from app.features import audit
 
 
 @job("probe.tick", schedule=every(seconds=1))
 async def tick(work: Work) -> None:
-    """That it was called."""
-    record(work.session, "probe.ticked", "probe", None)
+    """Record the call."""
+    audit.record(work.session, "probe.ticked", "probe", None)
 '''
 ENQUEUE = """
 import asyncio, sys
@@ -175,7 +175,7 @@ def finish(service: Service) -> None:
 
 
 def progress(service: Service, more: int = 60) -> None:
-    """Until so many more are done, or all."""
+    """Wait until this many more are done, or all."""
     begun = service.report()["states"].get("done", 0)
     wanted = min(begun + more, JOBS)
     until(lambda: service.report()["states"].get("done", 0) >= wanted)
@@ -202,7 +202,7 @@ def test_in_the_web_service_no_job_is_lost_or_done_twice(template: Path, tmp_pat
 
 @pytest.mark.xdist_group("jobs-celery")
 def test_on_celery_no_job_is_lost_or_done_twice(template: Path, tmp_path: Path) -> None:
-    """The worker is killed five times, and the broker once: it comes back and knows of nothing."""
+    """The worker gets SIGKILL five times, and the broker once: it comes back empty."""
     answers = {"database": "postgresql", "use_celery": True, "include_example": False}
     port = free_port()
     broker = {
@@ -264,7 +264,7 @@ def test_two_servers_fire_each_tick_once(template: Path, tmp_path: Path) -> None
 
 @pytest.mark.xdist_group("jobs-celery")
 def test_two_beats_fire_each_tick_once(template: Path, tmp_path: Path) -> None:
-    """Nothing but the job table keeps the one from doing what the other does."""
+    """Only the job table prevents duplicate work."""
     answers = {"database": "mysql", "use_celery": True, "include_example": False}
     broker = {
         "CELERY_BROKER_URL": server("TEST_AMQP_URL"),

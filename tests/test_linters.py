@@ -1,4 +1,4 @@
-"""What is generated beside Python passes the linters of its kind, and CI runs nothing that may change."""
+"""Generated files other than Python pass their linters, and CI pins everything that it runs."""
 
 import re
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_one_version_of_uv_is_installed_everywhere() -> None:
 
 
 def test_no_service_inherits_the_health_check_of_another(project: Path) -> None:
-    """The image's own asks the web service; a container that runs something else says what is asked."""
+    """The image's own check is for the web service; containers with another command define their own."""
     compose: dict[str, Any] = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
     inherited = [
         name

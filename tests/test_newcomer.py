@@ -1,4 +1,4 @@
-"""The first hour with the template, as the READMEs and the console tell it."""
+"""The first hour with the template, as described by the READMEs and the console."""
 
 import re
 import shlex
@@ -31,7 +31,7 @@ def getting_started(readme: Path) -> list[str]:
 
 
 def shell(script: str, folder: Path, stdin: str = "", **environ: str) -> str:
-    """What a shell prints that somebody types this into."""
+    """The output of a shell for this input."""
     done = subprocess.run(
         ["bash", "-c", f"set -e -o pipefail\n{script}"],
         cwd=folder,
@@ -54,11 +54,11 @@ class Running:
     before: str = ""
 
     def console(self) -> str:
-        """What stands in its terminal."""
+        """The output in its terminal."""
         return self.log.read_text(encoding="utf-8")
 
     def credentials(self) -> tuple[str, str]:
-        """Of the administrator that the first start has made."""
+        """The credentials of the administrator that the first start created."""
         found = CREDENTIALS.search(self.console())
         assert found
         return found[1], found[2]
@@ -82,7 +82,7 @@ class Running:
 def developing(
     *command: str | Path, cwd: Path, log: Path, port: int, **environ: str
 ) -> Generator[Running]:
-    """Start it, and wait until it answers."""
+    """Start it, and wait until it responds."""
     with running(*command, cwd=cwd, log=log, **environ):
         service = Running(f"http://127.0.0.1:{port}", log)
         wait_for(f"{service.base}/health/ready", 200)
@@ -93,7 +93,7 @@ def developing(
 def test_the_readmes_lead_from_nothing_to_an_authenticated_request(
     template: Path, tmp_path: Path
 ) -> None:
-    """The template's, then the one of the project that came of it; only the port is another."""
+    """The template's README, then that of the generated project, with another port."""
     port = free_port()
     ask, start = getting_started(ROOT / "README.md")[0].splitlines()
     assert SOURCE in ask
@@ -125,7 +125,7 @@ def test_the_readmes_lead_from_nothing_to_an_authenticated_request(
 
 @pytest.fixture(scope="module")
 def service(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
-    """One service for those that only look at it from outside."""
+    """One service for tests that only use it from outside."""
     folder = tmp_path_factory.mktemp("service")
     answers = {"database": "postgresql", "include_example": True, "multi_tenancy": "row"}
     project = installed(answers)
@@ -140,8 +140,8 @@ def service(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> G
 def test_the_command_under_each_mail_does_what_the_link_does(
     service: Running, tmp_path: Path
 ) -> None:
-    """Copied and pasted, with nothing but the password put in."""
-    # As much as an address can do to a shell.
+    """Copied and pasted, with only the password filled in."""
+    # The worst that an address can do to a shell.
     email, moved, password = "o'brien+1@example.com", "`id`$home@example.com", "an entirely new one"
 
     def redeem(address: str, password: str = "") -> str:
@@ -210,7 +210,7 @@ def authorize(browser: Browser, username: str, password: str, *, scopes: bool) -
 
 
 def call(browser: Browser, operation: str) -> str:
-    """The status that an operation is answered with when it is tried out."""
+    """The status of an operation when it is tried out."""
     block = browser.page.locator(f"#operations-{operation}")
     block.locator(".opblock-summary-control").click()
     block.locator(".try-out__btn").click()
@@ -220,7 +220,7 @@ def call(browser: Browser, operation: str) -> str:
 
 @pytest.mark.xdist_group("newcomer-first-starts")
 def test_two_first_starts_make_one_administrator(installed: Installed, tmp_path: Path) -> None:
-    """And neither a migration nor a service in production's manner makes any."""
+    """And neither a migration nor `app serve` creates one."""
     project = installed({"database": "postgresql", "include_example": True})
     app = project / ".venv/bin/app"
     url, pid = start_database(project, tmp_path / "data")

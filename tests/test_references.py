@@ -1,4 +1,4 @@
-"""What a generated project's texts name exists in that project, for every combination of options."""
+"""Everything that a generated project's texts mention exists in it, for every combination of options."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from tests.test_in_place import ELSEWHERE
 
 pytestmark = pytest.mark.xdist_group("generated")
 
-# Says what the template's own tree knows: commands and settings, with the module and name in it of each.
+# Prints the commands and settings of the template's own tree, each with its module and name.
 DESCRIBE = """
 import json, typer
 from app.cli import cli
@@ -44,7 +44,7 @@ print(json.dumps({
 }))
 """
 
-# Variables that programs of others read; no setting of ours.
+# Variables of other programs; not settings of ours.
 OTHERS = {
     "image of the database": re.compile(r"(POSTGRES|MYSQL)_[A-Z_]+"),
     "uv, in the container image": re.compile(r"UV_[A-Z_]+"),
@@ -53,9 +53,9 @@ OTHERS = {
     "Alembic's name for the file that it has just written": re.compile(r"REVISION_SCRIPT_FILENAME"),
     "Flower": re.compile(r"FLOWER_[A-Z_]+"),
 }
-# What is not there yet when a project is generated.
+# What does not exist yet when a project is generated.
 MADE_LATER = {".env", "uv.lock"}
-# What a reader makes who follows `docs/adding-a-feature.md`.
+# What a reader of `docs/adding-a-feature.md` creates.
 MADE_BY_READERS = re.compile(r"app[/.]features[/.]notes\b")
 
 
@@ -68,16 +68,16 @@ class Project:
 
     @cached_property
     def commands(self) -> set[str]:
-        """What the command `app` knows."""
+        """The subcommands of `app`."""
         return self.present("commands")
 
     @cached_property
     def settings(self) -> set[str]:
-        """The variables that it reads."""
+        """The variables that the service reads."""
         return self.present("settings")
 
     def present(self, kind: str) -> set[str]:
-        """Those of the whole tree whose place is in this project too."""
+        """Those of the whole tree whose module is in this project too."""
         return {
             what
             for what, (module, name) in self.everything[kind].items()
@@ -91,7 +91,7 @@ class Project:
 
     @cached_property
     def prose(self) -> dict[str, str]:
-        """What is no Python: documentation and configuration."""
+        """Files other than Python: documentation and configuration."""
         return {name: text for name, text in self.texts.items() if not name.endswith(".py")}
 
     @cached_property
@@ -101,11 +101,11 @@ class Project:
 
     @cached_property
     def targets(self) -> set[str]:
-        """What `make` can make."""
+        """The targets of `make`."""
         return set(re.findall(r"^([a-z-]+):", self.texts["Makefile"], re.MULTILINE))
 
     def code(self) -> Iterator[tuple[str, str]]:
-        """What texts set off as code, with the file's name; of a Makefile and the like, every line."""
+        """Code spans and blocks of texts, with the file's name; for a Makefile and the like, every line."""
         for name, text in self.texts.items():
             if name.endswith(".md"):
                 yield from (
@@ -193,7 +193,7 @@ def test_every_named_path_exists(described: Described, answers: Answers) -> None
 
 @each_project
 def test_every_named_module_exists(described: Described, answers: Answers) -> None:
-    """`app.core.settings`, and what stands in it: `app.core.mail.smtp.SMTPMailer`."""
+    """`app.core.settings`, and names in modules: `app.core.mail.smtp.SMTPMailer`."""
     project = described(answers)
 
     for name, text in project.prose.items():

@@ -1,4 +1,4 @@
-"""What a service says, on one line, when it is started with what cannot work."""
+"""The one line that a service prints when it cannot start."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ def project(installed: Installed) -> Path:
 
 
 def app(project: Path, *arguments: str, **environ: str) -> Ended:
-    """Run a command that ends by itself."""
+    """Run a command that exits on its own."""
     return subprocess.run(
         [project / ".venv/bin/app", *arguments],
         cwd=project,
@@ -194,10 +194,8 @@ def test_production_names_every_fault(project: Path, command: list[str]) -> None
     assert "hunter2" not in done.stderr
 
 
-@pytest.mark.parametrize("login", [None, "somebody:secret"])
-def test_flower_lets_nobody_in_without_a_login(
-    installed: Installed, tmp_path: Path, login: str | None
-) -> None:
+@pytest.mark.parametrize("login", [None, "operator:secret"])
+def test_flower_requires_a_login(installed: Installed, tmp_path: Path, login: str | None) -> None:
     project = installed({"database": "postgresql", "use_celery": True, "include_example": True})
     service = yaml.safe_load((project / "compose.yaml").read_text())["services"]["flower"]
     assert service["profiles"], "a plain `docker compose up` starts without it"

@@ -1,4 +1,4 @@
-"""A baked service, running: from outside, over HTTP, with its database killed."""
+"""A baked service, running: from outside, over HTTP, with its database terminated."""
 
 import os
 import signal
@@ -31,13 +31,13 @@ EMAIL, PASSWORD = "admin@example.com", "correct horse battery staple"
 
 
 def make_admin(project: Path, **environ: str) -> None:
-    """Somebody who may do everything."""
+    """An administrator."""
     command = [project / ".venv/bin/app", "users", "create-admin", "--email", EMAIL]
     run(*command, cwd=project, ADMIN_PASSWORD=PASSWORD, **environ)
 
 
 def sign_in(base: str) -> dict[str, str]:
-    """The header that makes a request theirs."""
+    """The authorization header of their requests."""
     form = {"username": EMAIL, "password": PASSWORD}
     answer = httpx2.post(f"{base}/api/v1/auth/login", data=form, timeout=30)
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
@@ -130,7 +130,7 @@ def test_it_tells_what_is_wrong_with_its_database_and_goes_on_by_itself(
 
 
 def not_migrated(base: str) -> None:
-    """It says what is to be done."""
+    """The message says what to do."""
     ready = wait_for(f"{base}/health/ready", 503)
     assert ready.json()["checks"] == {"database": "not migrated: run `app db upgrade`"}
     form = {"username": EMAIL, "password": PASSWORD}
@@ -140,7 +140,7 @@ def not_migrated(base: str) -> None:
 
 
 def at_once(url: str, headers: dict[str, str]) -> list[tuple[int, str | None]]:
-    """What more requests are answered than there are connections."""
+    """The statuses of more requests than there are connections."""
 
     def get(_: int) -> tuple[int, str | None]:
         answer = httpx2.get(url, headers=headers, timeout=60)
@@ -169,13 +169,13 @@ def test_workers_may_take_long_to_start(installed: Installed, tmp_path: Path) ->
     ):
         wait_for(f"{base}/health/ready", 200)
         until(lambda: log.read_text().count("Application startup complete") == 2)
-    assert len(seen) == 2  # none was ended because it had not answered yet
-    assert "app.core.workers" not in log.read_text()  # nor does their end in order need a cause
+    assert len(seen) == 2  # none was terminated because it had not answered yet
+    assert "app.core.workers" not in log.read_text()  # nor is a regular exit logged with a cause
 
 
 @contextmanager
 def starved_workers(pid: int, seconds: float) -> Generator[set[int]]:
-    """Each worker of `pid` gets no CPU for a while as soon as it is there, as on a busy machine."""
+    """Suspend each worker of `pid` for a while as soon as it exists, as on a busy machine."""
     seen, over = set[int](), threading.Event()
 
     def starve() -> None:
@@ -202,7 +202,7 @@ def starved_workers(pid: int, seconds: float) -> Generator[set[int]]:
 
 
 def workers(pid: int) -> list[int]:
-    """The processes that serve, without the one that looks after their semaphores."""
+    """The server processes, without multiprocessing's resource tracker."""
     found = []
     for child in children(pid):
         with suppress(OSError):
@@ -225,7 +225,7 @@ def test_the_log_says_why_a_worker_died(installed: Installed, tmp_path: Path) ->
         hanging, killed = workers(process.pid)
         os.kill(hanging, signal.SIGSTOP)
         os.kill(killed, signal.SIGKILL)
-        until(lambda: f"worker {killed} was ended by SIGKILL" in log.read_text(), deadline=8)
+        until(lambda: f"worker {killed} was terminated by SIGKILL" in log.read_text(), deadline=8)
         until(lambda: f"worker {hanging} did not answer for 10 seconds" in log.read_text())
         assert "raise WORKER_TIMEOUT" in log.read_text()
         until(lambda: not {hanging, killed} & set(workers(process.pid)))

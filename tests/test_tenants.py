@@ -1,4 +1,4 @@
-"""A project with data becomes one with tenants, and nothing is lost."""
+"""A project with data becomes multi-tenant, and nothing is lost."""
 
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -17,21 +17,21 @@ Installed = Callable[[Answers], Path]
 PRODUCTS = 250
 PEOPLE = 5
 
-# What the service was used for before.
+# Data from before the change.
 FILL = """
 import asyncio, sys
 from app.core.db.embedded import ensure_database
 from app.core.db.session import connect, unit_of_work
 from app.core.settings import get_settings
 from app.features.products.models import Product
-from app.features.users.service import add
+from app.features import users
 
 async def main(settings):
     async with connect(settings, {}) as database, unit_of_work(database) as session:
         for number in range(int(sys.argv[1])):
             session.add(Product(sku=str(number), name="x", description="", price=1, currency="EUR"))
         for number in range(int(sys.argv[2])):
-            await add(session, f"{number}@example.com", "", "", "member")
+            await users.add(session, f"{number}@example.com", "", "", "member")
 
 with ensure_database(get_settings()) as settings:
     asyncio.run(main(settings))
@@ -40,7 +40,7 @@ with ensure_database(get_settings()) as settings:
 
 @contextmanager
 def database_of(where: str, project: Path, folder: Path) -> Generator[dict[str, str]]:
-    """On MariaDB one of the test's own; else what comes with the project, PostgreSQL or SQLite."""
+    """On MariaDB a separate database; else the project's built-in PostgreSQL or SQLite."""
     if where != "mariadb":
         yield {"DATA_DIR": str(folder)}
         return
@@ -79,7 +79,7 @@ def test_a_project_with_data_becomes_one_with_tenants(
 
 
 def assert_everything_belongs_to_one(project: Path, log: Path, environ: dict[str, str]) -> None:
-    """The administrator owns a tenant that has all rows; everybody else is its member."""
+    """The administrator owns a tenant with all rows; all other users are its members."""
     app, port = project / ".venv/bin/app", free_port()
     base = f"http://127.0.0.1:{port}"
     with running(app, "serve", "--port", str(port), cwd=project, log=log, **environ):
@@ -105,7 +105,7 @@ def assert_everything_belongs_to_one(project: Path, log: Path, environ: dict[str
 def test_no_sequence_of_requests_reaches_another_tenant(
     installed: Installed, database: str, where: str
 ) -> None:
-    """The project's own state machine, which its ordinary tests leave out."""
+    """The project's own state machine, which its default tests leave out."""
     answers = {"database": database, "include_example": True, "multi_tenancy": "row"}
     project = installed(answers)
     url = server(where) if where else "sqlite://"

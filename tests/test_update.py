@@ -1,4 +1,4 @@
-"""Projects follow the template: their users' edits stay, and any option can be changed later."""
+"""Projects can be updated: their users' edits stay, and any option can be changed later."""
 
 import json
 import os
@@ -49,7 +49,7 @@ def update(project: Path, data: Answers | None = None) -> None:
 
 
 def release(template: Path) -> None:
-    """A newer template: it changes a line and the first migration, and adds a file."""
+    """A newer template, with a changed line, a changed first migration and a new file."""
     house = template / "{{cookiecutter.project_slug}}"
     edit(
         house / "app/core/settings.py",
@@ -62,7 +62,7 @@ def release(template: Path) -> None:
 
 
 def change_as_a_user(project: Path) -> None:
-    """What users do to their projects: edit, also near what the template changes, add and delete."""
+    """Typical changes of users: edit, also near the template's changes, add and delete."""
     settings = project / "app/core/settings.py"
     edit(settings, "WARNING|ERROR)", "WARNING|ERROR|CRITICAL)")
     edit(settings, "cors_origins: CommaSeparated = []", "cors_origins: CommaSeparated = []  # ours")
@@ -72,7 +72,7 @@ def change_as_a_user(project: Path) -> None:
 
 
 def replace_the_first_migration(project: Path) -> dict[str, bytes]:
-    """What users do who squash their migrations; returns what is there afterwards."""
+    """Squash the migrations, as a user may; return the remaining files."""
     edit(project / MIGRATION, "Create them.", "Create them all.")
     (project / MIGRATION).rename(project / "migrations/versions/0001_ours.py")
     return migrations(project)
@@ -85,7 +85,7 @@ def migrations(project: Path) -> dict[str, bytes]:
 
 
 def assert_merged(project: Path) -> None:
-    """The template's changes are there, and the user's too."""
+    """Both the template's and the user's changes are present."""
     settings = (project / "app/core/settings.py").read_text(encoding="utf-8")
     assert "Field(default=20" in settings
     assert "WARNING|ERROR|CRITICAL)" in settings
@@ -149,7 +149,7 @@ def test_an_option_can_be_changed_later(
 
 
 def without_migrations(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Migrations belong to the user once they are there."""
+    """Migrations belong to the user once they exist."""
     return {name: data for name, data in files.items() if "migrations/versions" not in name}
 
 
@@ -172,7 +172,7 @@ def test_an_option_switched_on_later_runs(own_template: Path, tmp_path: Path) ->
     run("uv", "run", "app", "db", "check", cwd=project)
     named = ("TEST_REDIS_URL", "TEST_AMQP_URL")
     brokers = {name: os.environ[name] for name in named if name in os.environ}
-    # The feature that the user began has no face yet, which one of the project's tests would say.
+    # The feature that the user started has no `Feature` yet, and one of the project's tests would fail.
     shutil.rmtree(project / "app" / "features" / "colours")
     run("uv", "run", "pytest", "-q", cwd=project, **brokers)
 
@@ -211,13 +211,13 @@ def test_cruft_updates_too_and_copier_goes_on_from_there(
 
 
 def blocks(page: str) -> list[str]:
-    """The commands of a page of the documentation, block by block."""
+    """The commands on a page of the documentation, block by block."""
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     return re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def run_block(block: str, project: Path) -> None:
-    """Run commands as a script would, without a terminal, after work was committed as the page says."""
+    """Run commands as a script would, without a terminal, after committing as the page says."""
     if git(project, "status", "--porcelain"):
         commit_all(project, "Work")
     ours = re.sub(r"^uvx ", f"{TOOLS}/", block, flags=re.MULTILINE)
@@ -225,7 +225,7 @@ def run_block(block: str, project: Path) -> None:
 
 
 def test_the_commands_that_the_documentation_names_work(own_template: Path, tmp_path: Path) -> None:
-    """Nothing is asked, all answers stay, and the newest release is taken over."""
+    """Nothing is asked, all answers stay, and the newest release is applied."""
     git(own_template, "tag", "v1.0.0")
     answers = {"database": "mysql", "project_name": "Ours", "include_example": False}
     project = bake_with_cookiecutter(own_template, tmp_path / "project", answers)

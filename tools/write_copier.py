@@ -1,4 +1,4 @@
-"""Write `copier.yml` from `cookiecutter.json`, so that the two engines can never differ.
+"""Write `copier.yml` from `cookiecutter.json`, so that the two engines cannot differ.
 
 With `--check` it writes nothing and fails when the file differs.
 """
@@ -21,7 +21,7 @@ _subdirectory: "{{ '{{cookiecutter.project_slug}}' }}"
 _templates_suffix: ""
 """
 NAMESPACE = """\
-cookiecutter: # the answers as the templates name them
+cookiecutter: # the answers under the names that the templates use
   type: yaml
   when: false
   default: |
@@ -38,7 +38,7 @@ def quoted(text: str) -> str:
 
 
 def in_copier(default: str) -> str:
-    """A default of cookiecutter's, where Copier has no namespace."""
+    """A default of cookiecutter's, without the namespace that Copier lacks."""
     return default.replace("cookiecutter.", "")
 
 
@@ -62,7 +62,7 @@ def question(name: str, default: Any, source: dict[str, Any]) -> dict[str, Any]:
 
 
 def exclusions(rules: list[dict[str, Any]]) -> list[str]:
-    """What the answers leave out."""
+    """What the answers exclude."""
     found: list[str] = []
     for rule in rules:
         tests = [
@@ -77,7 +77,7 @@ def exclusions(rules: list[dict[str, Any]]) -> list[str]:
 
 
 def namespace(source: dict[str, Any]) -> str:
-    """The answers as the templates name them: `cookiecutter.project_name`."""
+    """The answers under the names that the templates use: `cookiecutter.project_name`."""
     lines: list[str] = []
     for name, default in source.items():
         if name.startswith("__") and name.removeprefix("__") in source:
@@ -91,7 +91,7 @@ def namespace(source: dict[str, Any]) -> str:
 
 
 def closing(source: dict[str, Any]) -> str:
-    """What comes next; and what updates lack, where the version is not known."""
+    """The next steps, and what updates lack if the version is unknown."""
     folder = "{{ _copier_conf.dst_path | string | quote }}"
     reason = "git is not installed, or the template has no git history there"
     text = "\n" + source["__unversioned"].replace("@reason@", reason)
@@ -104,7 +104,7 @@ def configuration(source: dict[str, Any]) -> str:
     settings: dict[str, Any] = {
         "_envops": {"keep_trailing_newline": True, **source["_jinja2_env_vars"]},
         "_skip_if_exists": ["migrations/versions/*"],
-        # An update leaves them alone altogether: it would bring back one that its user has replaced.
+        # An update excludes them: it would bring back one that the user has replaced.
         "_exclude": [
             CONDITION.format(test="_copier_operation != 'update'", otherwise=quoted(MIGRATIONS)),
             *exclusions(source["_prune"]),
@@ -126,7 +126,7 @@ def main() -> int:
     new = configuration(source)
     if parser.parse_args().check:
         if not TARGET.exists() or TARGET.read_text(encoding="utf-8") != new:
-            print("copier.yml is out of step with cookiecutter.json: run `make copier`")
+            print("copier.yml is out of date with cookiecutter.json: run `make copier`")
             return 1
         return 0
     TARGET.write_text(new, encoding="utf-8", newline="\n")

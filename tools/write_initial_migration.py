@@ -78,7 +78,7 @@ def render(operations: list[ops.MigrateOperation]) -> str:
 
 
 def with_tenants(code: str) -> str:
-    """Guard what only tenants add to a table: whole elements, or a name within one."""
+    """Guard what only multi-tenancy adds to a table: whole elements, or a name within one."""
     test = condition("app/core/tenancy.py")
     begin, end = f"# {{% if {test} %}}\n", "\n# {% endif %}\n"
     lines: list[str] = []
@@ -92,7 +92,7 @@ def with_tenants(code: str) -> str:
 
 
 def guarded(body: str, table: Table) -> str:
-    """`body`, for those answers only that include the table."""
+    """`body`, only for answers that include the table."""
     test = condition(owner(table))
     return f"    # {{% if {test} %}}\n{body}\n    # {{% endif %}}\n" if test else body + "\n"
 
@@ -145,7 +145,7 @@ def main() -> int:
     if parser.parse_args().check:
         current = TARGET.read_text(encoding="utf-8") if TARGET.exists() else ""
         if current != new:
-            print(f"{TARGET.name} is out of step with the models: run `make initial-migration`")
+            print(f"{TARGET.name} is out of date with the models: run `make initial-migration`")
             return 1
         return 0
     TARGET.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
 """Fixtures for all tests.
 
 Each test runs in a transaction that is rolled back. A test that needs real commits, several
-connections or the production's sessions asks for `committed_db`.
+connections or production sessions uses `committed_db`.
 """
 
 import asyncio
@@ -38,8 +38,8 @@ from app.core.mail import Mail
 from app.core.security import passwords
 from app.core.service import Service
 from app.core.settings import Environment, Settings
+from app.features import users
 from app.features.users.models import User
-from app.features.users.service import add
 from app.installed import JOBS
 from app.main import create_app
 from tests import (
@@ -53,18 +53,18 @@ from tests import (
     # {% endif %}
 )
 
-# Tests depend on nobody's shell, but for where the built-in database lies.
+# Tests do not depend on the shell, except for where the built-in database is.
 for field in Settings.model_fields.keys() - {"data_dir"}:
     os.environ.pop(field.upper(), None)
 
 
 configure_log.hand_over()
 
-# The cheapest Argon2 that there is: tests hash often, and guess nothing.
+# The cheapest Argon2 settings: tests hash often, and nothing is at risk.
 passwords.context.update(argon2__memory_cost=8, argon2__time_cost=1, argon2__parallelism=1)
 
 
-# On a busy machine more than what an orchestrator waits for may be normal.
+# On a busy machine, probes may take longer than an orchestrator would wait.
 db_session.PROBE_SECONDS = 60
 
 
@@ -106,7 +106,7 @@ def restored_log() -> Generator[None]:
 
 @pytest.fixture
 def queue(settings: Settings) -> inline.InlineQueue:
-    """Runs jobs when the request that asked for them has ended."""
+    """Runs jobs when the request that enqueued them has ended."""
     return inline.InlineQueue(settings, JOBS)
 
 
@@ -135,14 +135,14 @@ async def database(
 
 @pytest.fixture
 async def session(database: Database) -> AsyncGenerator[AsyncSession]:
-    """A session to prepare rows with; what it flushes, requests can see."""
+    """A session to prepare rows with; requests see what it flushes."""
     async with database.writer() as session:
         yield session
 
 
 @pytest.fixture
 async def owner(settings: Settings) -> AsyncGenerator[AsyncEngine]:
-    """Connections with the rights of the tables' owner, outside of transactions."""
+    """Autocommit connections with the rights of the tables' owner."""
     assert settings.database_url
     engine = create_async_engine(
         settings.database_url, poolclass=pool.NullPool, isolation_level="AUTOCOMMIT"
@@ -152,7 +152,7 @@ async def owner(settings: Settings) -> AsyncGenerator[AsyncEngine]:
 
 
 DELETE = "DELETE FROM [table]"
-# How the owner empties a table whose rows are kept; the service could not.
+# How the owner empties an append-only table; the service cannot.
 EMPTY = {
     # {% if cookiecutter.database == "postgresql" %}
     "postgresql": [
@@ -172,7 +172,7 @@ EMPTY = {
 async def committed_db(
     engine: AsyncEngine, settings: Settings, owner: AsyncEngine, queue: inline.InlineQueue
 ) -> AsyncGenerator[Database]:
-    """The production's sessions, with real commits; the tables are emptied afterwards."""
+    """Production sessions, with real commits; the tables are emptied afterwards."""
     yield inline.database_of(engine, settings, queue)
     async with owner.connect() as connection:
         for table in reversed(Base.metadata.sorted_tables):
@@ -189,14 +189,14 @@ def app(settings: Settings) -> FastAPI:
 
 
 def client_of(app: FastAPI, database: Database, settings: Settings) -> AsyncClient:
-    """A client that speaks to `app` in this process, over `database`."""
+    """An in-process client of `app`, over `database`."""
     carried: Service | None = database.info.get(SERVICE)
     queue = carried.queue if carried else inline.InlineQueue(settings, JOBS)
     return client_over(app, inline.service_over(database, settings, queue))
 
 
 def client_over(app: FastAPI, service: Service) -> AsyncClient:
-    """A client that speaks to `app` in this process, as part of this service."""
+    """An in-process client of `app`, in this service."""
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": {"service": service}}, receive, send)
@@ -230,7 +230,7 @@ PASSWORD = "correct horse battery staple"
 
 @dataclass(frozen=True)
 class Account:
-    """Somebody who is signed in."""
+    """A signed-in user."""
 
     id: UUID
     email: str
@@ -242,11 +242,11 @@ SignIn = Callable[..., Awaitable[Account]]
 
 
 async def verify(session: AsyncSession, user: User) -> None:
-    """They have read the mail."""
+    """Mark the address as verified."""
     user.email_verified_at = utc_now()
 
 
-# What becomes of each account before it signs in.
+# What is done to each account before it signs in.
 SETTLED: list[Callable[[AsyncSession, User], Awaitable[None]]] = [verify]
 # {% if cookiecutter.multi_tenancy == "row" %}
 SETTLED.append(tenants.share)
@@ -259,7 +259,7 @@ async def make_account(
     """A verified account with these roles, signed in over HTTP on a client of its own."""
     async with unit_of_work(database) as session:
         password_hash = await passwords.hash_password(PASSWORD)
-        user = await add(session, email, password_hash, "", *role_names)
+        user = await users.add(session, email, password_hash, "", *role_names)
         for settle in SETTLED:
             await settle(session, user)
     form = {"username": email, "password": PASSWORD}
@@ -270,7 +270,7 @@ async def make_account(
 
 @pytest.fixture
 async def sign_in(app: FastAPI, database: Database, settings: Settings) -> AsyncGenerator[SignIn]:
-    """Make an account with an address and roles, and sign it in."""
+    """Create an account with an address and roles, and sign in."""
     async with AsyncExitStack() as stack:
 
         async def make(email: str, *role_names: str) -> Account:
@@ -283,13 +283,13 @@ async def sign_in(app: FastAPI, database: Database, settings: Settings) -> Async
 
 @pytest.fixture
 async def member(sign_in: SignIn) -> Account:
-    """Somebody who has registered."""
+    """A registered user."""
     return await sign_in("member@example.com", "member")
 
 
 @pytest.fixture
 async def admin(sign_in: SignIn) -> Account:
-    """Somebody who may do everything."""
+    """An administrator."""
     return await sign_in("admin@example.com", "admin")
 
 
@@ -301,5 +301,5 @@ async def committed_admin(committed_client: AsyncClient, committed_db: Database)
 
 @pytest.fixture
 def project_root() -> Path:
-    """Where `pyproject.toml` lies."""
+    """The folder of `pyproject.toml`."""
     return migrations.ROOT

@@ -1,4 +1,4 @@
-"""What it costs to find a due job while very many others are due, whatever the database."""
+"""The cost of finding a due job while very many others are due, on any database."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -15,7 +15,7 @@ from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.work import Work
 
 Cost = Callable[[AsyncSession], Awaitable[int]]
-"""What the session's connection has read so far, in rows or in steps."""
+"""Rows or steps that the session's connection has read so far."""
 
 ACTS: list[Callable[[AsyncSession], Awaitable[None]]] = []
 """What queues do besides."""
@@ -27,19 +27,19 @@ sizes = pytest.mark.parametrize("size", [4000, pytest.param(50_000, marks=pytest
 
 @job("backlog.bulk")
 async def bulk(work: Work) -> None:
-    """There are very many of it."""
+    """A job of which very many are due."""
 
 
 @job("backlog.urgent", queue="urgent")
 async def urgent(work: Work) -> None:
-    """There is one."""
+    """A job of which one is due."""
 
 
 JOBS = {each.name: each for each in (bulk, urgent)}
 
 
 async def fill(database: Database, size: int) -> None:
-    """Due for longer than anything else: jobs of another queue, and of a newer version."""
+    """Jobs due for longest: of another queue, and of a newer version."""
     due_at = utc_now() - timedelta(hours=1)
     for name in ("backlog.bulk", "backlog.of_a_newer_version"):
         row: dict[str, Any] = {
@@ -58,7 +58,7 @@ async def fill(database: Database, size: int) -> None:
 
 
 async def assert_others_are_not_read(database: Database, cost: Cost, limit: int) -> None:
-    """Claiming, and whatever else a queue does, costs no more than `limit`."""
+    """Claiming, and notifying a queue, cost no more than `limit`."""
 
     async def claim(session: AsyncSession) -> None:
         claimed = await store.claim(session, JOBS, limit=4)

@@ -1,4 +1,4 @@
-"""The brokers that are named for tests, and how a test leaves them."""
+"""The brokers configured for tests, and how to clean them."""
 
 import os
 from datetime import timedelta

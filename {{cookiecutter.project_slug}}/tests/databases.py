@@ -1,4 +1,4 @@
-"""A database of its own for each test process, made and dropped on the server that is named."""
+"""A database for each test process, created and dropped on the configured server."""
 
 import asyncio
 import os
@@ -19,7 +19,7 @@ DATA_DIR = Settings(**NO_FILE).data_dir.absolute()
 
 
 def server_url() -> URL | None:
-    """`TEST_DATABASE_URL`: a server on which tests may make databases of their own."""
+    """`TEST_DATABASE_URL`: a server on which tests may create databases."""
     return parse_url(os.environ.get("TEST_DATABASE_URL"))
 
 
@@ -33,14 +33,14 @@ async def execute(url: URL, statement: str) -> None:
 
 @contextmanager
 def fresh_database(directory: Path) -> Generator[URL]:
-    """An empty database that nobody else uses; never the one of development."""
+    """An empty database of this process's own; never the development database."""
     url = server_url()
     with nullcontext(url) if url else DIALECTS[0].embedded(DATA_DIR) as server:
         yield from make_and_drop(server, directory)
 
 
 def make_and_drop(url: URL, directory: Path) -> Generator[URL]:
-    """Make a database on the server of `url`, and drop it in the end."""
+    """Create a database on the server of `url`, and drop it at the end."""
     if url.get_backend_name() == "sqlite":
         yield url.set(database=str(directory / "test.db"))
         return

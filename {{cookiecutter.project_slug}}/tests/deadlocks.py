@@ -1,4 +1,4 @@
-"""Requests that wait for each other, whatever the database."""
+"""Requests that deadlock, on any database."""
 
 import asyncio
 
@@ -9,7 +9,7 @@ from app.features.users.roles import ADMIN, MEMBER
 
 
 async def assert_one_is_told_to_try_again(database: Database) -> None:
-    """Each has locked what the other wants next: one goes on, the other learns why it could not."""
+    """Each holds the lock that the other needs next: one proceeds, the other learns why it failed."""
     both_began = asyncio.Barrier(2)
 
     async def lock(*names: str) -> None:

@@ -1,4 +1,4 @@
-"""Requests made from what the OpenAPI document says."""
+"""Requests built from the OpenAPI document."""
 
 import re
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ Schema = dict[str, Any]
 
 
 class Undocumented(Exception):
-    """The document has no example of something that a request needs."""
+    """The document lacks an example that a request needs."""
 
 
 class Document:
@@ -28,7 +28,7 @@ class Document:
                 yield method.upper(), path, operation
 
     def lists(self) -> dict[str, dict[str, Schema]]:
-        """The parameters by name of each path that is paged."""
+        """The parameters, by name, of each paginated path."""
         gets = {path: each for method, path, each in self.operations() if method == "GET"}
         parameters = {
             path: {item["name"]: item["schema"] for item in each.get("parameters", [])}
@@ -37,12 +37,12 @@ class Document:
         return {path: found for path, found in parameters.items() if "cursor" in found}
 
     def resolved(self, schema: Schema) -> Schema:
-        """The schema itself, where there is a reference to it."""
+        """The schema, with references resolved."""
         name = schema.get("$ref", "").rpartition("/")[2]
         return self.content["components"]["schemas"][name] | schema if name else schema
 
     def example(self, schema: Schema, *, other: bool = False) -> object:
-        """A value that is documented, or another like it: text whose first letter is there twice."""
+        """A documented value, or a similar one: text with its first character doubled."""
         schema = self.resolved(schema)
         if schema.get("format") == "uuid":
             return str(uuid4())
@@ -54,7 +54,7 @@ class Document:
         return example[0] + example if other and isinstance(example, str) else example
 
     def body(self, operation: Schema, *, other: bool = False) -> tuple[str, Schema] | None:
-        """Media type and an example of the body that an operation takes."""
+        """Media type and an example of the body of an operation."""
         content: Schema = operation.get("requestBody", {}).get("content", {})
         for media_type, described in content.items():
             schema = self.resolved(described["schema"])
@@ -70,7 +70,7 @@ class Document:
 
 
 async def filled(client: AsyncClient, path: str) -> list[str]:
-    """The path with each id that the list before its placeholder shows; with any id if there is none."""
+    """The path with each id from the list before its placeholder; with any id if there is none."""
     found = re.search(r"^(.*?)/(\{(\w+)\})", path)
     if found is None:
         return [path]
@@ -85,7 +85,7 @@ async def filled(client: AsyncClient, path: str) -> list[str]:
 
 
 def id_of(item: Schema, name: str) -> str:
-    """The id of an item, or of what it is about."""
+    """The id of an item, or of its subject."""
     if name in item or "id" in item:
         return item.get(name) or item["id"]
     parts: list[Any] = [value for value in item.values() if isinstance(value, dict)]

@@ -1,4 +1,4 @@
-"""Jobs and mail as tests see them: at once, and in a list."""
+"""Jobs and mail for tests: run at once, and kept in a list."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -68,7 +68,7 @@ async def filled(settings: Settings, features: Sequence[Feature] = FEATURES) -> 
 
 
 async def make_due(database: Database) -> None:
-    """Let time pass, until what is to be tried again is due."""
+    """Make the retries due."""
     async with unit_of_work(database) as session:
         waiting = update(JobRun).where(JobRun.due_at.is_not(None))
         await session.execute(waiting.values(due_at=utc_now()))
@@ -80,7 +80,7 @@ def serving(database: Database, **changes: Any) -> Service:  # noqa: ANN401, fie
 
 
 class RecordingMailer:
-    """Keeps each letter instead of sending it."""
+    """Keeps each mail instead of sending it."""
 
     for_development: ClassVar[bool] = True
 
@@ -92,7 +92,7 @@ class RecordingMailer:
 
 
 class InlineQueue:
-    """Runs what was asked for when `run` is called, in the same process."""
+    """Runs enqueued jobs when `run` is called, in the same process."""
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.nudges: list[tuple[UUID, str]] = []
@@ -108,7 +108,7 @@ class InlineQueue:
         return {}
 
     async def run(self, service: Service) -> None:
-        """Everything that is due, and what comes of it."""
+        """Run everything that is due, and what it enqueues."""
         while self.nudges:
             self.nudges.clear()
             await run_due(service)

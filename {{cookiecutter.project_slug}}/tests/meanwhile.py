@@ -1,4 +1,4 @@
-"""What happens elsewhere while a request is under way."""
+"""Concurrent actions while a request is in flight."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
-PATIENCE = 0.3  # seconds; what has to wait for the request is let go on afterwards
+PATIENCE = 0.3  # seconds; an action that has to wait for the request may finish afterwards
 
 
 def meanwhile(
@@ -17,7 +17,7 @@ def meanwhile(
     name: str,
     act: Callable[[], Awaitable[Response]],
 ) -> list["asyncio.Task[Response]"]:
-    """Begin `act` when this function has been called for the first time; the task is in the list then."""
+    """Start `act` after this function's first call; the task is then in the list."""
     original, begun = getattr(place, name), list["asyncio.Task[Response]"]()
 
     async def first(*args: Any, **options: Any) -> Any:  # noqa: ANN401

@@ -1,4 +1,4 @@
-"""How the service behaves when its connections die or stand still, whatever the database."""
+"""How the service behaves when its connections die or hang, on any database."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -33,12 +33,12 @@ ADA = {"email": "ada@example.com"}
 LOGIN = "/api/v1/auth/login"
 BEHAVE = "behave"
 SHORT = 0.3
-"""Seconds that a statement may take; much less would be too little for one that is answered."""
-STRANGER = {"username": "nobody@example.com", "password": "wrong"}
+"""Seconds that a statement may take; much less would fail statements that are answered."""
+STRANGER = {"username": "stranger@example.com", "password": "wrong"}
 
 
 class Relay:
-    """Stands between the service and its database, and may let nothing through."""
+    """A relay between the service and its database that can block traffic."""
 
     def __init__(self, reach: Reach) -> None:
         self.reach = reach
@@ -46,22 +46,22 @@ class Relay:
         self.flow.set()
 
     def stop(self) -> None:
-        """As if the database stood still."""
+        """Act as a database that hangs."""
         self.flow.clear()
 
     def go_on(self) -> None:
-        """Let through what has been sent meanwhile, too."""
+        """Forward everything again, including what was sent meanwhile."""
         self.flow.set()
 
     def forget(self) -> None:
-        """As a firewall does with idle connections: nothing passes on those that there are."""
+        """Drop the traffic of existing connections, as a firewall does with idle ones."""
         self.stop()
         self.flow = asyncio.Event()
         self.go_on()
 
     @asynccontextmanager
     async def listening(self, url: URL) -> AsyncGenerator[URL]:
-        """The database of `url` by way of this relay."""
+        """The database of `url`, through this relay."""
         serving = set[asyncio.Task[None]]()
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -91,7 +91,7 @@ class Relay:
 
 @asynccontextmanager
 async def closing(writer: asyncio.StreamWriter) -> AsyncGenerator[None]:
-    """Close it in the end."""
+    """Close the relay at the end."""
     try:
         yield
     finally:
@@ -103,7 +103,7 @@ async def closing(writer: asyncio.StreamWriter) -> AsyncGenerator[None]:
 async def pass_on(
     reader: asyncio.StreamReader, writer: asyncio.StreamWriter, flow: asyncio.Event
 ) -> None:
-    """What comes from one side goes to the other, while it may."""
+    """Forward from one side to the other, unless blocked."""
     with suppress(ConnectionError):
         while data := await reader.read(65536):
             await flow.wait()
@@ -122,7 +122,7 @@ async def cancel(*tasks: asyncio.Task[None]) -> None:
 async def behind(
     relay: Relay, settings: Settings, seconds: float = 10
 ) -> AsyncGenerator[tuple[Database, Settings]]:
-    """A service's connections that lead through `relay`; one of them is open."""
+    """A service's connections through `relay`; one of them is open."""
     assert settings.database_url
     async with relay.listening(settings.database_url) as url:
         ours = settings.model_copy(update={"database_url": url, "database_timeout": seconds})
@@ -141,16 +141,16 @@ async def behind(
 
 
 async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
-    """Ask until it holds: with short time limits, a busy machine may need several attempts."""
+    """Retry until it holds: with short time limits, a busy machine may need several attempts."""
     for _ in range(600):
         if await holds():
             return
         await asyncio.sleep(0.1)
-    pytest.fail("it did not come to that")
+    pytest.fail("the condition never held")
 
 
 async def assert_standstill_is_told(app: FastAPI, settings: Settings, relay: Relay) -> None:
-    """Requests are answered with what it is; afterwards everything is as it was."""
+    """Responses name the outage; afterwards everything works again."""
     async with (
         behind(relay, settings, SHORT) as (database, ours),
         client_of(app, database, ours) as client,
@@ -173,7 +173,7 @@ async def assert_standstill_is_told(app: FastAPI, settings: Settings, relay: Rel
 
 
 async def assert_time_limits_of_features_are_theirs(settings: Settings, relay: Relay) -> None:
-    """Who limits their own work, or raises a time-out of their own, gets what they wrote."""
+    """A time limit or time-out of a feature's own is not mistaken for an outage."""
     async with behind(relay, settings) as (database, _):
         relay.stop()
         with pytest.raises(TimeoutError):
@@ -189,7 +189,7 @@ async def assert_time_limits_of_features_are_theirs(settings: Settings, relay: R
 async def assert_probes_answer_soon(
     app: FastAPI, settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They wait neither for requests, nor for a database that stands still."""
+    """Probes wait neither for requests nor for a database that hangs."""
     async with behind(relay, settings) as (database, ours):
         crowded = replace(database, slots=asyncio.Semaphore(0))
         async with client_of(app, crowded, ours) as client:
@@ -214,7 +214,7 @@ async def assert_probes_answer_soon(
 async def assert_forgotten_connection_is_replaced(
     settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing says that it is dead, but that nothing is answered on it."""
+    """The only sign that the connection is dead is that nothing is answered on it."""
     async with behind(relay, settings) as (database, _):
         monkeypatch.setattr(engine_module, "IDLE_SECONDS", 0)
         monkeypatch.setattr(engine_module, "PING_SECONDS", 0.1)
@@ -225,14 +225,14 @@ async def assert_forgotten_connection_is_replaced(
 
 @job("test.standstill")
 async def standstill(work: Work) -> None:
-    """What the test wants of it."""
+    """Do what the test defines."""
     await work.session.info[BEHAVE](work.session)
 
 
 async def assert_jobs_tell_of_it(
     committed: Database, settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether within the job or at its end; and although it could not be written down at once."""
+    """Within the job or at its end, and even if it could not be recorded at once."""
 
     async def stop(session: AsyncSession) -> None:
         relay.stop()
@@ -268,7 +268,7 @@ async def assert_read_only_is_told(
     promote: Callable[[], Awaitable[None]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """No connection is kept that leads to the database that takes no changes."""
+    """Connections to the read-only database are not kept."""
     monkeypatch.setattr(engine_module, "REPLACED_SECONDS", 0)
     async with client_of(app, database, settings) as client, AsyncExitStack() as at_once:
         for _ in range(4):
@@ -290,7 +290,7 @@ async def assert_read_only_is_told(
 
 
 async def assert_told_and_replaced(database: Database, client: AsyncClient, kill: Kill) -> None:
-    """Whoever loses a connection under way learns of it; the next request has a new one."""
+    """A request that loses its connection fails; the next one gets a new connection."""
     with pytest.raises(DatabaseUnavailable):
         async with reading(database) as session:
             await session.execute(text("SELECT 1"))
@@ -303,7 +303,7 @@ async def assert_told_and_replaced(database: Database, client: AsyncClient, kill
 async def assert_replaced_unnoticed(
     client: AsyncClient, kill: Kill, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that died while nobody used it is tested before it is given out."""
+    """A connection that died while idle is tested before it is handed out."""
     monkeypatch.setattr(engine_module, "IDLE_SECONDS", 0)
     assert (await client.get("/health/ready")).status_code == 200
 

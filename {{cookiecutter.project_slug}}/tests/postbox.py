@@ -1,4 +1,4 @@
-"""A real SMTP server, and what it takes in."""
+"""A real SMTP server that keeps what it accepts."""
 
 import socket
 from collections.abc import Generator
@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 
 class Postbox:
-    """Keeps what the server takes in."""
+    """Keeps what the server accepts."""
 
     def __init__(self) -> None:
         self.mails: list[Message] = []
@@ -34,7 +34,7 @@ class Postbox:
 
     @contextmanager
     def serving(self) -> Generator[SecretStr]:
-        """Listen on a free port; where that is."""
+        """Listen on a free port; return its URL."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]

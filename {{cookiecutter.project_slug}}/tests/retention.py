@@ -1,4 +1,4 @@
-"""How long rows of the audit log are kept, where the database itself sees to it."""
+"""How long rows of the audit log are kept, where the database itself enforces it."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
@@ -39,14 +39,14 @@ async def ask(url: URL | None, *statements: str) -> None:
 
 @asynccontextmanager
 async def engine_of(settings: Settings) -> AsyncGenerator[AsyncEngine]:
-    """The service's own engine, as these settings have it."""
+    """The service's own engine, with these settings."""
     engine = create_engine(settings)
     yield engine
     await engine.dispose()
 
 
 async def note(settings: Settings, ages: Mapping[str, int]) -> set[str]:
-    """Add events that are so many days old; what there is then."""
+    """Add events of these ages in days; return all events."""
     async with engine_of(settings) as engine:
         database = database_of(engine, settings)
         async with unit_of_work(database) as session:
@@ -59,7 +59,7 @@ async def note(settings: Settings, ages: Mapping[str, int]) -> set[str]:
 
 
 async def purge(settings: Settings, days: int, patch: pytest.MonkeyPatch) -> str:
-    """Run the job with this setting; what it died of."""
+    """Run the job with this setting; return its error."""
     patch.setattr(configured(AuditSettings), "days", days)
     jobs = {purge_events.name: purge_events}
     async with engine_of(settings) as engine:
@@ -80,7 +80,7 @@ async def upgrade(settings: Settings, days: int, patch: pytest.MonkeyPatch) -> N
 
 
 async def assert_the_owner_decides(settings: Settings, patch: pytest.MonkeyPatch) -> None:
-    """A period in the service's own settings may be longer; a shorter one takes an upgrade."""
+    """A retention period in the service's settings may be longer; a shorter one takes an upgrade."""
     everything = await note(settings, {"oldest": 2000, "old": 366, "kept": 364, "new": 0})
 
     assert await purge(settings, 1, patch) == (

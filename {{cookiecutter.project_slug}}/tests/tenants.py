@@ -1,4 +1,4 @@
-"""Everybody in the tests works for one tenant, as everybody does in a service without tenants."""
+"""Users in tests share one tenant, so that tests mean the same with and without tenants."""
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -11,7 +11,7 @@ SHARED = "Shared"
 
 
 async def share(session: AsyncSession, user: User) -> None:
-    """Let `user` work for the tenant of all tests, as a plain member, unless another is named."""
+    """Make `user` a plain member of the tenant shared by all tests, or of another one."""
     own = await session.scalar(select(Tenant).where(Tenant.personal_user_id == user.id))
     assert own
     own.personal_user_id = None

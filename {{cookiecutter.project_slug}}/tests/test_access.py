@@ -1,4 +1,4 @@
-"""Every endpoint says who may call it, and nobody else can."""
+"""Every endpoint declares who may call it, and refuses all others."""
 
 import asyncio
 import re
@@ -23,7 +23,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 def calls(dependant: Dependant) -> Iterator[Any]:
-    """Everything that an endpoint depends on."""
+    """All dependencies of an endpoint."""
     for part in dependant.dependencies:
         yield part.call
         yield from calls(part)
@@ -52,7 +52,7 @@ def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:
 
 
 def filled(path: str, operation: dict[str, Any], known: dict[str, str]) -> str:
-    """The path with ids: those that are known by their name, else one of nothing."""
+    """The path with ids: known ones by their name, else one that does not exist."""
     for parameter in operation.get("parameters", []):
         if parameter["in"] == "path":
             name = parameter["name"]
@@ -61,7 +61,7 @@ def filled(path: str, operation: dict[str, Any], known: dict[str, str]) -> str:
 
 
 def is_for_members(operation: dict[str, Any]) -> bool:
-    """Whether everybody who registers may do it, so that the id is nobody's in particular."""
+    """Whether every registered user may do it, so that the id is not owned by one of them."""
     everybody = {permission.value for f in FEATURES for permission in f.member_permissions}
     scopes = {scope for need in operation["security"] for kind in need.values() for scope in kind}
     return bool(scopes) and scopes <= everybody
@@ -75,14 +75,14 @@ async def test_without_a_token_nothing_is_shown(app: FastAPI, client: AsyncClien
 
 
 async def ids(account: Account, collection: str) -> list[str]:
-    """What somebody finds in a collection."""
+    """The items that a client finds in a collection."""
     answer = await account.client.get(collection)
     found = re.findall(r'"(?:id|user_id)":"([0-9a-f-]{36})"', answer.text)
     return found if answer.status_code == 200 else []
 
 
 def example(document: dict[str, Any], collection: str) -> dict[str, Any]:
-    """What to fill an empty collection with: the examples that the document gives."""
+    """What to fill an empty collection with: the document's examples."""
     body = document["paths"][collection]["post"]["requestBody"]["content"]["application/json"]
     name = body["schema"]["$ref"].rpartition("/")[2]
     schema = document["components"]["schemas"][name]
@@ -92,7 +92,7 @@ def example(document: dict[str, Any], collection: str) -> dict[str, Any]:
 
 
 async def with_ids_of(document: dict[str, Any], victim: Account, thief: Account, path: str) -> str:
-    """The path, each id in it one that the victim sees; the thief does not, unless members may."""
+    """The path, with ids that the victim sees, and the thief does not unless all members may."""
     filled = collection = ""
     for segment in path.removeprefix("/").split("/"):
         chosen = segment
@@ -109,7 +109,7 @@ async def with_ids_of(document: dict[str, Any], victim: Account, thief: Account,
     return filled
 
 
-async def test_with_an_id_of_somebody_else_nothing_is_shown_or_changed(
+async def test_with_an_id_of_another_user_nothing_is_shown_or_changed(
     app: FastAPI, member: Account, sign_in: SignIn
 ) -> None:
     """Each operation with an id in its path, called by a member with the ids of an administrator."""

@@ -1,4 +1,4 @@
-"""Bodies that are too large, over a real connection: whoever sends one is told so."""
+"""Bodies that are too large, over a real connection: the client gets a clear error."""
 
 import json
 import socket
@@ -20,7 +20,7 @@ PIECE = 65_536
 
 @dataclass
 class Answer:
-    """What came back."""
+    """The response."""
 
     status: int
     headers: dict[str, str] = field(default_factory=dict[str, str])
@@ -28,7 +28,7 @@ class Answer:
 
 
 class Client:
-    """Sends everything that it has to say before it looks at the answer."""
+    """A client that sends everything before it reads the response."""
 
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
@@ -94,7 +94,7 @@ def chunked(size: int) -> Iterable[bytes]:
 
 
 def framed(size: int, *, announced: bool) -> tuple[str, Iterable[bytes]]:
-    """A header that says how the body is sent, and the body."""
+    """The framing header of the body, and the body."""
     if announced:
         return f"Content-Length: {size}", pieces(size)
     return "Transfer-Encoding: chunked", chunked(size)
@@ -137,10 +137,10 @@ def test_what_is_far_too_large_is_not_read_to_its_end(
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
-def test_nobody_waits_long_for_the_rest(
+def test_waiting_for_the_rest_is_limited(
     connect: Connect, settings: Settings, monkeypatch: pytest.MonkeyPatch, *, announced: bool
 ) -> None:
-    """Whether it comes slowly, or was promised and never comes."""
+    """Whether it is sent slowly, or announced and never sent."""
     monkeypatch.setattr(middleware, "READ_SECONDS", 0.3)
     client, begun = connect(), monotonic()
     how, body = framed(2 * settings.max_body_size, announced=announced)

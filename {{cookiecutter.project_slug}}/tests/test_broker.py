@@ -1,6 +1,6 @@
-"""Jobs on Celery as the service sees them: what it tells a broker, also one that is away.
+"""Jobs on Celery, from the service's side: the messages it sends, also to a broker that is unavailable.
 
-No worker runs beside these tests: it would perform the jobs whose messages they hold back.
+No worker runs beside these tests: it would run the jobs whose messages they hold back.
 """
 
 import asyncio
@@ -41,7 +41,7 @@ from tests.inline import database_of
 
 @pytest.fixture(params=["refuses", "is silent"])
 def nowhere(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
-    """The broker is away: nobody listens, or nobody answers."""
+    """The broker is unavailable: its port is closed, or it is silent."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         if request.param == "is silent":
@@ -61,7 +61,7 @@ async def rare(work: Work) -> None:
     """There is little of it."""
 
 
-RELAYED = {each.name: each for each in (bulk, rare)}  # a worker of another test knows neither
+RELAYED = {each.name: each for each in (bulk, rare)}  # unknown to a worker of another test
 
 
 @pytest.mark.parametrize("variable", URLS)
@@ -99,7 +99,7 @@ async def test_the_relay_sends_a_batch_of_each_queue_and_nothing_that_still_wait
 
 
 def look_once(settings: Settings, queue: CeleryQueue) -> None:
-    """What beat has a worker do each second."""
+    """The task that beat sends to a worker each second."""
 
     @asynccontextmanager
     async def opening() -> AsyncGenerator[Service]:
@@ -120,7 +120,7 @@ def sizes(celery: Celery, connection: Connection) -> dict[str, int]:
     return counted
 
 
-async def test_a_broker_that_is_away_delays_nobody(
+async def test_an_unavailable_broker_delays_no_request(
     app: FastAPI,
     engine: AsyncEngine,
     committed_db: Database,

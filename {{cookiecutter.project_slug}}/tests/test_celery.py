@@ -46,10 +46,10 @@ from tests.inline import InlineQueue, database_of, make_due, serving
 
 
 class Postbox:
-    """Keeps what the mail server takes in."""
+    """Keeps what the mail server accepts."""
 
     def __init__(self) -> None:
-        self.letters: list[str] = []
+        self.mails: list[str] = []
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         assert isinstance(envelope.content, bytes)
@@ -57,7 +57,7 @@ class Postbox:
         assert isinstance(letter, EmailMessage)
         body = letter.get_body(("plain",))
         assert body
-        self.letters.append(body.get_content())
+        self.mails.append(body.get_content())
         return "250 taken"
 
 
@@ -100,7 +100,7 @@ def worker(
     settings: Settings,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Generator[Worker]:
-    """One on each broker that is named, in names of its own."""
+    """One on each configured broker, with its own prefix."""
     variable = BROKERS[request.param]
     url = URLS[variable]
     if not url:
@@ -136,7 +136,7 @@ def worker(
 def environment(
     settings: Settings, ours: CelerySettings, folder: Path, smtp_port: int
 ) -> dict[str, str]:
-    """What the worker is configured with."""
+    """The worker's settings."""
     assert settings.database_url
     return {
         "CELERY_BROKER_URL": ours.broker,
@@ -175,7 +175,7 @@ class Working:
 
 @pytest.fixture
 def post(worker: Worker) -> Generator[Post]:
-    """Where the worker sends mail, switched on."""
+    """The worker's mail server, running."""
     post = Post(Postbox(), worker.smtp_port)
     post.open()
     yield post
@@ -207,14 +207,14 @@ async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 60) -
 
 async def test_from_registration_to_login_through_a_worker(working: Working, post: Post) -> None:
     async def written() -> bool:
-        return bool(post.box.letters)
+        return bool(post.box.mails)
 
     new = {"email": "ada@example.com", "password": PASSWORD}
     answer = await working.client.post("/api/v1/auth/register", json=new)
     assert answer.status_code == 202
     await until(written)
 
-    found = re.search(r"#token=([\w-]+)", post.box.letters[0])
+    found = re.search(r"#token=([\w-]+)", post.box.mails[0])
     assert found
     proof = {"token": found[1], "password": PASSWORD}
     verified = await working.client.post("/api/v1/auth/verify-email", json=proof)
@@ -248,7 +248,7 @@ async def test_a_message_that_was_lost_is_sent_again(
             )
 
     await until(delivered)
-    assert len(post.box.letters) == 2
+    assert len(post.box.mails) == 2
 
 
 async def test_a_job_that_failed_is_tried_again(working: Working, post: Post) -> None:
@@ -268,7 +268,7 @@ async def test_a_job_that_failed_is_tried_again(working: Working, post: Post) ->
     await make_due(working.database)
 
     await until(delivered)
-    assert len(post.box.letters) == 1
+    assert len(post.box.mails) == 1
 
 
 async def test_a_worker_works_for_every_queue(working: Working, post: Post) -> None:
@@ -276,7 +276,7 @@ async def test_a_worker_works_for_every_queue(working: Working, post: Post) -> N
         return await working.states() == [JobState.DONE] * 3
 
     async with unit_of_work(working.database) as session:
-        await enqueue(session, forgot_password, email="nobody@example.com")
+        await enqueue(session, forgot_password, email="stranger@example.com")
         await enqueue(session, purge_jobs)
         await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
         queues = set(await session.scalars(select(JobRun.queue)))
@@ -302,7 +302,7 @@ async def test_no_queue_waits_for_the_backlog_of_another(working: Working, post:
         await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
 
     async def delivered() -> bool:
-        return bool(post.box.letters)
+        return bool(post.box.mails)
 
     await until(delivered)
     assert (await working.states()).count(JobState.QUEUED) > 20

@@ -1,4 +1,4 @@
-"""Whoever starts the service for the first time can try everything out, and nobody else can."""
+"""The first start of the service creates a demo administrator, in development only."""
 
 import re
 from typing import Any
@@ -24,7 +24,7 @@ def within(settings: Settings, environment: Environment) -> Settings:
 
 
 async def roles_seen_by(client: AsyncClient, email: str, password: str) -> int:
-    """The status of a request that only administrators may make."""
+    """The status of a request that requires an administrator."""
     form = {"username": email, "password": password}
     tokens = (await client.post("/api/v1/auth/login", data=form)).json()
     headers = {"Authorization": f"Bearer {tokens.get('access_token')}"}

@@ -1,4 +1,4 @@
-"""The documentation page comes whole from the service, and can be switched off."""
+"""The documentation page is self-hosted, and can be switched off."""
 
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -64,7 +64,7 @@ async def test_the_page_loads_nothing_from_elsewhere(client: AsyncClient) -> Non
 
 
 async def test_the_page_can_show_the_version_of_the_document(client: AsyncClient) -> None:
-    """Swagger UI 4 could not, and it is what most packages have."""
+    """Swagger UI 4 could not, and most packages contain that."""
     script = (await client.get("/docs/swagger-ui-bundle.js")).text
 
     assert re.search(r'PACKAGE_VERSION:"5\.', script)

@@ -1,4 +1,4 @@
-"""Every failure, whoever raises it, is a problem document."""
+"""Every failure is a problem document, wherever it is raised."""
 
 import asyncio
 import json

@@ -219,8 +219,9 @@ async def test_a_websocket_authenticates_like_a_request(probing: Probing) -> Non
         str(probing.admin_id),
         "websocket.close",
     ]
-    assert await connect(probing, {}) == ["websocket.close"]
-    assert await connect(probing, {}, "/probe-app/") == ["websocket.close"]
+    refused = ["websocket.http.response.start", "websocket.http.response.body"]
+    assert await connect(probing, {}) == refused
+    assert await connect(probing, {}, "/probe-app/") == refused
 
 
 async def connect(

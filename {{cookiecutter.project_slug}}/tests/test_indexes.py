@@ -1,4 +1,4 @@
-"""No list sorts all its rows for a page: an index has each order that is allowed."""
+"""No list sorts all its rows for a page: an index covers each allowed order."""
 
 from collections.abc import Iterator
 from typing import cast
@@ -23,7 +23,7 @@ def declared(query: type[ListQuery]) -> Iterator[type[ListQuery]]:
 
 
 def has_order(table: Table, column: str) -> bool:
-    """Whether an index of the table leads through its rows in the order of this column, then of ids."""
+    """Whether an index of the table orders its rows by this column, then by id."""
     for key in (*table.constraints, *table.indexes):
         unique = isinstance(key, UniqueConstraint | PrimaryKeyConstraint)
         if unique or key in table.indexes:

@@ -1,7 +1,7 @@
 """No sequence of requests shows or changes what belongs to another tenant.
 
-A state machine drives tenants and people through the API, with any id of anybody anywhere an id fits, and
-compares every answer with a model that knows whose everything is. `ISOLATION_STEPS` says how many steps.
+A state machine drives tenants and users through the API, with any known id wherever an id fits, and
+compares every response with a model of ownership. `ISOLATION_STEPS` sets the number of steps.
 """
 
 import asyncio
@@ -24,10 +24,10 @@ from app.core.db.engine import create_engine
 from app.core.db.session import Database, unit_of_work
 from app.core.settings import Settings
 from app.core.tenancy import within
+from app.features import users
 from app.features.audit.models import AuditEvent
 from app.features.products.models import Product
 from app.features.tenants.models import Membership, Tenant
-from app.features.users.service import add
 from app.installed import JOBS
 from app.main import create_app
 from conftest import PASSWORD, client_of, passwords, utc_now
@@ -35,7 +35,7 @@ from tests.inline import SENT, InlineQueue, database_of
 
 PRODUCTS, TENANTS = "/api/v1/products", "/api/v1/tenants"
 STEPS = 50
-"""How many steps one run of the machine takes."""
+"""The number of steps of one run."""
 Result = TypeVar("Result")
 
 
@@ -45,11 +45,11 @@ class Place:
 
     id: str
     roles: dict[int, str]
-    """What each of the people is in it, by their number."""
+    """The role of each user in it, by their number."""
     products: dict[str, str] = field(default_factory=dict[str, str])
     """Id by SKU."""
     prices: dict[str, int] = field(default_factory=dict[str, int])
-    """Of everything that was ever added, by its id; what was deleted keeps its last one."""
+    """By id, of everything ever added; a deleted item keeps its last one."""
     invitations: dict[str, tuple[str, str, str]] = field(
         default_factory=dict[str, tuple[str, str, str]]
     )
@@ -60,7 +60,7 @@ class Place:
 
 @dataclass
 class World:
-    """The service, and people who are signed in."""
+    """The service, and signed-in users."""
 
     loop: asyncio.AbstractEventLoop
     app: FastAPI
@@ -83,9 +83,11 @@ def new_world(settings: Settings) -> Generator[World]:
 
 
 async def new_person(world: World, email: str) -> tuple[AsyncClient, str]:
-    """Somebody who is signed in, and their id."""
+    """A signed-in user, and their id."""
     async with unit_of_work(world.database) as session:
-        user = await add(session, email, await passwords.hash_password(PASSWORD), "", "member")
+        user = await users.add(
+            session, email, await passwords.hash_password(PASSWORD), "", "member"
+        )
         user.email_verified_at = utc_now()
     client = client_of(world.app, world.database, world.settings)
     form = {"username": email, "password": PASSWORD}
@@ -108,7 +110,7 @@ skus = st.sampled_from(["TEA", "COFFEE", "MILK", "SUGAR", "BREAD", "SALT"])
 
 
 class Isolation(RuleBasedStateMachine):
-    """Three tenants with people who work for one or two of them, and everybody's own."""
+    """Three tenants whose users are members of one or two of them, and the personal tenants."""
 
     world: ClassVar[World]
 
@@ -142,7 +144,7 @@ class Isolation(RuleBasedStateMachine):
         own = next(each["tenant"]["id"] for each in found if each["tenant"]["personal_user_id"])
         return Place(own, {number: "owner"})
 
-    # What is asked, and who may see what of the answer.
+    # Requests, and who may see what of the responses.
 
     def ask(
         self,
@@ -159,7 +161,7 @@ class Isolation(RuleBasedStateMachine):
         return answer
 
     def expect(self, answer: Response, status: int, scope: Place | None) -> None:
-        """The answer that the model knows, and nothing in it of any place but `scope`."""
+        """Check the response against the model: nothing in it is from outside `scope`."""
         assert answer.status_code == status, answer.text
         shown = answer.text + str(answer.headers)
         for place in self.places:
@@ -168,7 +170,7 @@ class Isolation(RuleBasedStateMachine):
                     assert secret not in shown
 
     def scope_of(self, person: int, header: int | None) -> Place | None:
-        """Where a request works, if it may."""
+        """The tenant that a request acts in, if it may."""
         place = self.places[self.own[person] if header is None else header]
         return place if person in place.roles else None
 
@@ -213,7 +215,7 @@ class Isolation(RuleBasedStateMachine):
             assert not any(secret in words for each in self.places for secret in each.secrets)
 
     def expect_as_for_writing(self, answer: Response, person: int, where: Place | None) -> None:
-        """Whoever works elsewhere does not find it, and members may not."""
+        """Members of other tenants do not find it, and plain members may not."""
         role = where.roles[person] if where else None
         assert answer.status_code == (403 if role == "member" else 404), answer.text
 
@@ -249,7 +251,7 @@ class Isolation(RuleBasedStateMachine):
 
     @rule(person=people, header=anywhere, percent=st.integers(-50, 50))
     def change_prices(self, person: int, header: int | None, percent: int) -> None:
-        """A job does it, for the tenant that asked."""
+        """A job does it, for the requesting tenant."""
         wanted = {"currency": "EUR", "percent": percent}
         answer = self.ask(person, "POST", "/api/v1/price-changes", header, json=wanted)
         scope = self.scope_of(person, header)
@@ -412,7 +414,7 @@ class Isolation(RuleBasedStateMachine):
             assert answer.status_code == 204
             del place.roles[whom]
 
-    # What the database holds in the end is what the model says, whoever asked for what.
+    # The final content of the database is what the model says.
 
     @invariant()
     def nothing_is_lost(self) -> None:

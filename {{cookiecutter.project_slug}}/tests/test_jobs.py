@@ -1,4 +1,4 @@
-"""Jobs: what was asked for happens once, or is tried again, or is kept for somebody to look at."""
+"""Jobs run once, are retried, or are kept as dead for inspection."""
 
 import asyncio
 import random
@@ -30,8 +30,8 @@ from app.core.jobs.ticker import Ticker, recent
 from app.core.jobs.work import Work
 from app.core.security.keys import signing_keys
 from app.core.settings import Settings
+from app.features import audit
 from app.features.audit.models import AuditEvent
-from app.features.audit.service import record
 from app.features.jobs.jobs import purge_jobs
 from tests.inline import InlineQueue, database_of, make_due, serving
 
@@ -39,7 +39,7 @@ HOUR = timedelta(hours=1)
 
 
 class Seen(TypedDict):
-    """What a job was called with."""
+    """The arguments of a job's calls."""
 
     number: int
     day: datetime
@@ -51,7 +51,7 @@ behaviour: dict[str, Callable[[], Awaitable[None]]] = {}
 
 
 async def behave(name: str) -> None:
-    """Whatever the test wants of this job."""
+    """What the test defines for this job."""
     await behaviour.get(name, nothing)()
 
 
@@ -61,7 +61,7 @@ async def nothing() -> None:
 
 @job("test.note", retries=3, backoff=timedelta(seconds=8), max_backoff=timedelta(seconds=20))
 async def note(work: Work, *, text: str) -> None:
-    record(work.session, text, "test", None)
+    audit.record(work.session, text, "test", None)
     await work.session.flush()
     await behave("note")
     seen.append(text)
@@ -117,14 +117,14 @@ ALL_JOBS = {**installed.JOBS, **JOBS}
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
-    """No test sees what another has left."""
+    """Isolate each test from the others."""
     seen.clear()
     behaviour.clear()
 
 
 @pytest.fixture
 def never_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Full jitter may say no delay at all; here what is to be tried later is not due yet."""
+    """Full jitter may mean no delay at all; here retries are never due at once."""
     uniform = random.uniform
 
     def later(low: float, high: float) -> float:
@@ -135,7 +135,7 @@ def never_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @dataclass
 class Table:
-    """The job table, as tests look at it."""
+    """The job table, as tests inspect it."""
 
     database: Database
     settings: Settings
@@ -466,8 +466,8 @@ async def test_a_job_acts_for_whoever_asked(table: Table) -> None:
 
 
 async def test_secret_arguments_can_be_read_after_the_key_was_rotated(table: Table) -> None:
-    old = SecretStr("an old key, that was in force when the job was enqueued")
-    new = SecretStr("a new key, that nobody knew when the job was enqueued")
+    old = SecretStr("an old key, current when the job was enqueued")
+    new = SecretStr("a new key, unknown when the job was enqueued")
 
     def holding(**keys: SecretStr) -> tuple[Table, Settings]:
         settings = table.settings.model_copy(update=keys)
@@ -546,7 +546,7 @@ async def test_nothing_of_a_secret_job_is_logged_when_its_ending_cannot_be_writt
 
 async def test_whatever_an_error_says_can_be_stored(table: Table) -> None:
     async def odd() -> None:
-        raise ValueError("bad \0 byte, bad \ud800 letter" + "x" * 2000)
+        raise ValueError("bad \0 byte, bad \ud800 character" + "x" * 2000)
 
     behaviour["note"] = odd
     await table.add(note, text="a")
@@ -555,7 +555,7 @@ async def test_whatever_an_error_says_can_be_stored(table: Table) -> None:
 
     error = (await table.only()).error
     assert error
-    assert error.startswith("ValueError: bad \\0 byte, bad \\ud800 letter")
+    assert error.startswith("ValueError: bad \\0 byte, bad \\ud800 character")
 
 
 async def test_a_job_that_finds_no_connection_has_not_been_tried(
@@ -594,7 +594,7 @@ async def test_a_tick_whose_job_died_is_over(table: Table) -> None:
         await table.run()
 
     states = [row.state for row in await table.rows()]
-    assert len(states) <= 2  # a minute may have begun meanwhile
+    assert len(states) <= 2  # a new minute may have started meanwhile
     assert set(states) == {JobState.DEAD}
 
 
@@ -631,7 +631,7 @@ class Local:
 
 @pytest.fixture
 def local(table: Table, engine: AsyncEngine) -> Local:
-    """Made as the service makes it; it never looks by itself within a test."""
+    """Constructed as the service does; it never polls within a test."""
     settings = table.settings.model_copy(
         update={"job_poll_seconds": 60, "shutdown_timeout": 5, "job_concurrency": 2}
     )
@@ -734,7 +734,7 @@ async def test_queues_share_the_slots_while_each_has_work(table: Table, local: L
 async def test_a_purge_goes_on_while_other_jobs_wait(
     table: Table, local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A purge of many batches enqueues itself again and again; what is due meanwhile is no older."""
+    """A purge of many batches re-enqueues itself, so other due jobs are never older."""
     monkeypatch.setattr(purge, "BATCH", 1)
     local.queue.settings.job_concurrency = 1
     async with unit_of_work(table.database) as session:

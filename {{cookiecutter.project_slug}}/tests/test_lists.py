@@ -1,4 +1,4 @@
-"""What all lists have in common: their orders, and cursors that are good for one list in one order."""
+"""What all lists share: their orders, and cursors bound to one list in one order."""
 
 import base64
 import json
@@ -22,13 +22,13 @@ USERS = "/api/v1/users"
 
 @pytest.fixture
 def document(app: FastAPI) -> Document:
-    """What the service says of itself."""
+    """The service's OpenAPI document."""
     return Document(app)
 
 
 @pytest.fixture
 async def rows(document: Document, admin: Account, member: Account) -> AsyncClient:
-    """Lists with two items or more, and a client that may read them all."""
+    """Lists with at least two items, and a client allowed to read them all."""
     for method, path, operation in document.operations():
         if method == "POST" and path in document.lists():
             url = (await filled(admin.client, path))[-1]
@@ -42,14 +42,14 @@ async def rows(document: Document, admin: Account, member: Account) -> AsyncClie
 
 
 async def first_cursor(client: AsyncClient, url: str, sort: str) -> str | None:
-    """The cursor after the first item of a list, if it has another and may be read."""
+    """The cursor after the first item of a list, if it has more and is readable."""
     answer = await client.get(url, params={"limit": 1, "sort": sort})
     return answer.json()["next_cursor"] if answer.status_code == 200 else None
 
 
 @pytest.fixture
 async def lists(document: Document, rows: AsyncClient) -> dict[str, dict[str, Any]]:
-    """How each list can be sorted, by where it is."""
+    """The orders of each list, by path."""
     found: dict[str, dict[str, Any]] = {}
     for path, parameters in document.lists().items():
         sort = parameters["sort"]
@@ -73,7 +73,7 @@ def orders(sort: dict[str, Any]) -> list[str]:
 async def test_a_cursor_is_good_for_one_list_in_one_order(
     lists: dict[str, dict[str, Any]], rows: AsyncClient, *, every: bool
 ) -> None:
-    """Each is given to all lists, and to its own in all orders; or every one to all lists in all orders."""
+    """Each cursor is sent to all lists, and to its own in all orders; or each to all lists in all orders."""
     defaults = {url: sort["default"] for url, sort in lists.items()}
     places = [(url, order) for url, sort in lists.items() for order in orders(sort)]
     for url, order in places if every else defaults.items():
@@ -172,7 +172,7 @@ def test_a_list_without_orders_is_refused() -> None:
     with pytest.raises(TypeError, match="Refused needs `sort: Annotated"):
 
         class Refused(ListQuery):  # pyright: ignore[reportUnusedClass]
-            """A list that says nothing."""
+            """A list without a declaration."""
 
 
 def test_each_list_has_a_query_of_its_own(app: FastAPI, document: Document) -> None:
@@ -190,7 +190,7 @@ def test_each_list_has_a_query_of_its_own(app: FastAPI, document: Document) -> N
 
 
 async def next_page(account: Account, sort: str, body: bytes, key: str) -> Response:
-    """What the list of users answers to a cursor with this inside, signed as ours are."""
+    """The response of the user list to a validly signed cursor with this content."""
     cursor = base64.urlsafe_b64encode(signature(body, key) + body).decode().rstrip("=")
     return await account.client.get(USERS, params={"sort": sort, "cursor": cursor})
 
@@ -209,14 +209,14 @@ MISFITS: dict[str, list[object]] = {
     "email": [None, 5, 10**40, 1e300, True, [], {}, "\0"],
     "id": [None, "", "x", "\0", 5, 10**40, True, [], {}],
 }
-"""What no cursor holds for a column of the type."""
+"""A value that no cursor holds for a column of the type."""
 
 
 @pytest.mark.parametrize("sort", MISFITS)
 async def test_nothing_that_is_signed_is_an_internal_error(
     admin: Account, member: Account, settings: Settings, sort: str
 ) -> None:
-    """Neither a cursor of an older release nor rubbish."""
+    """Neither a cursor of an older release nor garbage."""
     key = signing_keys(settings)[0]
     first = await admin.client.get(USERS, params={"sort": sort, "limit": 1})
     cursor: str = first.json()["next_cursor"]

@@ -1,4 +1,4 @@
-"""Mail goes out after the commit, through a real SMTP server, and never into the log."""
+"""Mail is sent after the commit, through a real SMTP server, and never logged."""
 
 import asyncio
 import logging
@@ -22,7 +22,7 @@ from app.core.mail import Mail
 from app.core.mail.console import ConsoleMailer
 from app.core.mail.outbox import send
 from app.core.mail.smtp import SMTPMailer
-from app.core.mail.templates import Letters
+from app.core.mail.templates import MailTemplates
 from app.core.settings import Environment, Settings
 from app.installed import JOBS
 from app.main import create_app
@@ -30,7 +30,7 @@ from conftest import PASSWORD, client_of
 from tests.inline import InlineQueue, database_of, make_due, serving
 from tests.postbox import Postbox, subject_of
 
-LETTER = Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n")
+MAIL = Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n")
 
 
 @pytest.fixture
@@ -41,13 +41,13 @@ def postbox() -> Postbox:
 
 @pytest.fixture
 async def mailer(postbox: Postbox, settings: Settings) -> AsyncGenerator[SMTPMailer]:
-    """A mailer that speaks to a real server."""
+    """A mailer connected to a real server."""
     with postbox.serving() as url:
         yield SMTPMailer(settings.model_copy(update={"smtp_url": url}))
 
 
 def always(mailer: SMTPMailer) -> Callable[[Settings], SMTPMailer]:
-    """For settings in which this mailer is the one."""
+    """A factory for settings, which returns this mailer."""
     return lambda settings: mailer
 
 
@@ -80,7 +80,7 @@ async def test_from_registration_to_login_through_a_real_server(
         assert (await client.post("/api/v1/auth/login", data=form)).status_code == 200
 
 
-# What ends a line for some program or other, or is no character at all to some.
+# What ends a line for some program, or is no character at all for some.
 HOSTILE = [
     *"\0\a\b\t\n\v\f\r\x1b\x1c\x1d\x1e\x1f\x7f\x80\x85\x9f\xa0\u2028\u2029\u202e\u2066\ufeff ",
     *("\r\nBcc: eve@example.com", "\n\n<script>", "=?utf-8?q?x?=", "é" * 300, "x" * 1000, "👩‍👩‍👧"),
@@ -95,9 +95,9 @@ async def test_whatever_a_value_holds_the_mail_arrives_and_has_no_other_header(
 ) -> None:
     (tmp_path / "hostile.txt").write_text("Hello [[ who ]], hello\n\nTo [[ who ]].\n")
     (tmp_path / "hostile.html").write_text("<p>To [[ who ]].</p>\n")
-    letters = Letters(tmp_path)
+    templates = MailTemplates(tmp_path)
     for value in HOSTILE:
-        await mailer.send(letters.write("hostile", "ada@example.com", who=f"a{value}b"))
+        await mailer.send(templates.render("hostile", "ada@example.com", who=f"a{value}b"))
         mail = postbox.mails.pop()
         subject = subject_of(mail)
         assert subject == " ".join(subject.split())
@@ -107,33 +107,33 @@ async def test_whatever_a_value_holds_the_mail_arrives_and_has_no_other_header(
         assert [part.get_content_type() for part in mail.walk()][1:] == ["text/plain", "text/html"]
 
 
-async def test_a_letter_of_a_failed_request_is_not_sent(
+async def test_a_mail_of_a_failed_request_is_not_sent(
     committed_db: Database, queue: InlineQueue, sent: list[Mail]
 ) -> None:
     with pytest.raises(Conflict):
         async with unit_of_work(committed_db) as session:
-            await send(session, LETTER)
+            await send(session, MAIL)
             raise Conflict("no")
     await queue.run(serving(committed_db))
     assert sent == []
     async with unit_of_work(committed_db) as session:
-        await send(session, LETTER)
+        await send(session, MAIL)
     await queue.run(serving(committed_db))
-    assert sent == [LETTER]
+    assert sent == [MAIL]
 
 
-async def test_a_letter_waits_for_a_server_that_is_away_and_nobody_can_read_it(
+async def test_a_mail_waits_for_an_unavailable_server_and_stays_unreadable(
     committed_db: Database,
     settings: Settings,
     sent: list[Mail],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    letter = Mail("ada@example.com", "Reset", "the secret link", "the secret link")
+    mail = Mail("ada@example.com", "Reset", "the secret link", "the secret link")
     away = settings.model_copy(
         update={"smtp_url": SecretStr("smtp://127.0.0.1:9"), "mailer": SMTPMailer}
     )
     async with unit_of_work(committed_db) as session:
-        await send(session, letter)
+        await send(session, mail)
 
     await run_due(serving(committed_db, settings=away, jobs=JOBS))
 
@@ -147,19 +147,19 @@ async def test_a_letter_waits_for_a_server_that_is_away_and_nobody_can_read_it(
 
     await make_due(committed_db)
     await run_due(serving(committed_db, settings=settings, jobs=JOBS))
-    assert sent == [letter]
+    assert sent == [mail]
     async with reading(committed_db) as session:
         run = (await session.scalars(select(JobRun))).one()
     assert (run.state, run.arguments) == ("done", {})
 
 
-async def test_a_letter_that_is_refused_for_good_is_not_sent_again(
+async def test_a_permanently_refused_mail_is_not_sent_again(
     committed_db: Database, mailer: SMTPMailer, postbox: Postbox, settings: Settings
 ) -> None:
     postbox.refuses = "550 no such user"
     through = settings.model_copy(update={"mailer": always(mailer)})
     async with unit_of_work(committed_db) as session:
-        await send(session, LETTER)
+        await send(session, MAIL)
 
     await run_due(serving(committed_db, settings=through, jobs=JOBS))
 
@@ -168,10 +168,10 @@ async def test_a_letter_that_is_refused_for_good_is_not_sent_again(
     assert (run.state, run.attempts, run.error) == ("dead", 1, "GiveUp: refused with 550")
 
 
-async def test_the_console_shows_the_whole_letter(
+async def test_the_console_shows_the_whole_mail(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await ConsoleMailer(settings).send(LETTER)
+    await ConsoleMailer(settings).send(MAIL)
 
     assert "To: ada@example.com" in capsys.readouterr().out
 
@@ -179,7 +179,7 @@ async def test_the_console_shows_the_whole_letter(
 async def test_the_console_shows_the_command_too(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await ConsoleMailer(settings).send(replace(LETTER, command="curl it"))
+    await ConsoleMailer(settings).send(replace(MAIL, command="curl it"))
 
     assert capsys.readouterr().out.endswith("in another terminal:\n\ncurl it\n\n")
 
@@ -201,7 +201,7 @@ async def test_a_command_is_made_for_developers_only(
 async def test_no_secret_gets_into_the_log(
     client: AsyncClient, sent: list[Mail], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Everything an account goes through, with every library as talkative as it can be."""
+    """The whole life of an account, with every library logging as much as it can."""
     caplog.set_level(logging.DEBUG)
     email, new_password = "ada@example.com", "an entirely new password"
     auth = "/api/v1/auth"

@@ -1,4 +1,4 @@
-"""Migrations: one line of them, and it leads to the models."""
+"""Migrations are linear, and lead to the models."""
 
 import asyncio
 from pathlib import Path

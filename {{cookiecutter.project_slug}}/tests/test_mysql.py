@@ -1,4 +1,4 @@
-"""What only MySQL and MariaDB do for us."""
+"""What is specific to MySQL and MariaDB."""
 
 import asyncio
 import os
@@ -61,7 +61,7 @@ LOGIN, OWNER = f"service_{os.getpid()}", f"owner_{os.getpid()}"
 
 @pytest.fixture
 async def service_login(settings: Settings, owner: AsyncEngine) -> AsyncGenerator[Settings]:
-    """Settings with a login of the service's own, which the migrations let in."""
+    """Settings with a separate login for the service, granted rights by the migrations."""
     assert settings.database_url
     async with owner.connect() as connection:
         await connection.exec_driver_sql(f"CREATE USER {LOGIN}@'%%' IDENTIFIED BY 'secret'")
@@ -81,7 +81,7 @@ async def service_login(settings: Settings, owner: AsyncEngine) -> AsyncGenerato
 
 
 async def start_anew(settings: Settings) -> None:
-    """Nothing is in the database but what every test finds there."""
+    """The database holds only what every test finds there."""
     await asyncio.to_thread(migrations.downgrade, settings, "base")
     await asyncio.to_thread(migrations.upgrade, settings)
     await filled(settings)
@@ -165,7 +165,7 @@ async def test_an_upgrade_retires_the_role_that_purged_and_sets_how_long_rows_ar
 
 
 async def leave_as_before_triggers(login: Settings, owner: AsyncEngine) -> None:
-    """As the version did in which a role was allowed to purge."""
+    """Set up as by the version in which a role was allowed to purge."""
     await ask(
         owner.url,
         *(f"DROP TRIGGER {name}" for name in await left(owner, "triggers")),

@@ -1,4 +1,4 @@
-"""The OpenAPI document tells the truth."""
+"""The OpenAPI document is accurate."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ def test_the_document_is_made_once(app: FastAPI) -> None:
 
 
 def test_no_parameter_is_null(operations: list[dict[str, Any]]) -> None:
-    """One that is not meant is left out."""
+    """A parameter that is not used is omitted."""
     parameters = [each for operation in operations for each in operation.get("parameters", [])]
 
     assert parameters
@@ -51,7 +51,7 @@ def test_no_parameter_is_null(operations: list[dict[str, Any]]) -> None:
 
 
 async def test_every_example_is_accepted(app: FastAPI, sign_in: SignIn) -> None:
-    """By the operation that shows it; and each body can be made of examples."""
+    """Examples are accepted by their operations, and each body can be built from them."""
     document = Document(app)
     for number, (method, path, operation) in enumerate(document.operations()):
         queries: list[dict[str, Any]] = [
@@ -70,6 +70,6 @@ async def test_every_example_is_accepted(app: FastAPI, sign_in: SignIn) -> None:
             answer = await client.request(method, url, json=body)
         else:
             answer = await client.request(method, url, data=body)
-        # Whether a token was ever mailed, say, is another matter.
+        # An unknown token, for example, is another matter.
         assert answer.status_code not in {400, 422} or "errors" not in answer.json(), answer.text
         assert answer.status_code < 500

@@ -1,4 +1,4 @@
-"""How PostgreSQL goes about the requests of one tenant among many."""
+"""Query plans of PostgreSQL for one tenant among many."""
 
 import re
 from collections.abc import Generator
@@ -44,7 +44,7 @@ async def fill(database: Database, count: int) -> list[UUID]:
 
 
 async def test_without_a_tenant_the_table_is_empty(committed_db: Database) -> None:
-    """To the service's own role, for whoever gets around everything else."""
+    """The same holds for the service's own role, in case the other layers are bypassed."""
     tenants = await fill(committed_db, 3)
     everything = text("SELECT * FROM products")
     async with reading(committed_db) as session:
@@ -84,7 +84,7 @@ async def test_lists_and_details_use_an_index_of_the_tenant(
 
 @contextmanager
 def selects(engine: AsyncEngine) -> Generator[list[tuple[str, Any]]]:
-    """What is asked of the database meanwhile, and with which values."""
+    """The statements executed meanwhile, with their parameters."""
     asked: list[tuple[str, Any]] = []
 
     def note(_: object, __: object, statement: str, parameters: object, *rest: object) -> None:
@@ -96,7 +96,7 @@ def selects(engine: AsyncEngine) -> Generator[list[tuple[str, Any]]]:
 
 
 async def plan_of(session: AsyncSession, statement: str, parameters: object) -> str:
-    """How the database would answer this, at its own estimate."""
+    """The plan of the database for this statement."""
     connection = await session.connection()
     with gate.vouching():
         rows = await connection.exec_driver_sql(f"EXPLAIN {statement}", parameters)  # pyright: ignore[reportArgumentType]
@@ -132,7 +132,7 @@ async def test_no_page_in_any_order_sorts_the_products_of_a_tenant(
 
 
 def assert_in_order(plan: str, *, unique: bool) -> None:
-    """An index leads through the rows. In that of a unique column no two are left to be compared."""
+    """An index provides the order. With a unique column no ties are left to sort."""
     nodes = set(re.findall(r"(\w+ Sort|Sort|Seq Scan|Index Scan)\b[\w ]*\(cost", plan))
     assert "Index Scan" in plan, plan
     assert nodes <= ({"Index Scan", "Incremental Sort"} if unique else {"Index Scan"}), plan

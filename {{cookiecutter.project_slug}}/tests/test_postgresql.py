@@ -1,4 +1,4 @@
-"""What only PostgreSQL does for us."""
+"""What is specific to PostgreSQL."""
 
 import asyncio
 import os
@@ -70,7 +70,7 @@ OWNER, LOGIN, SERVICE = (f"test_{name}_{os.getpid()}" for name in ("owner", "log
 
 @pytest.fixture
 def own(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Generator[Settings]:
-    """A migrated database with an owner and a login of the service's own; none is a superuser."""
+    """A migrated database with an owner and a separate login for the service; neither is a superuser."""
     monkeypatch.setattr("tests.databases.WORKER", "own")
     with fresh_database(tmp_path) as url:
         logins = [
@@ -141,7 +141,7 @@ async def test_no_sql_of_the_service_changes_the_audit_log(own: Settings) -> Non
     assert await note(own, {}) == {"young"}
 
 
-# How a database was left by the version in which a role was allowed to purge.
+# The state of a database left by the version in which a role was allowed to purge.
 ROLE_THAT_PURGES = f"""
 CREATE ROLE {SERVICE}_purge NOLOGIN;
 GRANT {SERVICE}_purge TO {LOGIN};
@@ -208,7 +208,7 @@ async def test_a_deployed_service_refuses_a_superuser(settings: Settings) -> Non
 
 @pytest.fixture
 async def table_owner(owner: AsyncEngine) -> AsyncGenerator[str]:
-    """A login without special rights that the tables belong to."""
+    """A login without special rights that owns the tables."""
     name = f"owner_{uuid4().hex[:8]}"
     async with owner.connect() as connection:
         before = await connection.scalar(text("SELECT current_user"))
@@ -270,10 +270,10 @@ async def test_a_role_that_is_missing_is_told_with_what_makes_it(settings: Setti
     await engine.dispose()
 
 
-async def test_of_two_password_changes_at_once_the_second_is_by_somebody_who_knows_no_password(
+async def test_of_two_concurrent_password_changes_the_second_is_refused(
     committed_admin: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else whoever has the old password, and is quick, undoes the owner's change."""
+    """Else a thief who has the old password could undo the owner's change."""
     client, verify = committed_admin.client, passwords.verify
     url, statuses = "/api/v1/auth/change-password", list[int]()
 
@@ -423,7 +423,7 @@ async def test_a_database_that_takes_no_changes_is_a_503_and_left_for_another(
     async with owner.connect() as connection:
 
         async def promote() -> None:
-            """Connections that are opened from now on lead to one that takes changes."""
+            """Connections opened from now on lead to a writable database."""
             await connection.exec_driver_sql(f"{read_only} = off")
 
         await connection.exec_driver_sql(f"{read_only} = on")

@@ -1,4 +1,4 @@
-"""What happens to every request."""
+"""What every request goes through."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from app.main import create_app
 
 
 def log_as_json(settings: Settings) -> None:
-    """Write the log as it is when deployed, to standard error."""
+    """Log as when deployed, to standard error."""
     logging.configure(settings.model_copy(update={"log_format": LogFormat.JSON}))
 
 
@@ -130,7 +130,7 @@ async def test_allow_names_the_methods_of_all_routes(routed: AsyncClient) -> Non
 
 
 async def test_a_method_that_allow_names_is_not_refused(app: FastAPI, client: AsyncClient) -> None:
-    """On any path, and none that it leaves out is taken."""
+    """On any path; methods that it omits are refused."""
     routes = [context for context in iter_route_contexts(app.routes) if context.methods]
     for path in {str(context.path) for context in routes}:
         url = re.sub(r"\{\w+\}", "x", path)

@@ -1,4 +1,4 @@
-"""What a line of text may hold: every language, and nothing that makes it look like something else."""
+"""What a line of text may hold: any language, but nothing that makes it read as something else."""
 
 import sys
 import unicodedata

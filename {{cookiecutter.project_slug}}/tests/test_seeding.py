@@ -1,4 +1,4 @@
-"""What a feature that is added later gives to the roles that are there already."""
+"""What a feature that is added later grants to existing roles."""
 
 import asyncio
 from datetime import timedelta
@@ -28,7 +28,7 @@ async def member_role(admin: Account) -> dict[str, Any]:
 
 
 async def changes(admin: Account) -> list[dict[str, Any]]:
-    """What the log says of changed roles."""
+    """The audit events of changed roles."""
     events = await admin.client.get(LOG, params={"action": "role.changed"})
     return events.json()["items"]
 
@@ -65,10 +65,10 @@ async def test_what_an_administrator_took_away_stays_away(
 
 
 @pytest.mark.parametrize("touched", [False, True], ids=["as it was made", "changed since"])
-async def test_a_role_of_which_nothing_is_recorded_is_given_what_nobody_can_have_taken_away(
+async def test_a_role_without_recorded_grants_gets_only_what_cannot_have_been_withdrawn(
     session: AsyncSession, admin: Account, member: Account, *, touched: bool
 ) -> None:
-    """Made by a version of the service that did not record what it gave."""
+    """Created by a version of the service that did not record its grants."""
     role = await repository.role_for_update(session, roles.MEMBER)
     assert role
     role.seeded = None
@@ -89,7 +89,7 @@ async def test_a_role_of_which_nothing_is_recorded_is_given_what_nobody_can_have
 
 @pytest.fixture
 def later_feature(committed_db: Database) -> list[Feature]:
-    """One more feature is installed."""
+    """Install one more feature, until just before the tables are emptied."""
     return [*FEATURES, Feature(member_permissions=(UserPermission.READ,))]
 
 

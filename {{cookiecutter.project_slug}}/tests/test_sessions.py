@@ -1,4 +1,4 @@
-"""One request is one transaction, and an outage is an answer."""
+"""One request is one transaction, and an outage is a 503."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -36,7 +36,7 @@ notes = Table(
 
 @asynccontextmanager
 async def owning(settings: Settings) -> AsyncGenerator[AsyncConnection]:
-    """A connection that may create tables."""
+    """A connection with the right to create tables."""
     assert settings.database_url
     engine = create_async_engine(settings.database_url, poolclass=pool.NullPool)
     async with engine.begin() as connection:

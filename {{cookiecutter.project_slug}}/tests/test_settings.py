@@ -34,7 +34,7 @@ FIT = {
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left behind."""
+    """The result of a command."""
 
     code: object
     out: str
@@ -292,7 +292,7 @@ def test_every_setting_is_in_the_example_file(project_root: Path) -> None:
 def test_the_example_file_says_the_defaults(
     project_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Read as an `.env` it changes nothing; what is empty there is off or empty."""
+    """Read as an `.env`, it changes nothing; empty values mean off or empty."""
     example = dict(documented(project_root))
     for name in example:
         monkeypatch.delenv(name, raising=False)

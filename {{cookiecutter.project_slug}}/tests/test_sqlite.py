@@ -1,4 +1,4 @@
-"""What SQLite does for us."""
+"""What is specific to SQLite."""
 
 from collections.abc import AsyncGenerator
 

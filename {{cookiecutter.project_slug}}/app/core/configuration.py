@@ -1,4 +1,4 @@
-"""Everything that is wrong with the settings of this process, the features' too, at once."""
+"""Check all settings of this process, the features' too, and report every fault at once."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
@@ -10,14 +10,14 @@ from app.core.settings import DEPLOYED, Environment, FeatureSettings
 
 Kinds = Sequence[type[FeatureSettings]]
 
-# How alike two names are, 1 being equal. A slip or two in a name; `DATABASE_USER` is not `DATABASE_URL`.
-SLIP = 0.885
-# Enough where a name begins with the prefix of a feature, and so was meant for it.
+# Similarity of two names, 1 being equal: a typo or two; `DATABASE_USER` is not `DATABASE_URL`.
+TYPO = 0.885
+# Enough for a name with the prefix of a feature, as it was meant for it.
 MEANT_FOR_US = 0.65
 
 
 class UnfitSettings(Exception):
-    """Settings that the service does not run with."""
+    """Settings that the service refuses to run with."""
 
     def __init__(self, faults: list[str]) -> None:
         super().__init__("; ".join(faults))
@@ -31,20 +31,20 @@ class Stage(FeatureSettings):
 
 
 def check(kinds: Kinds) -> None:
-    """Raise `UnfitSettings`, which names every fault, if there is one."""
+    """Raise `UnfitSettings`, naming every fault, if there is one."""
     try:
         found = [*misspelt_in_file(kinds), *faults(kinds)]
     except UnicodeDecodeError:
-        found = [".env is not UTF-8: save it as that"]
+        found = [".env is not UTF-8: convert it"]
     if found:
         raise UnfitSettings(found)
 
 
 def faults(kinds: Kinds) -> Iterator[str]:
-    """What each kind of settings refuses."""
+    """The faults of each kind of settings."""
     try:
         deployed = Stage().environment in DEPLOYED
-    except ValidationError:  # which the service's own settings report
+    except ValidationError:  # reported by the service's own settings
         deployed = False
     for kind in kinds:
         try:
@@ -57,7 +57,7 @@ def faults(kinds: Kinds) -> Iterator[str]:
 
 
 def refusals(kind: type[BaseSettings], invalid: ValidationError) -> Iterator[str]:
-    """Each with the variable's name, and never with its value."""
+    """The validation errors, with the variable's name and never its value."""
     for error in invalid.errors():
         for fault in error["msg"].removeprefix("Value error, ").split("; "):
             name = variable(kind, str(error["loc"][0])) if error["loc"] else ""
@@ -65,19 +65,19 @@ def refusals(kind: type[BaseSettings], invalid: ValidationError) -> Iterator[str
 
 
 def misspelt_in_file(kinds: Kinds) -> Iterator[str]:
-    """What `.env` says in vain."""
+    """Misspelt names in `.env`."""
     for name, meant in misspelt(kinds, DotEnvSettingsSource(kinds[0]).env_vars, MEANT_FOR_US):
         yield f"{name} in .env is not a setting: did you mean {meant}?"
 
 
 def misspelt(
-    kinds: Kinds, names: Iterable[str], prefixed: float = SLIP
+    kinds: Kinds, names: Iterable[str], prefixed: float = TYPO
 ) -> Iterator[tuple[str, str]]:
-    """Names that are nearly settings, each with the nearest; all others belong to somebody else."""
+    """Names that are nearly settings, each with the nearest; all others belong to other programs."""
     known = [variable(kind, field) for kind in kinds for field in kind.model_fields]
     prefixes = tuple(filter(None, (prefix(kind).upper() for kind in kinds)))
     for name in sorted({name.upper() for name in names}.difference(known)):
-        alike = prefixed if name.startswith(prefixes) else SLIP
+        alike = prefixed if name.startswith(prefixes) else TYPO
         for meant in get_close_matches(name, known, 1, alike):
             yield name, meant
 
@@ -88,5 +88,5 @@ def variable(kind: type[BaseSettings], field: str) -> str:
 
 
 def prefix(kind: type[BaseSettings]) -> str:
-    """What the variables of a feature begin with."""
+    """The prefix of a feature's variables."""
     return kind.model_config.get("env_prefix", "")

@@ -1,7 +1,7 @@
-"""Failures, and how each of them is told to the client: problem documents (RFC 9457).
+"""Failures, and how they are reported to clients: problem documents (RFC 9457).
 
-A failure is a class with a status, raised where the rule lives. Whatever else goes wrong, in the
-framework or in a bug, is answered in the same form, and never with a trace of the code.
+A failure is a class with a status, raised where the rule lives. Errors of the framework and bugs are
+answered in the same form, and never with a stack trace.
 """
 
 import re
@@ -33,7 +33,7 @@ QUOTING = {
     "uuid_parsing": "error",
     "value_error": "reason",  # of an e-mail address
 }
-"""Rules of pydantic whose messages repeat the value or parts of it, and what it calls that part."""
+"""Pydantic errors whose messages quote the value, and the context key of the quoted part."""
 
 
 class Failure(Exception):
@@ -42,7 +42,7 @@ class Failure(Exception):
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     headers: ClassVar[Mapping[str, str]] = {}
     keeps_work: ClassVar[bool] = False
-    """Whether what the request has written is committed although it failed, as a record of it."""
+    """Whether what the request has written is committed despite the failure, as a record of it."""
 
     def __init__(self, detail: str, **members: object) -> None:
         super().__init__(detail)
@@ -51,7 +51,7 @@ class Failure(Exception):
 
 
 class Unauthorized(Failure):
-    """The caller has not shown who they are."""
+    """The caller is not authenticated."""
 
     status = HTTPStatus.UNAUTHORIZED
     headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
@@ -64,25 +64,25 @@ class Forbidden(Failure):
 
 
 class Unprocessable(Failure):
-    """The request is well-formed, and its content breaks a rule."""
+    """The request is well-formed, but its content breaks a rule."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class NotFound(Failure):
-    """There is no such thing, or not for this caller."""
+    """The resource does not exist, or not for this caller."""
 
     status = HTTPStatus.NOT_FOUND
 
 
 class Conflict(Failure):
-    """The request contradicts what is already there."""
+    """The request conflicts with the current state."""
 
     status = HTTPStatus.CONFLICT
 
 
 class Unavailable(Failure):
-    """Something that the service depends on is away; the same request may succeed later."""
+    """A dependency of the service is unavailable; the same request may succeed later."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
     headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
@@ -94,7 +94,7 @@ class FieldProblem(BaseModel):
     location: str = Field(examples=["body"], description="body, query, path, header or cookie")
     pointer: str = Field(
         examples=["/title"],
-        description=f"JSON pointer (RFC 6901) to the value; `…` ends one of over {LONGEST_TEXT} characters",
+        description=f"JSON pointer (RFC 6901) to the value; truncated with `…` beyond {LONGEST_TEXT} characters",
     )
     rule: str = Field(examples=["string_too_short"])
     message: str = Field(examples=["String should have at least 1 character"])
@@ -105,17 +105,17 @@ class Problem(BaseModel):
 
     model_config = ConfigDict(extra="allow")
 
-    type: str = Field(examples=["about:blank"], description="What kind of problem this is")
+    type: str = Field(examples=["about:blank"], description="The type of problem")
     title: str = Field(examples=["Not Found"])
     status: int = Field(examples=[404])
     detail: str | None = Field(None, examples=["There is no such page."])
     instance: str | None = Field(None, examples=["/api/v1/pages/1"])
-    correlation_id: str | None = Field(None, description="Name it when you ask for help")
+    correlation_id: str | None = Field(None, description="Quote it when you ask for help")
     errors: list[FieldProblem] | None = Field(
         None, max_length=MOST_ERRORS, description="The first rules that the request breaks"
     )
     error_count: int | None = Field(
-        None, examples=[1], description="How many rules it breaks altogether"
+        None, examples=[1], description="The total number of broken rules"
     )
 
 
@@ -133,7 +133,7 @@ def problem_response(
     headers: Mapping[str, str] | None = None,
     **members: object,
 ) -> JSONResponse:
-    """An answer of this status that says what went wrong."""
+    """A problem document as a response."""
     document = {
         "type": kind,
         "title": HTTPStatus(status).phrase,
@@ -148,13 +148,13 @@ def problem_response(
 
 
 def clipped(text: str) -> str:
-    """Text of the client's, of a length and in characters that can be sent back."""
+    """The client's text, truncated and encodable, to be sent back."""
     cut = text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
     return cut.encode(errors="replace").decode()
 
 
 async def render_failure(request: Request, error: Exception) -> JSONResponse:
-    """A rule of the service was broken."""
+    """Render a failure of the service's rules."""
     failure = cast("Failure", error)
     return problem_response(
         failure.status,
@@ -167,7 +167,7 @@ async def render_failure(request: Request, error: Exception) -> JSONResponse:
 
 
 async def render_http_exception(request: Request, error: Exception) -> JSONResponse:
-    """The framework refused the request: 404, 405, 413 and their like."""
+    """Render a refusal of the framework: 404, 405, 413 and the like."""
     refusal = cast("HTTPException", error)
     detail = None if refusal.detail == HTTPStatus(refusal.status_code).phrase else refusal.detail
     headers = refusal.headers
@@ -181,7 +181,7 @@ async def render_http_exception(request: Request, error: Exception) -> JSONRespo
 
 
 async def render_validation_error(request: Request, error: Exception) -> JSONResponse:
-    """The request breaks the schema: name each field and rule, and repeat no value."""
+    """Render a schema violation: name each field and rule, without repeating values."""
     invalid = cast("RequestValidationError", error)
     found = invalid.errors()
     return problem_response(
@@ -195,7 +195,7 @@ async def render_validation_error(request: Request, error: Exception) -> JSONRes
 
 
 def field_problem(error: Mapping[str, Any]) -> FieldProblem:
-    """Pydantic's account of one error, without the input."""
+    """One error of pydantic, without the input."""
     location, *path = error["loc"]
     unparsable = error["type"] == "json_invalid"  # its path is an offset, not a field
     steps = [] if unparsable else [str(step).replace("~", "~0").replace("/", "~1") for step in path]
@@ -208,14 +208,14 @@ def field_problem(error: Mapping[str, Any]) -> FieldProblem:
 
 
 def message_of(error: Mapping[str, Any]) -> str:
-    """What pydantic says, without what it quotes of the value."""
+    """Pydantic's message, without the quoted value."""
     quoted = error.get("ctx", {}).get(QUOTING.get(error["type"]))
     message = error["msg"].replace(str(quoted), "…") if quoted else error["msg"]
     return message.removesuffix(", …").removesuffix(": …")
 
 
 async def render_bug(request: Request, error: Exception) -> JSONResponse:
-    """Nobody foresaw this: say so, and keep the trace in the log."""
+    """Render an unexpected exception; the stack trace goes to the log only."""
     log.error("unhandled_exception", exc_info=error)
     return problem_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -225,7 +225,7 @@ async def render_bug(request: Request, error: Exception) -> JSONResponse:
 
 
 async def render(request: Request, error: Exception) -> JSONResponse:
-    """The answer to any exception."""
+    """The response to any exception."""
     for kind, renderer in RENDERERS.items():
         if isinstance(error, kind):
             return await renderer(request, error)
@@ -240,6 +240,6 @@ RENDERERS = {
 
 
 def install(app: FastAPI) -> None:
-    """Answer every failure of an endpoint; those outside endpoints are caught by middleware."""
+    """Handle every failure of an endpoint; middleware catches those outside endpoints."""
     for kind, renderer in RENDERERS.items():
         app.add_exception_handler(kind, renderer)

@@ -33,7 +33,7 @@ from app.core.mail import Mailer
 
 
 class Environment(StrEnum):
-    """Where the service runs; `staging` and `production` refuse what only suits a laptop."""
+    """Where the service runs; `staging` and `production` refuse development-only settings."""
 
     LOCAL = "local"
     TEST = "test"
@@ -45,7 +45,7 @@ DEPLOYED = frozenset({Environment.STAGING, Environment.PRODUCTION})
 
 
 class LogFormat(StrEnum):
-    """How log lines are written."""
+    """The format of log lines."""
 
     JSON = "json"
     CONSOLE = "console"
@@ -138,16 +138,16 @@ class Settings(FeatureSettings):
 
     @property
     def deployed(self) -> bool:
-        """Whether strangers can reach this process."""
+        """Whether this process may be exposed to the public."""
         return self.environment in DEPLOYED
 
     def faults(self) -> list[str]:
-        """Everything that is unfit for a deployed service."""
+        """Everything that a deployed service must not run with."""
         return [text for unfit, text in FAULTS if unfit(self)]
 
     @model_validator(mode="after")
     def refuse_faults(self) -> Self:
-        """Name every fault of a deployed service at once."""
+        """Report every fault of a deployed service at once."""
         if self.deployed and (faults := self.faults()):
             raise ValueError("; ".join(faults))
         return self
@@ -158,12 +158,12 @@ def _is_sqlite(url: URL | None) -> bool:
 
 
 def is_repetitive(secret: str) -> bool:
-    """Whether it is one shorter text, again and again."""
+    """Whether it is a shorter text, repeated."""
     return any(secret[size:] == secret[:-size] for size in range(1, len(secret) // 2 + 1))
 
 
 def _is_weak(secret: SecretStr | None) -> bool:
-    """Short, repetitive, or made of few different characters."""
+    """Whether it is short, repetitive, or has few distinct characters."""
     if secret is None:
         return False
     value = secret.get_secret_value()
@@ -173,7 +173,7 @@ def _is_weak(secret: SecretStr | None) -> bool:
 
 OPEN_PASSWORD = re.compile(r"smtp://[^@]*:[^@]+@", re.IGNORECASE)
 LOGIN = re.compile(r"https?://[^/]*@")
-# What a browser sends as `Origin` of a page that it got over TLS.
+# The `Origin` header that a browser sends for a page loaded over TLS.
 ORIGIN = re.compile(r"https://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:(?!443$)[0-9]{1,5})?")
 MOST_BODY = 1024**3
 
@@ -181,31 +181,31 @@ MOST_BODY = 1024**3
 FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
     (
         lambda s: s.secret_key is None,
-        "SECRET_KEY is not set: make one with `openssl rand -hex 32`",
+        "SECRET_KEY is not set: generate one with `openssl rand -hex 32`",
     ),
     (
         lambda s: _is_weak(s.secret_key) or _is_weak(s.previous_secret_key),
-        "SECRET_KEY or PREVIOUS_SECRET_KEY can be guessed: it needs 32 random bytes or more",
+        "SECRET_KEY or PREVIOUS_SECRET_KEY is guessable: use at least 32 random bytes",
     ),
     (
         lambda s: not s.public_url.startswith("https://"),
-        "PUBLIC_URL is not https://, and the links in mails lead there",
+        "PUBLIC_URL is not https://, but links in mails use it",
     ),
     (
         lambda s: LOGIN.match(s.public_url) is not None,
-        "PUBLIC_URL carries a user or a password, which every mail would show: leave them out",
+        "PUBLIC_URL contains credentials, which every mail would show: remove them",
     ),
     (
         lambda s: not (s.issuer.strip() and s.audience.strip()),
-        "ISSUER or AUDIENCE is empty: name this service, or tokens of another one would do",
+        "ISSUER or AUDIENCE is empty: name this service, or tokens of other services are accepted",
     ),
     (
         lambda s: getattr(s.mailer, "for_development", False),
-        "MAILER only shows mails to developers: set it to app.core.mail.smtp.SMTPMailer",
+        "MAILER is for development only: set it to app.core.mail.smtp.SMTPMailer",
     ),
     (
         lambda s: OPEN_PASSWORD.match(s.smtp_url.get_secret_value()) is not None,
-        "SMTP_URL sends a password without TLS: begin it with smtps:// or smtp+starttls://",
+        "SMTP_URL sends a password without TLS: use smtps:// or smtp+starttls://",
     ),
     (
         lambda s: s.database_url is None,
@@ -217,20 +217,20 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
     ),
     (
         lambda s: s.debug,
-        "DEBUG is on, which writes every SQL statement with its values to the log",
+        "DEBUG is on, which logs every SQL statement with its values",
     ),
     (
         lambda s: "*" in s.cors_origins,
-        "CORS_ORIGINS contains *, which lets any website call the service: name each origin",
+        "CORS_ORIGINS contains *, which lets any website call the service: list each origin",
     ),
     (
         lambda s: any(each != "*" and not ORIGIN.fullmatch(each) for each in s.cors_origins),
-        "CORS_ORIGINS contains what is no origin of a page behind TLS: write https://app.example.com,"
-        " in small letters, without a path, a slash at the end, or a *",
+        "CORS_ORIGINS contains an invalid origin: write https://app.example.com,"
+        " in lower case, without a path, a trailing slash, or a *",
     ),
     (
         lambda s: s.max_body_size > MOST_BODY,
-        f"MAX_BODY_SIZE is more than {MOST_BODY}, and a few such bodies fill the memory: lower it",
+        f"MAX_BODY_SIZE is more than {MOST_BODY}, and a few such bodies exhaust the memory: lower it",
     ),
 ]
 

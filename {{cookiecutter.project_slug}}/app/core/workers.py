@@ -1,4 +1,4 @@
-"""Several processes that serve: each is replaced when it dies, and the log says why it did."""
+"""Several server processes: each is replaced when it dies, and the log says why."""
 
 import logging
 import signal
@@ -14,13 +14,13 @@ from uvicorn.supervisors.multiprocess import Process
 logger = logging.getLogger(__name__)
 
 HINTS = {
-    "SIGKILL": ": if nobody sent that, the machine is short of memory; then use fewer --workers",
-    "SIGSEGV": ": a library in native code has crashed",
+    "SIGKILL": ": unless it was sent on purpose, the machine is out of memory: use fewer --workers",
+    "SIGSEGV": ": a native library crashed",
 }
 
 
 def run_workers(config: Config, listener: socket) -> None:
-    """Serve until told to stop; leave with a failure when the service cannot start."""
+    """Serve until stopped; exit with a failure if the service cannot start."""
     workers = Workers(config, [listener])
     workers.run()
     if workers.failed:
@@ -28,16 +28,16 @@ def run_workers(config: Config, listener: socket) -> None:
 
 
 class Workers(Multiprocess):
-    """uvicorn's supervisor, but it waits for no worker's answer: others die, and signals come."""
+    """uvicorn's supervisor, but never blocked by one worker: others may die, and signals arrive."""
 
     def __init__(self, config: Config, sockets: list[socket]) -> None:
         super().__init__(config, sockets)
         self.asked: dict[Process, float] = {}
-        """Since when each worker owes an answer."""
+        """When each worker was last pinged without an answer."""
         self.failed = False
 
     def keep_subprocess_alive(self) -> None:
-        """Look at each of them once."""
+        """Check each worker once."""
         for index, process in enumerate(self.processes):
             cause = self.cause_of_death(process)
             if cause is None or self.should_exit.is_set():
@@ -54,9 +54,9 @@ class Workers(Multiprocess):
                 self.processes[index].start()
 
     def cause_of_death(self, process: Process) -> str | None:
-        """Why it is dead, or as good as dead."""
+        """Why a worker is dead or hung, if it is."""
         if process.exitcode is not None:
-            return told(process.exitcode)
+            return described(process.exitcode)
         limit = self.config.timeout_worker_healthcheck
         if process not in self.asked or process.parent_conn.poll():
             while process.parent_conn.poll():
@@ -65,17 +65,17 @@ class Workers(Multiprocess):
             self.asked[process] = monotonic()
         elif monotonic() - self.asked[process] > limit:
             return (
-                f"did not answer for {limit} seconds: it hangs, or the machine is too busy for it;"
-                " then use fewer --workers, or raise WORKER_TIMEOUT"
+                f"did not answer for {limit} seconds: it hangs, or the machine is overloaded:"
+                " use fewer --workers, or raise WORKER_TIMEOUT"
             )
         return None
 
 
-def told(status: int) -> str:
-    """How a process ended."""
+def described(status: int) -> str:
+    """How a process ended, in words."""
     if status == STARTUP_FAILURE:
-        return "could not start: the lines above say why; the service ends"
+        return "could not start: see the lines above; the service exits"
     if status >= 0:
-        return f"ended with status {status}"
+        return f"exited with status {status}"
     name = signal.Signals(-status).name
-    return f"was ended by {name}{HINTS.get(name, '')}"
+    return f"was terminated by {name}{HINTS.get(name, '')}"

@@ -1,4 +1,4 @@
-"""The documentation page: Swagger UI, all of it served from here, so that it needs no other host."""
+"""The documentation page: Swagger UI, self-hosted."""
 
 from html import escape
 from pathlib import Path, PurePosixPath
@@ -14,7 +14,7 @@ from app.core.settings import Environment, Settings
 FOLDER = Path(__file__).parent
 PAGE = (FOLDER / "page.html").read_text(encoding="utf-8")
 ASSETS = ["favicon-32x32.png", "start.js", "swagger-ui-bundle.js", "swagger-ui.css"]
-# The package is a place where files lie; none of its code runs. An installer may have linked them there.
+# The package is only a source of files; none of its code runs. Installers may have symlinked them.
 STATIC = StaticFiles(
     directory=FOLDER / "static", packages=[("fastapi_swagger", "resources")], follow_symlink=True
 )
@@ -26,7 +26,7 @@ root = new_router("", tag="docs", about=SERVICE, prefix="")
 
 @docs.get("", dependencies=[public], include_in_schema=False)
 async def read_docs(request: Request) -> HTMLResponse:
-    """The page; its addresses are relative, so that it works under any prefix."""
+    """The page; its URLs are relative, so that it works under any prefix."""
     app: FastAPI = request.app
     values = {"title": app.title, "document": str(app.openapi_url).removeprefix("/")}
     page = PAGE
@@ -36,7 +36,7 @@ async def read_docs(request: Request) -> HTMLResponse:
 
 
 async def read_asset(request: Request) -> Response:
-    """A file of the page; the browser asks each time, and gets it again only when it has changed."""
+    """A file of the page; the browser revalidates it each time, and refetches it only if it changed."""
     name = PurePosixPath(request.scope["path"]).name
     response = await STATIC.get_response(name, request.scope)
     response.headers["Cache-Control"] = "no-cache"
@@ -49,7 +49,7 @@ for name in ASSETS:
 
 @root.get("/", dependencies=[public], include_in_schema=False)
 async def find_docs() -> RedirectResponse:
-    """Whoever opens the bare address while developing looks for the documentation."""
+    """Redirect the bare address to the documentation, in development."""
     return RedirectResponse("docs")
 
 

@@ -1,4 +1,4 @@
-"""Mail: what features call, and what an adapter offers."""
+"""Mail: the message, and the port that adapters implement."""
 
 import re
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ NOT_IN_A_SUBJECT = re.compile(rf"[\s{UNSAFE}]+")
 
 
 class Undeliverable(Exception):
-    """The letter was refused, and would be again."""
+    """The mail was refused permanently."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """One mail to one address, as plain text and as HTML; the subject is made one line."""
+    """A mail to one address, as plain text and HTML; the subject is folded into one line."""
 
     to: str
     subject: str
     text: str
     html: str
     command: str = ""
-    """What does for a developer what the link does; shown on the console, and never sent."""
+    """A command that does what the link does, for developers; shown on the console, never sent."""
 
     def __post_init__(self) -> None:
         subject = NOT_IN_A_SUBJECT.sub(" ", self.subject).strip()
@@ -30,12 +30,12 @@ class Mail:
 
 
 class Mailer(Protocol):
-    """An adapter: it is made with the settings, and sends."""
+    """A mail adapter, constructed with the settings."""
 
     for_development: ClassVar[bool]
 
     def __init__(self, settings: Any) -> None: ...  # noqa: ANN401, the settings import this module
 
     async def send(self, mail: Mail) -> None:
-        """Hand the letter over; raise when that failed, `Undeliverable` when it always will."""
+        """Send a mail; raise on failure, `Undeliverable` if it is permanent."""
         ...

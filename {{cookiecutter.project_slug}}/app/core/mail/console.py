@@ -7,7 +7,7 @@ from app.core.mail import Mail
 
 
 class ConsoleMailer:
-    """Shows each letter instead of sending it."""
+    """Prints each mail instead of sending it."""
 
     for_development: ClassVar[bool] = True
 
@@ -15,8 +15,10 @@ class ConsoleMailer:
         pass
 
     async def send(self, mail: Mail) -> None:
-        """Print; not a log line, because letters hold tokens."""
+        """Print; not a log line, because mails carry tokens."""
         sys.stdout.write(f"\nTo: {mail.to}\nSubject: {mail.subject}\n\n{mail.text}\n")
         if mail.command:
-            sys.stdout.write(f"Or, without that page, in another terminal:\n\n{mail.command}\n\n")
+            sys.stdout.write(
+                f"Or, without that page, run in another terminal:\n\n{mail.command}\n\n"
+            )
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""Mail from within a transaction."""
+"""Sending mail from within a transaction."""
 
 from datetime import timedelta
 
@@ -11,7 +11,7 @@ from app.core.mail import Mail, Undeliverable
 
 
 async def send(session: AsyncSession, mail: Mail) -> None:
-    """Send soon after the work of `session` is committed; a rollback takes the letter back."""
+    """Send the mail once `session` is committed; a rollback discards it."""
     await enqueue(
         session,
         deliver,
@@ -27,7 +27,7 @@ async def send(session: AsyncSession, mail: Mail) -> None:
 async def deliver(
     work: Work, *, to: str, subject: str, text: str, html: str, command: str = ""
 ) -> None:
-    """Hand one letter over; a process that dies in that moment may do it twice."""
+    """Send one mail; if the process dies at that moment, it may be sent twice."""
     mailer = work.settings.mailer(work.settings)
     try:
         await mailer.send(Mail(to, subject, text, html, command))

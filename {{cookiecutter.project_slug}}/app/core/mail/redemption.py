@@ -1,4 +1,4 @@
-"""How a mailed token is used: by people on a page of the website, by developers in a terminal."""
+"""How a mailed token is redeemed: by users on a web page, by developers in a terminal."""
 
 import json
 from dataclasses import dataclass
@@ -8,26 +8,26 @@ from app.core.routing import API_PREFIX
 from app.core.security.access import LOGIN
 from app.core.settings import Environment, Settings
 
-PASSWORD = "<password>"  # noqa: S105, stands for one
+PASSWORD = "<password>"  # noqa: S105, a placeholder
 ACCESS_TOKEN = r"""sed 's/.*"access_token":"\([^"]*\)".*/\1/'"""  # noqa: S105, finds one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Redemption:
-    """The page that a link leads to, and the endpoint that the page calls."""
+    """The page that a link opens, and the endpoint that the page calls."""
 
     page: str
     path: str
     takes_password: bool = False
     signed_in: bool = False
-    """Whether only the recipient may call the endpoint, signed in."""
+    """Whether the endpoint requires the recipient's login."""
 
     def link(self, settings: Settings, token: str) -> str:
-        """For people. What follows the `#` stays in their browser, and in no server's log."""
+        """The link for users. What follows the `#` stays in the browser, and out of server logs."""
         return f"{settings.public_url.rstrip('/')}/{self.page}#token={token}"
 
     def command(self, settings: Settings, token: str, email: str) -> str:
-        """For developers, who may have no such page yet; nothing outside of `local`."""
+        """The command for developers, who may have no such page yet; empty outside `local`."""
         if settings.environment is not Environment.LOCAL:
             return ""
         service = settings.service_url.rstrip("/")

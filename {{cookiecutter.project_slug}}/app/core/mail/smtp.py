@@ -14,7 +14,7 @@ PERMANENT = 500  # and above: RFC 5321 §4.2.1
 
 
 class SMTPMailer:
-    """`smtp://` speaks plainly, `smtp+starttls://` switches to TLS, `smtps://` begins with it."""
+    """`smtp://` is unencrypted, `smtp+starttls://` upgrades to TLS, `smtps://` starts with it."""
 
     for_development: ClassVar[bool] = False
 
@@ -23,7 +23,7 @@ class SMTPMailer:
         self.url = urlsplit(settings.smtp_url.get_secret_value())
 
     async def send(self, mail: Mail) -> None:
-        """Send one letter on a connection of its own."""
+        """Send one mail on a connection of its own."""
         message = EmailMessage()
         message["From"] = self.sender
         message["To"] = mail.to

@@ -1,4 +1,4 @@
-"""Letters from templates: `name.txt`, whose first line is the subject, and `name.html`."""
+"""Mail templates: `name.txt`, whose first line is the subject, and `name.html`."""
 
 from functools import cache
 from pathlib import Path
@@ -8,8 +8,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, sel
 from app.core.mail import Mail
 
 
-class Letters:
-    """The templates in one folder; values stand in `[[ ]]`, and are escaped in HTML."""
+class MailTemplates:
+    """The templates in one folder; variables are written `[[ name ]]`, and escaped in HTML."""
 
     def __init__(self, folder: Path) -> None:
         self.environment = Environment(
@@ -21,8 +21,8 @@ class Letters:
             keep_trailing_newline=True,
         )
 
-    def write(self, name: str, to: str, *, command: str = "", **values: object) -> Mail:
-        """The letter `name` to this address."""
+    def render(self, name: str, to: str, *, command: str = "", **values: object) -> Mail:
+        """The mail `name` to this address."""
         subject, text = (part.render(values) for part in parts(self.environment, f"{name}.txt"))
         html = self.environment.get_template(f"{name}.html").render(values)
         return Mail(to, subject, text, html, command)
@@ -30,7 +30,7 @@ class Letters:
 
 @cache
 def parts(environment: Environment, name: str) -> tuple[Template, Template]:
-    """Subject and text, two templates: so no value, whatever it holds, ends the subject."""
+    """Subject and text as two templates, so that no value can end the subject."""
     loader = environment.loader
     source = loader.get_source(environment, name)[0] if loader else ""
     subject, _, text = source.partition("\n")

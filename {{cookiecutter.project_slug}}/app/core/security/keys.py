@@ -9,7 +9,7 @@ from app.core.settings import Environment, Settings
 
 
 def signing_keys(settings: Settings) -> list[str]:
-    """The key that signs, then those that are still believed."""
+    """The signing key, then those still accepted."""
     current = settings.secret_key.get_secret_value() if settings.secret_key else ""
     previous = settings.previous_secret_key
     return [
@@ -19,7 +19,7 @@ def signing_keys(settings: Settings) -> list[str]:
 
 
 def development_key(directory: Path, environment: Environment) -> str:
-    """A random key of this machine's own, kept in a file, so that a restart signs nobody out."""
+    """A random key for this machine, kept in a file so that logins survive a restart."""
     if environment is not Environment.LOCAL:
         return secrets.token_hex(32)
     directory.mkdir(parents=True, exist_ok=True)
@@ -28,6 +28,6 @@ def development_key(directory: Path, environment: Environment) -> str:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
         file.write(secrets.token_hex(32))
     with suppress(FileExistsError):
-        os.link(draft, path)  # whole or not at all, when several processes begin at once
+        os.link(draft, path)  # atomic, when several processes start at once
     draft.unlink()
     return path.read_text(encoding="ascii")

@@ -1,6 +1,7 @@
 """Applications that a feature mounts, behind the same door as endpoints."""
 
 from collections.abc import Sequence
+from typing import cast
 
 from fastapi import Request
 from starlette.requests import HTTPConnection
@@ -27,11 +28,7 @@ class Guarded:
             if not self.public:
                 await authorize(HTTPConnection(scope), self.scopes)
         except Failure as failure:
-            if scope["type"] == "websocket":
-                await send(
-                    {"type": "websocket.close", "code": 1008, "reason": failure.detail[:100]}
-                )
-            else:
-                await (await render(Request(scope), failure))(scope, receive, send)
+            response = await render(cast("Request", HTTPConnection(scope)), failure)
+            await response(scope, receive, send)
             return
         await self.mount.app(scope, receive, send)

@@ -1,4 +1,4 @@
-"""Passwords: what makes one acceptable, and how they are kept (Argon2id, through passlib)."""
+"""Passwords: strength rules, and hashing (Argon2id, through passlib)."""
 
 import asyncio
 import os
@@ -11,40 +11,40 @@ from passlib.context import CryptContext
 
 from app.core.errors import Unprocessable
 
-SHORTEST, LONGEST = 8, 1024  # characters, NIST SP 800-63B and against hashing of megabytes
+SHORTEST, LONGEST = 8, 1024  # characters; NIST SP 800-63B, and no hashing of megabytes
 COMMON = frozenset(
     Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8").split()
 )
 
 
 class Context(Protocol):
-    """What is used of passlib's `CryptContext`, which has no types of its own."""
+    """The part of passlib's untyped `CryptContext` that is used."""
 
     def hash(self, secret: str) -> str: ...
     def verify_and_update(self, secret: str, hash: str) -> tuple[bool, str | None]: ...  # noqa: A002
     def update(self, **options: object) -> None: ...
 
 
-# bcrypt only to read what an older system wrote; such a hash is replaced at the next login.
+# bcrypt only to verify hashes of an older system, which are replaced at the next login.
 context = cast("Context", CryptContext(schemes=["argon2", "bcrypt"], deprecated="auto"))
 
-# Each hash takes a core and 64 MiB: more at once would only make all of them slow.
+# Each hash takes a core and 64 MiB: more at once would only slow all of them down.
 hashers = ThreadPoolExecutor(max_workers=os.cpu_count() or 1, thread_name_prefix="password")
 
 
 class WeakPassword(Unprocessable):
-    """The password would be guessed."""
+    """The password is easy to guess."""
 
 
 def check(password: str, email: str) -> None:
     """Refuse a password that is too short or long, common, or the address itself."""
     folded = password.casefold()
     if not SHORTEST <= len(password) <= LONGEST:
-        raise WeakPassword(f"A password has {SHORTEST} to {LONGEST} characters.")
+        raise WeakPassword(f"A password must have {SHORTEST} to {LONGEST} characters.")
     if folded in {email.casefold(), email.casefold().split("@")[0]}:
         raise WeakPassword("The password must not be the e-mail address.")
     if folded in COMMON or folded.rstrip("0123456789!.?*#$") in COMMON or len(set(folded)) < 4:  # noqa: PLR2004
-        raise WeakPassword("This password is among the first that anybody would guess.")
+        raise WeakPassword("This password is too easy to guess.")
 
 
 async def hash_password(password: str) -> str:
@@ -53,9 +53,9 @@ async def hash_password(password: str) -> str:
 
 
 async def verify(password: str, stored: str | None) -> tuple[bool, str | None]:
-    """Whether the password is right, and a better hash when the stored one is outdated.
+    """Whether the password is correct, and a new hash if the stored one is outdated.
 
-    Without a stored hash the answer is no, after the same time.
+    Without a stored hash, the result is false, in the same time.
     """
     loop = asyncio.get_running_loop()
     return await loop.run_in_executor(hashers, _verify, password, stored)
@@ -64,12 +64,12 @@ async def verify(password: str, stored: str | None) -> tuple[bool, str | None]:
 def _verify(password: str, stored: str | None) -> tuple[bool, str | None]:
     try:
         valid, better = context.verify_and_update(password, stored or dummy_hash())
-    except ValueError:  # what bcrypt says of a password beyond 72 bytes
+    except ValueError:  # bcrypt, for a password beyond 72 bytes
         return False, None
     return (valid, better) if stored else (False, None)
 
 
 @cache
 def dummy_hash() -> str:
-    """The hash of no password, to spend the same time on unknown addresses."""
+    """A hash that matches no password, to spend the same time on unknown addresses."""
     return context.hash(os.urandom(16).hex())

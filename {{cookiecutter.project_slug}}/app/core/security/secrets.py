@@ -1,14 +1,14 @@
-"""Random tokens that are handed out once and kept only as hashes."""
+"""Random tokens that are shown once and stored only as hashes."""
 
 import hashlib
 import secrets
 
 
 def new_token() -> str:
-    """32 random bytes, as text that fits into a link."""
+    """32 random bytes, URL-safe."""
     return secrets.token_urlsafe(32)
 
 
 def fingerprint(token: str) -> str:
-    """What is stored; a random token needs no slow hash."""
+    """The stored hash; a random token needs no slow one."""
     return hashlib.sha256(token.encode()).hexdigest()

@@ -13,11 +13,11 @@ from app.core.service import Service
 ALGORITHM = "HS256"
 TYPE = "at+jwt"
 REQUIRED = ["iss", "aud", "sub", "sid", "jti", "iat", "exp"]
-LONGEST = 4096  # characters; nothing larger is even looked at
+LONGEST = 4096  # characters; anything longer is not even parsed
 
 
 class InvalidToken(Unauthorized):
-    """The token is not ours, not meant for this, changed, or expired."""
+    """The token is foreign, of another type, tampered with, or expired."""
 
     def __init__(self) -> None:
         super().__init__("The access token is missing, invalid or expired. Sign in again.")
@@ -25,14 +25,14 @@ class InvalidToken(Unauthorized):
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What a token says."""
+    """The claims of a token."""
 
     user_id: UUID
     session_id: UUID
 
 
 def issue(service: Service, claims: Claims, lifetime: timedelta) -> str:
-    """A signed token."""
+    """Issue a signed token."""
     now = utc_now()
     payload = {
         "iss": service.settings.issuer,
@@ -47,7 +47,7 @@ def issue(service: Service, claims: Claims, lifetime: timedelta) -> str:
 
 
 def read(service: Service, token: str | None) -> Claims:
-    """What a valid token says; `InvalidToken` for any other."""
+    """The claims of a valid token; raise `InvalidToken` for any other."""
     if not token or len(token) > LONGEST:
         raise InvalidToken
     for key in service.keys:
@@ -72,5 +72,5 @@ def _read(service: Service, token: str, key: str) -> Claims:
     if decoded["header"].get("typ") != TYPE:  # the library has no check of its own
         raise InvalidToken
     payload = decoded["payload"]
-    # As text, whatever they are: a list is no id, which is a `ValueError`.
+    # As text, whatever the type: a list then is a `ValueError`.
     return Claims(user_id=UUID(str(payload["sub"])), session_id=UUID(str(payload["sid"])))

@@ -5,7 +5,10 @@ from app.features.audit.jobs import purge_events
 from app.features.audit.models import AuditEvent
 from app.features.audit.permissions import AuditPermission
 from app.features.audit.router import router
+from app.features.audit.service import page, record
 from app.features.audit.settings import AuditSettings
+
+__all__ = ["feature", "page", "record"]
 
 feature = Feature(
     router=router,

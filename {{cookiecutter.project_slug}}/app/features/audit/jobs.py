@@ -1,4 +1,4 @@
-"""What happens by itself."""
+"""Background jobs."""
 
 from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.outbox import enqueue
@@ -11,7 +11,7 @@ from app.features.audit.settings import AuditSettings
 
 @job("audit.purge", queue=HOUSEKEEPING, schedule=cron("27 3 * * *"))
 async def purge_events(work: Work) -> None:
-    """Forget events that have been kept long enough, a batch at a time."""
+    """Delete events past their retention period, a batch at a time."""
     days = work.service.of(AuditSettings).days
     if days and await purge(work.session, AuditEvent, kept_for(AuditEvent, days)):
         await enqueue(work.session, purge_events)

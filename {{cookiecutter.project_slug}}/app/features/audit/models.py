@@ -11,7 +11,7 @@ from app.core.db.resource import Record
 
 
 class AuditEvent(Record):
-    """One thing that somebody did. Rows are added and never changed."""
+    """One action of one actor. Append-only."""
 
     __tablename__ = "audit_events"
     __table_args__ = (

@@ -1,9 +1,9 @@
-"""What can be allowed."""
+"""Permissions."""
 
 from enum import StrEnum
 
 
 class AuditPermission(StrEnum):
-    """Permissions about the audit log."""
+    """Permissions on the audit log."""
 
     READ = "audit:read"

@@ -1,4 +1,4 @@
-"""All SQL about the log."""
+"""All SQL of the audit log."""
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,7 +9,7 @@ from app.features.audit.schemas import AuditQuery
 
 
 async def page(session: AsyncSession, query: AuditQuery) -> Found[AuditEvent]:
-    """Events that match, newest first unless asked otherwise."""
+    """Matching events, newest first by default."""
     wanted = query.model_dump(
         include={"action", "object_type", "object_id", "actor_id"}, exclude_none=True
     )

@@ -20,5 +20,5 @@ router = new_router("/audit-events", tag="audit", about=SERVICE)
 async def list_audit_events(
     session: ReadSessionDep, query: Annotated[AuditQuery, Query()]
 ) -> Found[AuditEvent]:
-    """What was done, newest first."""
+    """List audit events, newest first by default."""
     return await service.page(session, query)

@@ -12,19 +12,19 @@ from app.features.audit.models import AuditEvent
 
 
 class AuditQuery(ListQuery):
-    """Which events to list."""
+    """Filters for audit events."""
 
     sort: Annotated[str, SortableBy(AuditEvent.created_at)] = "-created_at"
     action: Line | None = Field(None, max_length=64)
     object_type: Line | None = Field(None, max_length=64)
     object_id: UUID | None = None
     actor_id: UUID | None = None
-    since: Instant | None = Field(None, description="Not before this instant")
-    until: Instant | None = Field(None, description="Before this instant")
+    since: Instant | None = Field(None, description="At or after this time")
+    until: Instant | None = Field(None, description="Before this time")
 
 
 class AuditEventRead(RecordRead):
-    """One event."""
+    """An audit event."""
 
     action: str
     object_type: str

@@ -1,4 +1,4 @@
-"""Writing the log, and reading it."""
+"""Writing and reading the audit log."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -27,7 +27,7 @@ def record(
     before: Mapping[str, object] | None = None,
     after: Mapping[str, object] | None = None,
 ) -> None:
-    """Note what the current actor does; it is stored if, and only if, the change is."""
+    """Record an action of the current actor, in the same transaction as the change."""
     who = actor.get()
     session.add(
         AuditEvent(
@@ -45,7 +45,7 @@ def record(
 
 
 def masked(values: Mapping[str, object] | None) -> dict[str, Any] | None:
-    """The values as JSON, without those that are secret."""
+    """The values as JSON, with secrets masked."""
     if values is None:
         return None
     return {
@@ -55,12 +55,12 @@ def masked(values: Mapping[str, object] | None) -> dict[str, Any] | None:
 
 
 def plain(value: object) -> object:
-    """What JSON has no word for, as text."""
+    """Dates and UUIDs as text: JSON has no type for them."""
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else value
 
 
 async def page(session: AsyncSession, query: AuditQuery) -> Found[AuditEvent]:
-    """One page of the log, newest first."""
+    """One page of the log, newest first by default."""
     return await repository.page(session, query)

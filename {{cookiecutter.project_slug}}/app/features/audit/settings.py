@@ -7,7 +7,7 @@ from app.core.settings import FeatureSettings
 
 
 class AuditSettings(FeatureSettings):
-    """Each field is the environment variable `AUDIT_` and its name in capitals."""
+    """Each field is read from the environment variable `AUDIT_` plus its name in upper case."""
 
     model_config = SettingsConfigDict(env_prefix="AUDIT_")
 

@@ -1,4 +1,4 @@
-"""Signing up, in and out: access tokens, sessions, mailed tokens."""
+"""Registration, login and logout: access tokens, sessions, mailed tokens."""
 
 from app.core.feature import Feature
 from app.features.auth.authentication import scheme

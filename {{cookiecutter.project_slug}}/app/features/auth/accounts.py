@@ -1,4 +1,4 @@
-"""Rules about accounts as far as passwords and mailed tokens go."""
+"""Rules about passwords and mailed tokens."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -13,22 +13,20 @@ from app.core.db.errors import refusing
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.mail.outbox import send
 from app.core.mail.redemption import Redemption
-from app.core.mail.templates import Letters
+from app.core.mail.templates import MailTemplates
 from app.core.security import passwords
 from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
 from app.core.service import settings_of
 from app.core.settings import Settings
-from app.features.audit.service import record
+from app.features import audit, users
 from app.features.auth import repository, sessions
 from app.features.auth.failures import InvalidMailedToken, WrongCredentials
 from app.features.auth.models import MailedToken
 from app.features.auth.schemas import EmailChange, PasswordChange, PasswordReset
 from app.features.auth.settings import AuthSettings
 from app.features.users.models import User
-from app.features.users.repository import by_email, credentials_of, lock
 from app.features.users.roles import MEMBER
-from app.features.users.service import add
 
 VERIFY, RESET, CHANGE_FROM, CHANGE_TO = "verify", "reset", "change_from", "change_to"
 CONFIRMATION = Redemption(page="confirm-email", path="/auth/confirm-email")
@@ -39,16 +37,16 @@ REDEMPTIONS = {
     CHANGE_TO: CONFIRMATION,
 }
 
-letters = Letters(Path(__file__).with_name("templates"))
+templates = MailTemplates(Path(__file__).with_name("templates"))
 
 
 async def register(
     session: AsyncSession, settings: Settings, email: str, password_hash: str, full_name: str
 ) -> None:
-    """Make an account, or remind its owner that there is one.
+    """Create an account, or remind its owner that it exists.
 
-    Whoever registers an address that nobody has verified yet replaces the attempt before: it may
-    have been a stranger's.
+    Registering an address that is not verified yet replaces the earlier attempt: it may have been
+    a stranger's.
     """
     lifetime = timedelta(hours=settings_of(session, AuthSettings).verification_hours)
     user = await owner(session, email)
@@ -56,20 +54,20 @@ async def register(
         await remind(session, settings, email)
         return
     if user is None:
-        user = await add(session, email, password_hash, full_name, MEMBER)
+        user = await users.add(session, email, password_hash, full_name, MEMBER)
     user.password_hash, user.full_name = password_hash, full_name
     await mail_token(session, settings, user, VERIFY, lifetime)
 
 
 async def owner(session: AsyncSession, email: str) -> User | None:
     """The account with this address, locked."""
-    found = await by_email(session, email)
-    return await lock(session, found.id) if found else None
+    found = await users.by_email(session, email)
+    return await users.lock(session, found.id) if found else None
 
 
 async def remind(session: AsyncSession, settings: Settings, email: str) -> None:
-    """Tell the owner of an address that it has an account."""
-    await send(session, letters.write("already_registered", email, url=settings.public_url))
+    """Remind the owner of an address that it has an account."""
+    await send(session, templates.render("already_registered", email, url=settings.public_url))
 
 
 async def mail_token(
@@ -82,12 +80,12 @@ async def mail_token(
     new_email: str | None = None,
     instead: Callable[[AsyncSession, Settings, str], Awaitable[None]] | None = None,
 ) -> None:
-    """Mail a new token; older ones for the same purpose are worthless from now on.
+    """Mail a new token and revoke older ones for the same purpose.
 
-    With `instead` another letter goes out, and nobody ever learns the token.
+    With `instead` another mail is sent, and the token is never disclosed.
     """
     now = utc_now()
-    await repository.kill_mailed_tokens(session, user.id, now, purpose)
+    await repository.revoke_mailed_tokens(session, user.id, now, purpose)
     token = new_token()
     session.add(
         MailedToken(
@@ -105,7 +103,7 @@ async def mail_token(
         return
     hours = f"{lifetime / timedelta(hours=1):g}"
     redemption = REDEMPTIONS[purpose]
-    letter = letters.write(
+    mail = templates.render(
         purpose,
         to,
         command=redemption.command(settings, token, to),
@@ -114,14 +112,14 @@ async def mail_token(
         hours=hours,
         new=new_email,
     )
-    await send(session, letter)
+    await send(session, mail)
 
 
 async def redeem(session: AsyncSession, token: str, *purposes: str) -> tuple[MailedToken, User]:
-    """Use up a mailed token; its account is locked first, as everywhere."""
+    """Redeem a mailed token; its account is locked first, as everywhere."""
     now, token_hash = utc_now(), fingerprint(token)
     seen = await repository.mailed_token(session, token_hash, now)
-    user = await lock(session, seen.user_id) if seen else None
+    user = await users.lock(session, seen.user_id) if seen else None
     found = await repository.mailed_token(session, token_hash, now, for_update=True)
     if found is None or user is None or not user.is_active or found.purpose not in purposes:
         raise InvalidMailedToken
@@ -130,7 +128,7 @@ async def redeem(session: AsyncSession, token: str, *purposes: str) -> tuple[Mai
 
 
 async def holder(database: Database, token: str, purpose: str) -> Row[str, str]:
-    """Address and password hash of whoever holds a mailed token; `redeem` will look again."""
+    """Address and password hash of the account behind a mailed token; `redeem` checks again."""
     async with reading(database) as session:
         found = await repository.holder(session, fingerprint(token), purpose, utc_now())
     if found is None:
@@ -139,10 +137,10 @@ async def holder(database: Database, token: str, purpose: str) -> Row[str, str]:
 
 
 async def verify_email(database: Database, token: str, password: str) -> None:
-    """Believe that the address is theirs: they read its mail, and know the password.
+    """Verify the address: the caller has read its mail and knows the password.
 
-    With the token alone, whoever registered somebody else's address would be let in by a click of
-    its owner.
+    With the token alone, a click by the owner would activate an account that a stranger registered
+    with the owner's address.
     """
     _, checked = await holder(database, token, VERIFY)
     valid, _ = await passwords.verify(password, checked)
@@ -151,20 +149,20 @@ async def verify_email(database: Database, token: str, password: str) -> None:
         if not valid or user.password_hash != checked:
             raise InvalidMailedToken
         user.email_verified_at = utc_now()
-        record(session, "auth.email_verified", "user", user.id)
+        audit.record(session, "auth.email_verified", "user", user.id)
 
 
 async def forgot_password(session: AsyncSession, settings: Settings, email: str) -> None:
-    """Mail a token to set a new password, if there is such an account."""
+    """Mail a password-reset token, if the account exists."""
     lifetime = timedelta(minutes=settings_of(session, AuthSettings).reset_minutes)
     user = await owner(session, email)
     if user is not None and user.is_active:
         await mail_token(session, settings, user, RESET, lifetime)
-        record(session, "auth.password_reset_requested", "user", user.id)
+        audit.record(session, "auth.password_reset_requested", "user", user.id)
 
 
 async def reset_password(database: Database, wanted: PasswordReset) -> None:
-    """Set a new password with a mailed token, which also shows whose address it is."""
+    """Set a new password with a mailed token, which also verifies the address."""
     email, _ = await holder(database, wanted.token, RESET)
     password_hash = await hash_strong(wanted.password, email)
     async with unit_of_work(database) as session:
@@ -174,58 +172,58 @@ async def reset_password(database: Database, wanted: PasswordReset) -> None:
 
 
 async def change_password(database: Database, principal: Principal, wanted: PasswordChange) -> None:
-    """Set a new password with the old one."""
+    """Change the password, given the current one."""
     email, checked = await right(database, principal.user_id, wanted.current_password)
     password_hash = await hash_strong(wanted.new_password, email) if checked else ""
     async with unit_of_work(database) as session:
-        user = await demand_password(session, principal.user_id, checked)
+        user = await require_password(session, principal.user_id, checked)
         await set_password(session, user, password_hash)
 
 
 async def right(database: Database, user_id: UUID, password: str) -> tuple[str, str | None]:
-    """The account's address, and its password's hash if that is the password."""
+    """The account's address and password hash, if the password is right."""
     async with reading(database) as session:
-        email, stored = await credentials_of(session, user_id) or ("", None)
+        email, stored = await users.credentials_of(session, user_id) or ("", None)
     valid, _ = await passwords.verify(password, stored)
     return email, stored if valid else None
 
 
-async def demand_password(session: AsyncSession, user_id: UUID, checked: str | None) -> User:
-    """Refuse whoever only holds a token that was left lying about; else the account, locked.
+async def require_password(session: AsyncSession, user_id: UUID, checked: str | None) -> User:
+    """The account, locked; refuse a caller who has only an access token and not the password.
 
-    A password that was replaced while we checked it is wrong by now.
+    A password that was replaced during the check no longer counts.
     """
-    user = await lock(session, user_id)
+    user = await users.lock(session, user_id)
     if user is None or not user.is_active or user.password_hash != checked:
-        record(session, "auth.login_failed", "user", user_id)
+        audit.record(session, "auth.login_failed", "user", user_id)
         raise WrongCredentials
     return user
 
 
 async def hash_strong(password: str, email: str) -> str:
-    """The hash of a new password; it takes long, so no session is open meanwhile."""
+    """The hash of a new password; hashing is slow, so no session is open meanwhile."""
     passwords.check(password, email)
     return await passwords.hash_password(password)
 
 
 async def set_password(session: AsyncSession, user: User, password_hash: str) -> None:
-    """A new password ends all sessions, and every mailed token."""
+    """Store a new password, and revoke all sessions and mailed tokens."""
     user.password_hash = password_hash
-    await repository.kill_mailed_tokens(session, user.id, utc_now())
+    await repository.revoke_mailed_tokens(session, user.id, utc_now())
     await sessions.end_all(session, user.id)
-    record(session, "auth.password_changed", "user", user.id)
-    await send(session, letters.write("password_changed", user.email))
+    audit.record(session, "auth.password_changed", "user", user.id)
+    await send(session, templates.render("password_changed", user.email))
 
 
 async def change_email(
     database: Database, settings: Settings, principal: Principal, wanted: EmailChange
 ) -> None:
-    """Mail a token to the old and to the new address; when that is taken, only its owner learns of it."""
+    """Mail a token to the old and the new address; a taken address only gets a reminder."""
     _, checked = await right(database, principal.user_id, wanted.password)
     async with unit_of_work(database) as session:
         lifetime = timedelta(hours=settings_of(session, AuthSettings).verification_hours)
-        user = await demand_password(session, principal.user_id, checked)
-        taken = await by_email(session, wanted.new_email)
+        user = await require_password(session, principal.user_id, checked)
+        taken = await users.by_email(session, wanted.new_email)
         for purpose in (CHANGE_FROM, CHANGE_TO):
             await mail_token(
                 session,
@@ -239,11 +237,11 @@ async def change_email(
 
 
 async def confirm_email(session: AsyncSession, token: str) -> None:
-    """Confirm from one address; with the second the change is made."""
+    """Confirm from one address; the second confirmation applies the change."""
     found, user = await redeem(session, token, CHANGE_FROM, CHANGE_TO)
     await session.flush()
     new_email = found.new_email
-    if new_email is None or await by_email(session, new_email):
+    if new_email is None or await users.by_email(session, new_email):
         raise InvalidMailedToken
     if await repository.pending_email_change(session, user.id, new_email):
         return
@@ -251,8 +249,8 @@ async def confirm_email(session: AsyncSession, token: str) -> None:
     user.email = new_email
     with refusing("uq_users_email", InvalidMailedToken()):
         await session.flush()
-    await repository.kill_mailed_tokens(session, user.id, utc_now())
+    await repository.revoke_mailed_tokens(session, user.id, utc_now())
     await sessions.end_all(session, user.id)
-    record(
+    audit.record(
         session, "auth.email_changed", "user", user.id, before=before, after={"email": new_email}
     )

@@ -1,4 +1,4 @@
-"""From an access token to the user whom it stands for; asked at every request."""
+"""Authenticate a request by its access token."""
 
 from collections.abc import Sequence
 from typing import Any

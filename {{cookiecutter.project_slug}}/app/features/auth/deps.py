@@ -1,4 +1,4 @@
-"""What endpoints ask for."""
+"""Dependencies of endpoints."""
 
 from datetime import datetime
 from typing import Annotated
@@ -10,7 +10,7 @@ from app.features.auth.schemas import PasswordForm
 
 
 async def arrival() -> datetime:
-    """When the request came in."""
+    """When the request arrived."""
     return utc_now()
 
 

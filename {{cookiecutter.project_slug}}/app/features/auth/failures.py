@@ -1,12 +1,12 @@
-"""How signing in can fail."""
+"""Authentication failures."""
 
 from app.core.errors import NotFound, Unauthorized, Unprocessable
 
 
 class WrongCredentials(Unauthorized):
-    """No active, verified account has this address and this password; what is wrong, nobody is told."""
+    """No active, verified account matches; the response does not say what is wrong."""
 
-    keeps_work = True  # the attempt is on record
+    keeps_work = True  # the attempt is in the audit log
 
     def __init__(self) -> None:
         super().__init__(
@@ -17,7 +17,7 @@ class WrongCredentials(Unauthorized):
 class InvalidRefreshToken(Unauthorized):
     """The refresh token is unknown, expired, revoked, or was used before."""
 
-    keeps_work = True  # a token used twice ends its session
+    keeps_work = True  # reuse of a token ends its session
 
     def __init__(self) -> None:
         super().__init__("The refresh token is not valid. Sign in again.")
@@ -27,7 +27,7 @@ class InvalidMailedToken(Unprocessable):
     """The token was mistyped, used, replaced by a newer one, or has expired."""
 
     def __init__(self) -> None:
-        super().__init__("The link is not valid any more. Ask for a new one.")
+        super().__init__("The link is no longer valid. Request a new one.")
 
 
 class SessionNotFound(NotFound):

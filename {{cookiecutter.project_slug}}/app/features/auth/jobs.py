@@ -1,4 +1,4 @@
-"""What happens after the response, and by itself."""
+"""Background jobs."""
 
 from app.core.db.session import Database, unit_of_work
 from app.core.jobs import HOUSEKEEPING, job
@@ -13,9 +13,9 @@ from app.features.auth.settings import AuthSettings
 
 
 async def ask_to_register(database: Database, new: Registration) -> None:
-    """Check and hash the password, and leave the rest to a job, which sees whether the address is free.
+    """Check and hash the password; a job does the rest, including whether the address is free.
 
-    What takes time is the same for every address, and no connection is held meanwhile.
+    It takes the same time for every address, and holds no connection while hashing.
     """
     passwords.check(new.password, new.email)
     password_hash = await passwords.hash_password(new.password)
@@ -31,19 +31,19 @@ async def ask_to_register(database: Database, new: Registration) -> None:
 
 @job("auth.register", secret=True)
 async def register(work: Work, *, email: str, password_hash: str, full_name: str) -> None:
-    """Make an account, or remind its owner that there is one."""
+    """Create an account, or remind its owner that it exists."""
     await accounts.register(work.session, work.settings, email, password_hash, full_name)
 
 
 @job("auth.forgot_password", secret=True)
 async def forgot_password(work: Work, *, email: str) -> None:
-    """Mail a token to set a new password, if there is such an account."""
+    """Mail a password-reset token, if the account exists."""
     await accounts.forgot_password(work.session, work.settings, email)
 
 
 @job("auth.purge", queue=HOUSEKEEPING, schedule=cron("17 3 * * *"))
 async def purge_sessions(work: Work) -> None:
-    """Forget sessions and mailed tokens that expired long ago, a batch at a time."""
+    """Delete sessions and mailed tokens that expired long ago, a batch at a time."""
     for model, condition in repository.outlived(work.service.of(AuthSettings).expired_days):
         if await purge(work.session, model, condition):
             await enqueue(work.session, purge_sessions)

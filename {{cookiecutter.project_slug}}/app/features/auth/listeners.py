@@ -1,4 +1,4 @@
-"""What happens to sessions when something happens to accounts."""
+"""Reactions of sessions to changes of accounts."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -9,9 +9,9 @@ from app.features.users.events import PasswordReplaced, UserDeactivated
 
 
 async def end_sessions(session: AsyncSession, event: UserDeactivated | PasswordReplaced) -> None:
-    """Who is switched off, or has another password, is signed out; no mailed token works any more."""
+    """Revoke the sessions and mailed tokens of an account that was deactivated or got a new password."""
     await sessions.end_all(session, event.user_id)
-    await repository.kill_mailed_tokens(session, event.user_id, utc_now())
+    await repository.revoke_mailed_tokens(session, event.user_id, utc_now())
 
 
 listeners = (Listener(UserDeactivated, end_sessions), Listener(PasswordReplaced, end_sessions))

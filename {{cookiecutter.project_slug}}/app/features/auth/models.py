@@ -11,7 +11,7 @@ from app.core.db.types import ExactText
 
 
 class AuthSession(Base):
-    """That somebody is signed in on some device: a family of refresh tokens."""
+    """A login on one device: a family of refresh tokens."""
 
     __tablename__ = "auth_sessions"
     __table_args__ = (
@@ -30,7 +30,7 @@ class AuthSession(Base):
 
 
 class RefreshToken(Base):
-    """One refresh token of a session; used once, then it is only a trap for thieves."""
+    """A refresh token of a session, good for one use; after that it only serves to detect theft."""
 
     __tablename__ = "refresh_tokens"
     __table_args__ = (
@@ -47,7 +47,7 @@ class RefreshToken(Base):
 
 
 class MailedToken(Base):
-    """A token that was sent to somebody's address; only its hash is here."""
+    """A token that was mailed to a user; only its hash is stored."""
 
     __tablename__ = "mailed_tokens"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""All SQL about sessions and tokens."""
+"""All SQL of sessions and tokens."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,7 +14,7 @@ from app.features.users.models import Role, User, UserRole
 
 
 def live(now: datetime) -> Select[AuthSession]:
-    """Sessions that have neither ended nor expired."""
+    """Sessions that are neither revoked nor expired."""
     return select(AuthSession).where(AuthSession.revoked_at.is_(None), AuthSession.expires_at > now)
 
 
@@ -45,7 +45,7 @@ async def session_of(session: AsyncSession, token_hash: str) -> UUID | None:
 async def live_session(
     session: AsyncSession, session_id: UUID, now: datetime
 ) -> AuthSession | None:
-    """A live session, locked; whoever uses one of its tokens waits here, as does a deletion."""
+    """A live session, locked; uses of its tokens wait here, as do deletions."""
     return await session.scalar(live(now).where(AuthSession.id == session_id).with_for_update())
 
 
@@ -61,7 +61,7 @@ async def refresh_token(session: AsyncSession, token_hash: str) -> RefreshToken 
 
 
 async def sessions(session: AsyncSession, user_id: UUID, now: datetime) -> Sequence[AuthSession]:
-    """The live sessions of a user, newest first, a hundred at most."""
+    """The live sessions of a user, newest first, at most a hundred."""
     statement = live(now).where(AuthSession.user_id == user_id)
     newest = statement.order_by(AuthSession.created_at.desc(), AuthSession.id.desc()).limit(100)
     return (await session.scalars(newest)).all()
@@ -70,7 +70,7 @@ async def sessions(session: AsyncSession, user_id: UUID, now: datetime) -> Seque
 async def revoke_sessions(
     session: AsyncSession, user_id: UUID, now: datetime, *, only: UUID | None = None
 ) -> int:
-    """End the sessions of a user, or one of them; how many that were."""
+    """Revoke the sessions of a user, or one of them, and count them."""
     statement = update(AuthSession).where(
         AuthSession.user_id == user_id, AuthSession.revoked_at.is_(None)
     )
@@ -80,12 +80,12 @@ async def revoke_sessions(
 
 
 async def rows_of(session: AsyncSession, statement: Update) -> int:
-    """How many rows a statement changed."""
+    """The number of rows that a statement changed."""
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount
 
 
 def usable(token_hash: str, now: datetime) -> list[ColumnElement[bool]]:
-    """What is so of a mailed token that can be redeemed."""
+    """The conditions under which a mailed token can be redeemed."""
     return [
         MailedToken.token_hash == token_hash,
         MailedToken.used_at.is_(None),
@@ -96,7 +96,7 @@ def usable(token_hash: str, now: datetime) -> list[ColumnElement[bool]]:
 async def mailed_token(
     session: AsyncSession, token_hash: str, now: datetime, *, for_update: bool = False
 ) -> MailedToken | None:
-    """The unused, unexpired token with this hash; on demand as it is now, and locked."""
+    """The unused, unexpired token with this hash; optionally reread and locked."""
     statement = select(MailedToken).where(*usable(token_hash, now))
     if not for_update:
         return await session.scalar(statement)
@@ -107,7 +107,7 @@ async def mailed_token(
 async def holder(
     session: AsyncSession, token_hash: str, purpose: str, now: datetime
 ) -> Row[str, str] | None:
-    """Address and password hash of whoever holds the unused, unexpired token with this hash."""
+    """Address and password hash of the account with this unused, unexpired token."""
     statement = (
         select(User.email, User.password_hash)
         .join(MailedToken, MailedToken.user_id == User.id)
@@ -116,10 +116,10 @@ async def holder(
     return (await session.execute(statement)).one_or_none()
 
 
-async def kill_mailed_tokens(
+async def revoke_mailed_tokens(
     session: AsyncSession, user_id: UUID, now: datetime, *purposes: str
 ) -> None:
-    """Make the user's older tokens for these purposes, or for any, worthless."""
+    """Revoke the user's older tokens for these purposes, or for any."""
     statement = update(MailedToken).where(
         MailedToken.user_id == user_id, MailedToken.used_at.is_(None)
     )
@@ -129,18 +129,18 @@ async def kill_mailed_tokens(
 
 
 def outlived(days: int) -> list[tuple[type[Base], ColumnElement[bool]]]:
-    """Which sessions and mailed tokens expired longer ago than that."""
+    """Sessions and mailed tokens that expired before the retention period."""
     before = utc_now() - timedelta(days=days)
     expired = select(AuthSession.id).where(AuthSession.expires_at < before)
     return [
-        (RefreshToken, RefreshToken.session_id.in_(expired)),  # thousands of each session
+        (RefreshToken, RefreshToken.session_id.in_(expired)),  # a session has thousands
         (AuthSession, AuthSession.expires_at < before),
         (MailedToken, MailedToken.expires_at < before),
     ]
 
 
 async def pending_email_change(session: AsyncSession, user_id: UUID, new_email: str) -> int:
-    """How many of the two confirmations are still missing; an expired one is missing for ever."""
+    """How many of the two confirmations are outstanding; an expired one stays so."""
     statement = select(MailedToken.id).where(
         MailedToken.user_id == user_id,
         MailedToken.new_email == new_email,

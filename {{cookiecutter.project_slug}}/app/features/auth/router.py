@@ -33,14 +33,14 @@ REFUSED = problems({401: "Wrong credentials, or a token that is not valid"})
 
 @router.post("/register", status_code=202, dependencies=[public])
 async def register(database: DatabaseDep, new: Registration) -> Accepted:
-    """Make an account. The answer is the same, and as fast, whether the address was free or not."""
+    """Register an account. The response and its timing do not reveal whether the address was taken."""
     await jobs.ask_to_register(database, new)
     return Accepted()
 
 
 @router.post("/verify-email", status_code=204, dependencies=[public])
 async def verify_email(database: DatabaseDep, wanted: EmailVerification) -> None:
-    """Show that the address is yours, with the token from the mail and your password."""
+    """Verify your address with the mailed token and your password."""
     await accounts.verify_email(database, wanted.token, wanted.password)
 
 
@@ -52,19 +52,19 @@ async def login(database: DatabaseDep, form: LoginForm, user_agent: UserAgent = 
 
 @router.post("/refresh", dependencies=[public], responses=REFUSED)
 async def refresh(arrived: Arrived, session: SessionDep, wanted: Refresh) -> Tokens:
-    """Exchange a refresh token for new tokens; each is good for one exchange."""
+    """Exchange a refresh token for new tokens. Each can be used once."""
     return await sessions.refresh(session, wanted.refresh_token, arrived)
 
 
 @router.post("/logout", status_code=204)
 async def logout(principal: CurrentPrincipal, session: SessionDep) -> None:
-    """Sign out here."""
+    """Revoke the current session."""
     await sessions.end(session, principal, principal.session_id)
 
 
 @router.post("/logout-all", status_code=204)
 async def logout_all(principal: CurrentPrincipal, session: SessionDep) -> None:
-    """Sign out everywhere."""
+    """Revoke all of the caller's sessions."""
     await sessions.end_all(session, principal.user_id)
 
 
@@ -72,7 +72,7 @@ async def logout_all(principal: CurrentPrincipal, session: SessionDep) -> None:
 async def list_sessions(
     principal: CurrentPrincipal, session: ReadSessionDep
 ) -> Sequence[AuthSession]:
-    """Where you are signed in, newest first."""
+    """List the caller's sessions, newest first."""
     return await sessions.page(session, principal)
 
 
@@ -80,20 +80,20 @@ async def list_sessions(
     "/sessions/{session_id}", status_code=204, responses=problems({404: "No such session"})
 )
 async def end_session(principal: CurrentPrincipal, session: SessionDep, session_id: UUID) -> None:
-    """Sign out somewhere."""
+    """Revoke one session."""
     await sessions.end(session, principal, session_id)
 
 
 @router.post("/forgot-password", status_code=202, dependencies=[public])
 async def forgot_password(session: SessionDep, wanted: PasswordForgotten) -> Accepted:
-    """Ask for a mail to set a new password. The answer is the same for every address."""
+    """Request a password-reset mail. The response is the same for every address."""
     await enqueue(session, jobs.forgot_password, email=wanted.email)
     return Accepted()
 
 
 @router.post("/reset-password", status_code=204, dependencies=[public])
 async def reset_password(database: DatabaseDep, wanted: PasswordReset) -> None:
-    """Set a new password with the token from the mail; it ends all sessions."""
+    """Reset the password with the mailed token, and revoke all sessions."""
     await accounts.reset_password(database, wanted)
 
 
@@ -101,7 +101,7 @@ async def reset_password(database: DatabaseDep, wanted: PasswordReset) -> None:
 async def change_password(
     principal: CurrentPrincipal, database: DatabaseDep, wanted: PasswordChange
 ) -> None:
-    """Set a new password with the current one; it ends all sessions, this one too."""
+    """Change the password, and revoke all sessions, including the current one."""
     await accounts.change_password(database, principal, wanted)
 
 
@@ -109,12 +109,12 @@ async def change_password(
 async def change_email(
     principal: CurrentPrincipal, database: DatabaseDep, settings: SettingsDep, wanted: EmailChange
 ) -> Accepted:
-    """Ask for another address; both must confirm by mail."""
+    """Request a change of e-mail address. Both addresses must confirm it by mail."""
     await accounts.change_email(database, settings, principal, wanted)
     return Accepted()
 
 
 @router.post("/confirm-email", status_code=204, dependencies=[public])
 async def confirm_email(session: SessionDep, wanted: EmailConfirmation) -> None:
-    """Confirm a change of address from one of the two mails; the second one makes it."""
+    """Confirm a change of address. It applies once both addresses have confirmed."""
     await accounts.confirm_email(session, wanted.token)

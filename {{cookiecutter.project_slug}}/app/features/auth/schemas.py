@@ -13,11 +13,11 @@ Password = Annotated[
     StringConstraints(min_length=1, max_length=LONGEST),
     Field(examples=["correct horse battery staple"]),
 ]
-# Length and strength are checked by the rules, which speak in plainer words.
+# The rules check length and strength, with clearer messages.
 NewPassword = Annotated[
     Password,
     Field(
-        description="Hard to guess: neither a common one nor the address",
+        description="Hard to guess: neither a common password nor the address",
         json_schema_extra={"minLength": SHORTEST},
     ),
 ]
@@ -45,9 +45,9 @@ class Registration(Input):
 
 
 class Accepted(Output):
-    """The same words for every address, known or not."""
+    """The same response for every address, known or not."""
 
-    detail: str = "If that is possible, a mail is on its way."
+    detail: str = "If the request can be fulfilled, a mail is on its way."
 
 
 class Tokens(Output):
@@ -73,7 +73,7 @@ class EmailVerification(Input):
 
 
 class PasswordForgotten(Input):
-    """Whose password is to be reset."""
+    """The account whose password is to be reset."""
 
     email: Email
 
@@ -86,14 +86,14 @@ class PasswordReset(Input):
 
 
 class PasswordChange(Input):
-    """A new password, by somebody who knows the old one."""
+    """A new password, and the current one."""
 
     current_password: Password
     new_password: NewPassword
 
 
 class EmailChange(Input):
-    """A new address, to be confirmed from both."""
+    """A new address, to be confirmed from both addresses."""
 
     new_email: Email
     password: Password
@@ -106,7 +106,7 @@ class EmailConfirmation(Input):
 
 
 class SessionRead(Stored):
-    """One device that is signed in."""
+    """A session: one login on one device."""
 
     address: str | None
     user_agent: str

@@ -1,4 +1,4 @@
-"""Rules about sessions: signing in, staying signed in, signing out."""
+"""Rules about sessions: login, refresh, logout."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -16,7 +16,7 @@ from app.core.security import passwords, tokens
 from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
 from app.core.service import service_of, settings_of
-from app.features.audit.service import record
+from app.features import audit, users
 from app.features.auth import repository
 from app.features.auth.failures import (
     InvalidRefreshToken,
@@ -26,16 +26,15 @@ from app.features.auth.failures import (
 from app.features.auth.models import AuthSession, RefreshToken
 from app.features.auth.schemas import Tokens
 from app.features.auth.settings import AuthSettings
-from app.features.users import repository as users
 from app.features.users.models import User
 from app.features.users.schemas import Email
 
 
 async def login(database: Database, email: str, password: str, user_agent: str) -> Tokens:
-    """Begin a session, for who knows the password of a verified and active account.
+    """Start a session, given the password of a verified, active account.
 
-    No connection is held while hashing, which takes longest; then the account is read again, so
-    that a password that was changed meanwhile lets nobody in.
+    No connection is held during hashing, the slowest part; the account is read again afterwards,
+    so that a password that was changed meanwhile is refused.
     """
     async with reading(database) as session:
         known = await users.credentials(session, normal(email))
@@ -49,14 +48,14 @@ async def login(database: Database, email: str, password: str, user_agent: str) 
             or user.email_verified_at is None
             or not user.is_active
         ):
-            record(session, "auth.login_failed", "user", user_id)
+            audit.record(session, "auth.login_failed", "user", user_id)
             raise WrongCredentials
         user.password_hash = better_hash or user.password_hash
         return await begin(session, user, user_agent)
 
 
 def normal(email: str) -> str:
-    """The address as it is stored; what is no address at all belongs to nobody."""
+    """The address as it is stored; empty if it is not an address."""
     try:
         return TypeAdapter[str](Email).validate_python(email.strip())
     except ValidationError:
@@ -64,7 +63,7 @@ def normal(email: str) -> str:
 
 
 async def begin(session: AsyncSession, user: User, user_agent: str) -> Tokens:
-    """A new session for `user`."""
+    """Start a session for `user`."""
     now = utc_now()
     begun = AuthSession(
         user_id=user.id,
@@ -75,19 +74,19 @@ async def begin(session: AsyncSession, user: User, user_agent: str) -> Tokens:
     )
     session.add(begun)
     await session.flush()
-    record(session, "auth.logged_in", "session", begun.id, after={"user_id": user.id})
+    audit.record(session, "auth.logged_in", "session", begun.id, after={"user_id": user.id})
     return await hand_out(session, begun, new_token())
 
 
 async def hand_out(session: AsyncSession, begun: AuthSession, refresh_token: str) -> Tokens:
-    """Store the new refresh token's hash, and give both tokens."""
+    """Store the new refresh token's hash, and return both tokens."""
     session.add(RefreshToken(session_id=begun.id, token_hash=fingerprint(refresh_token)))
     await session.flush()
     return answer(session, begun, refresh_token)
 
 
 def answer(session: AsyncSession, begun: AuthSession, refresh_token: str) -> Tokens:
-    """The tokens of a session, as the client gets them."""
+    """The token response of a session."""
     lifetime = settings_of(session, AuthSettings).access_token_lifetime
     claims = tokens.Claims(user_id=begun.user_id, session_id=begun.id)
     return Tokens(
@@ -98,10 +97,10 @@ def answer(session: AsyncSession, begun: AuthSession, refresh_token: str) -> Tok
 
 
 async def refresh(session: AsyncSession, token: str, arrived: datetime) -> Tokens:
-    """Exchange a refresh token for new tokens; one that was used before ends the session.
+    """Exchange a refresh token for new tokens; reuse ends the session.
 
-    Except once, shortly after: the answer may have been lost on its way. A request that was already
-    under way when the token was used has lost no answer, so it is no such case.
+    One repetition shortly afterwards is allowed, as the response may have been lost. A request that
+    was already in flight when the token was used has lost no response, and is refused.
     """
     now, token_hash = utc_now(), fingerprint(token)
     session_id = await repository.session_of(session, token_hash)
@@ -119,12 +118,14 @@ async def refresh(session: AsyncSession, token: str, arrived: datetime) -> Token
         return answer(session, begun, next_token)
     owner = begun.user_id
     await repository.revoke_sessions(session, owner, now, only=begun.id)
-    record(session, "auth.refresh_token_reused", "session", begun.id, after={"user_id": owner})
+    audit.record(
+        session, "auth.refresh_token_reused", "session", begun.id, after={"user_id": owner}
+    )
     raise InvalidRefreshToken
 
 
 def successor(session: AsyncSession, token: str) -> str:
-    """The token that follows: only we can compute it, so a lost answer can be given again."""
+    """The token that follows, computed with the service's key, so that a lost response can be repeated."""
     key = service_of(session).keys[0].encode()
     return digest(key, b"refresh:" + token.encode(), sha256).hex()
 
@@ -132,7 +133,7 @@ def successor(session: AsyncSession, token: str) -> str:
 async def is_lost_answer(
     session: AsyncSession, presented: RefreshToken, next_token: str, arrived: datetime
 ) -> bool:
-    """Whether this is the first repetition, soon after, and nobody has used what came of it."""
+    """Whether this is the first repetition, within the grace period, with the new token unused."""
     grace = timedelta(seconds=settings_of(session, AuthSettings).refresh_grace_seconds)
     used_at = presented.used_at
     if used_at is None or presented.repeated_at or not used_at <= arrived <= used_at + grace:
@@ -142,21 +143,21 @@ async def is_lost_answer(
 
 
 async def page(session: AsyncSession, principal: Principal) -> Sequence[AuthSession]:
-    """Where the caller is signed in."""
+    """The caller's sessions."""
     return await repository.sessions(session, principal.user_id, utc_now())
 
 
 async def end(session: AsyncSession, principal: Principal, session_id: UUID | None) -> None:
-    """End one of the caller's sessions; an API key, say, has none."""
+    """Revoke one of the caller's sessions; a caller with an API key, say, has no current one."""
     if session_id is None:
         raise SessionNotFound
     ended = await repository.revoke_sessions(session, principal.user_id, utc_now(), only=session_id)
     if not ended:
         raise SessionNotFound
-    record(session, "auth.logged_out", "session", session_id)
+    audit.record(session, "auth.logged_out", "session", session_id)
 
 
 async def end_all(session: AsyncSession, user_id: UUID) -> None:
-    """End every session of a user."""
+    """Revoke every session of a user."""
     ended = await repository.revoke_sessions(session, user_id, utc_now())
-    record(session, "auth.logged_out_everywhere", "user", user_id, after={"sessions": ended})
+    audit.record(session, "auth.logged_out_everywhere", "user", user_id, after={"sessions": ended})

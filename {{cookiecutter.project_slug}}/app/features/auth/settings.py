@@ -9,7 +9,7 @@ from app.core.settings import FeatureSettings
 
 
 class AuthSettings(FeatureSettings):
-    """Each field is the environment variable `AUTH_` and its name in capitals."""
+    """Each field is read from the environment variable `AUTH_` plus its name in upper case."""
 
     model_config = SettingsConfigDict(env_prefix="AUTH_")
 
@@ -27,5 +27,5 @@ class AuthSettings(FeatureSettings):
 
     @property
     def session_lifetime(self) -> timedelta:
-        """How long somebody stays signed in without signing in again."""
+        """How long a session lasts without a new login."""
         return timedelta(days=self.session_days)

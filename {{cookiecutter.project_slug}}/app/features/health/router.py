@@ -12,15 +12,15 @@ router = new_router("/health", tag="health", about=SERVICE, prefix="")
 
 @router.get("/live", dependencies=[public])
 async def live() -> Alive:
-    """Whether the process answers; if not, restart it."""
+    """Liveness probe: the process responds; restart it if it does not."""
     return Alive()
 
 
 @router.get(
     "/ready",
     dependencies=[public],
-    responses=problems({503: "A dependency is away; `checks` names it"}),
+    responses=problems({503: "A dependency is unavailable; `checks` names it"}),
 )
 async def ready(service: ServiceDep) -> Ready:
-    """Whether the service can do its work; if not, send requests elsewhere."""
+    """Readiness probe: the service can do its work; send requests elsewhere if not."""
     return await health.readiness(service)

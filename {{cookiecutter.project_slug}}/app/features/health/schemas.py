@@ -1,4 +1,4 @@
-"""What the probes answer."""
+"""Responses of the probes."""
 
 from typing import Literal
 
@@ -6,13 +6,13 @@ from pydantic import BaseModel
 
 
 class Alive(BaseModel):
-    """The process answers."""
+    """The process responds."""
 
     status: Literal["ok"] = "ok"
 
 
 class Ready(BaseModel):
-    """Everything that the service depends on answers too."""
+    """Every dependency of the service responds too."""
 
     status: Literal["ok"] = "ok"
     checks: dict[str, str]

@@ -1,4 +1,4 @@
-"""What must work before the service can."""
+"""Checks of the service's dependencies."""
 
 import asyncio
 from typing import Any
@@ -18,7 +18,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 class NotReady(Unavailable):
-    """A dependency is away; send no requests here for now."""
+    """A dependency is unavailable; send no requests here for now."""
 
 
 async def readiness(service: Service) -> Ready:
@@ -48,7 +48,7 @@ async def check_resource(service: Service, resource: Resource[Any]) -> str:
 
 
 async def check_database(database: Database) -> str:
-    """The database answers soon, takes changes, and has every migration that this code needs."""
+    """The database responds in time, is writable, and has every migration that this code needs."""
 
     async def look(session: AsyncSession) -> None:
         if not await migrations.is_current(session):

@@ -1,4 +1,4 @@
-"""What became of jobs: looking at them, and trying dead ones again."""
+"""Inspecting jobs, and retrying dead ones."""
 
 from app.core.feature import Feature
 from app.core.jobs.models import JobRun

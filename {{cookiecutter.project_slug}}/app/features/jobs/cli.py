@@ -1,4 +1,4 @@
-"""Commands."""
+"""Command line."""
 
 from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeVar
@@ -13,13 +13,13 @@ from app.core.service import Service
 from app.features.jobs import repository, service
 from app.features.jobs.schemas import JobRead
 
-cli = Typer(name="jobs", no_args_is_help=True, help="Look after jobs.")
+cli = Typer(name="jobs", no_args_is_help=True, help="Inspect and retry jobs.")
 Result = TypeVar("Result")
-Limit = Annotated[int, Option(help="How many at most.", min=1, max=10_000)]
+Limit = Annotated[int, Option(help="Maximum number of jobs.", min=1, max=10_000)]
 
 
 def in_transaction(context: Context, act: Callable[[AsyncSession], Awaitable[Result]]) -> Result:
-    """Do it on the configured database."""
+    """Run `act` in a transaction on the configured database."""
 
     async def work(opened: Service) -> Result:
         async with unit_of_work(opened.database) as session:
@@ -30,7 +30,7 @@ def in_transaction(context: Context, act: Callable[[AsyncSession], Awaitable[Res
 
 @cli.command()
 def failed(context: Context, limit: Limit = 100) -> None:
-    """List the jobs that are not tried any more, newest first."""
+    """List dead jobs, newest first."""
     for run in in_transaction(context, lambda session: repository.dead(session, limit)):
         echo(f"{run.id}  {run.finished_at:%Y-%m-%d %H:%M:%S}  {run.name}  {run.error}")
 
@@ -47,16 +47,16 @@ def retry(
     context: Context,
     job_ids: Annotated[list[UUID] | None, Argument(help="Which of them.")] = None,
     *,
-    every: Annotated[bool, Option("--all", help="All that failed.")] = False,
+    every: Annotated[bool, Option("--all", help="All dead jobs.")] = False,
     limit: Limit = 1000,
 ) -> None:
-    """Try jobs again that had failed for the last time."""
+    """Retry dead jobs."""
     if bool(job_ids) == every:
-        raise BadParameter("name the jobs, or say --all")
+        raise BadParameter("name the jobs, or use --all")
 
     async def revive(session: AsyncSession) -> int:
         if every:
             return len(await service.retry_all(session, limit))
         return len([await service.retry(session, job_id) for job_id in job_ids or []])
 
-    echo(f"{in_transaction(context, revive)} to be tried again")
+    echo(f"{in_transaction(context, revive)} queued for retry")

@@ -1,4 +1,4 @@
-"""What happens by itself."""
+"""Background jobs."""
 
 from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.outbox import enqueue
@@ -11,7 +11,7 @@ from app.features.jobs.settings import JobSettings
 
 @job("jobs.purge", queue=HOUSEKEEPING, schedule=cron("7 3 * * *"))
 async def purge_jobs(work: Work) -> None:
-    """Forget jobs that ended long ago, a batch at a time."""
+    """Delete jobs that ended long ago, a batch at a time."""
     settings = work.service.of(JobSettings)
     if await purge(work.session, *repository.outlived(settings.done_days, settings.dead_days)):
         await enqueue(work.session, purge_jobs)

@@ -1,10 +1,10 @@
-"""What can be allowed."""
+"""Permissions."""
 
 from enum import StrEnum
 
 
 class JobPermission(StrEnum):
-    """Permissions about jobs."""
+    """Permissions on jobs."""
 
     READ = "jobs:read"
     RETRY = "jobs:retry"

@@ -1,4 +1,4 @@
-"""All SQL about jobs, but for what runs them."""
+"""All SQL of jobs, except that of running them."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -14,20 +14,20 @@ from app.features.jobs.schemas import JobQuery
 
 
 async def get(session: AsyncSession, job_id: UUID, *, for_update: bool = False) -> JobRun | None:
-    """The job with this id; on demand locked."""
+    """The job with this id; optionally locked."""
     statement = select(JobRun).where(JobRun.id == job_id)
     return await session.scalar(statement.with_for_update() if for_update else statement)
 
 
 async def page(session: AsyncSession, query: JobQuery) -> Found[JobRun]:
-    """Jobs that match, newest first unless asked otherwise."""
+    """Matching jobs, newest first by default."""
     wanted = query.model_dump(include={"state", "name", "queue"}, exclude_none=True)
     statement = select(JobRun).filter_by(**wanted)
     return await paginate(session, statement, query)
 
 
 async def dead(session: AsyncSession, limit: int, *, for_update: bool = False) -> Sequence[JobRun]:
-    """The jobs that died last, newest first; on demand locked, without those somebody else has."""
+    """The most recently dead jobs; optionally locked, skipping those locked by others."""
     statement = select(JobRun).where(JobRun.state == JobState.DEAD)
     newest = statement.order_by(JobRun.finished_at.desc(), JobRun.id.desc()).limit(limit)
     if for_update:
@@ -36,7 +36,7 @@ async def dead(session: AsyncSession, limit: int, *, for_update: bool = False) -
 
 
 def outlived(done_days: int, dead_days: int) -> tuple[type[JobRun], ColumnElement[bool]]:
-    """Which jobs ended longer ago than that, and keep no other from being enqueued."""
+    """Jobs that ended before the retention period and whose unique key no longer blocks others."""
     now = utc_now()
     long_done = and_(
         JobRun.state == JobState.DONE, JobRun.finished_at < now - timedelta(days=done_days)

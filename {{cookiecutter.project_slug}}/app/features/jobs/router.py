@@ -21,7 +21,7 @@ router = new_router("/jobs", tag="jobs", about=SERVICE)
 
 @router.get("", response_model=Page[JobRead], dependencies=[Can(JobPermission.READ)])
 async def list_jobs(session: ReadSessionDep, query: Annotated[JobQuery, Query()]) -> Found[JobRun]:
-    """Jobs, newest first unless asked otherwise."""
+    """List jobs, newest first by default."""
     return await service.page(session, query)
 
 
@@ -32,7 +32,7 @@ async def list_jobs(session: ReadSessionDep, query: Annotated[JobQuery, Query()]
     responses=problems({404: "No such id"}),
 )
 async def get_job(run: JobOr404) -> JobRun:
-    """One job."""
+    """Get a job."""
     return run
 
 
@@ -44,5 +44,5 @@ async def get_job(run: JobOr404) -> JobRun:
     responses=problems({404: "No such id", 409: "The job is not dead"}),
 )
 async def retry_job(session: SessionDep, job_id: UUID) -> JobRun:
-    """Try a dead job again."""
+    """Retry a dead job."""
     return await service.retry(session, job_id)

@@ -11,7 +11,7 @@ from app.core.schemas import Line
 
 
 class JobQuery(ListQuery):
-    """Which jobs to list."""
+    """Filters for jobs."""
 
     sort: Annotated[str, SortableBy(JobRun.created_at)] = "-created_at"
     state: JobState | None = None
@@ -20,15 +20,15 @@ class JobQuery(ListQuery):
 
 
 class JobRead(RecordRead):
-    """One job, and how its last attempt ended."""
+    """A job, and the outcome of its last attempt."""
 
     name: str
     queue: str
     state: JobState
-    arguments: dict[str, Any] = Field(description="Those of a secret job are encrypted")
+    arguments: dict[str, Any] = Field(description="Encrypted if the job is secret")
     attempts: int
     due_at: AwareDatetime | None = Field(
-        description="When it runs, or when its process is believed dead"
+        description="When it is due, or while it runs, when its lease expires"
     )
     finished_at: AwareDatetime | None
     error: str | None

@@ -1,4 +1,4 @@
-"""Rules about looking after jobs."""
+"""Rules about inspecting and retrying jobs."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -10,7 +10,7 @@ from app.core.errors import Conflict, NotFound
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import remember
 from app.core.pagination import Found
-from app.features.audit.service import record
+from app.features import audit
 from app.features.jobs import repository
 from app.features.jobs.schemas import JobQuery
 
@@ -23,7 +23,7 @@ class JobNotFound(NotFound):
 
 
 class JobNotDead(Conflict):
-    """Only dead jobs are tried again by hand: the others run by themselves."""
+    """Only dead jobs are retried manually: the others run on their own."""
 
     def __init__(self, state: str) -> None:
         super().__init__(f"The job is {state}; only a dead one can be retried.")
@@ -43,7 +43,7 @@ async def page(session: AsyncSession, query: JobQuery) -> Found[JobRun]:
 
 
 async def retry(session: AsyncSession, job_id: UUID) -> JobRun:
-    """Let a dead job begin again, with all its attempts."""
+    """Requeue a dead job, with all its attempts."""
     run = await repository.get(session, job_id, for_update=True)
     if run is None:
         raise JobNotFound
@@ -55,7 +55,7 @@ async def retry(session: AsyncSession, job_id: UUID) -> JobRun:
 
 
 async def retry_all(session: AsyncSession, limit: int) -> Sequence[JobRun]:
-    """The same for those that died last."""
+    """Requeue the most recently dead jobs."""
     runs = await repository.dead(session, limit, for_update=True)
     for run in runs:
         revive(session, run)
@@ -63,8 +63,8 @@ async def retry_all(session: AsyncSession, limit: int) -> Sequence[JobRun]:
 
 
 def revive(session: AsyncSession, run: JobRun) -> None:
-    """Due from now on."""
+    """Make the job due now."""
     run.state, run.attempts, run.due_at = JobState.QUEUED, 0, utc_now()
     run.finished_at = None
-    record(session, "job.retried", "job", run.id, after={"name": run.name})
+    audit.record(session, "job.retried", "job", run.id, after={"name": run.name})
     remember(session, run)

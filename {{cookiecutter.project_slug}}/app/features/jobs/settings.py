@@ -7,7 +7,7 @@ from app.core.settings import FeatureSettings
 
 
 class JobSettings(FeatureSettings):
-    """Each field is the environment variable `JOBS_` and its name in capitals."""
+    """Each field is read from the environment variable `JOBS_` plus its name in upper case."""
 
     model_config = SettingsConfigDict(env_prefix="JOBS_")
 

@@ -1,4 +1,4 @@
-"""Figures for Prometheus."""
+"""Metrics for Prometheus."""
 
 from app.core.feature import Feature
 from app.features.metrics.router import router

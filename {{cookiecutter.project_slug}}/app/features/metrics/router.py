@@ -1,4 +1,4 @@
-"""The endpoint that Prometheus reads."""
+"""The endpoint that Prometheus scrapes."""
 
 from typing import Annotated
 
@@ -21,6 +21,6 @@ Presented = Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(au
     include_in_schema=False,
 )
 async def read_metrics(service: ServiceDep, presented: Presented) -> Response:
-    """Everything measured, in Prometheus' text format."""
-    metrics.demand_token(service, presented.credentials if presented else None)
+    """Metrics in the Prometheus text format."""
+    metrics.require_token(service, presented.credentials if presented else None)
     return Response(await metrics.exposition(service.database), media_type=metrics.MEDIA_TYPE)

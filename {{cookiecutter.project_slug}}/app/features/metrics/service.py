@@ -1,4 +1,4 @@
-"""Collecting what was measured, in this process and those beside it."""
+"""Collecting the metrics of this process and its siblings."""
 
 import os
 import secrets
@@ -17,21 +17,21 @@ MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 class MetricsOff(NotFound):
-    """A deployed service shows its figures to nobody unless a token is set."""
+    """A deployed service exposes no metrics unless a token is set."""
 
     def __init__(self) -> None:
         super().__init__("Metrics are off. Set METRICS_TOKEN, and present it as a bearer token.")
 
 
 class WrongToken(Unauthorized):
-    """Somebody else than our Prometheus asks."""
+    """The caller does not present the token."""
 
     def __init__(self) -> None:
         super().__init__("Present METRICS_TOKEN as a bearer token.")
 
 
-def demand_token(service: Service, presented: str | None) -> None:
-    """Let in whoever holds the token; without one, anybody on a laptop and nobody elsewhere."""
+def require_token(service: Service, presented: str | None) -> None:
+    """Require the token; without one configured, allow anyone in development and refuse all elsewhere."""
     token = service.of(MetricsSettings).token
     if token is None:
         if service.settings.deployed:
@@ -41,14 +41,14 @@ def demand_token(service: Service, presented: str | None) -> None:
 
 
 async def exposition(database: Database) -> bytes:
-    """Prometheus' text format; without the queues when they cannot be counted soon."""
+    """The Prometheus text format, without the queues if they cannot be counted in time."""
     with suppress(Unavailable):
         await probe(database, measure_queues)
     return generate_latest(registry())
 
 
 def registry() -> CollectorRegistry:
-    """The figures of this process, or of all that share `PROMETHEUS_MULTIPROC_DIR`."""
+    """The metrics of this process, or of all that share `PROMETHEUS_MULTIPROC_DIR`."""
     if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # noqa: TID251, the library's own
         return REGISTRY
     together = CollectorRegistry()

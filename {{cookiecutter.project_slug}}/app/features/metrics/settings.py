@@ -7,14 +7,14 @@ from app.core.settings import FeatureSettings, is_repetitive
 
 
 class MetricsSettings(FeatureSettings):
-    """Each field is the environment variable `METRICS_` and its name in capitals."""
+    """Each field is read from the environment variable `METRICS_` plus its name in upper case."""
 
     model_config = SettingsConfigDict(env_prefix="METRICS_", env_ignore_empty=True)
 
     token: SecretStr | None = Field(default=None, min_length=16)
 
     def faults(self) -> list[str]:
-        """A token that can be guessed."""
+        """Report a guessable token."""
         if self.token and is_repetitive(self.token.get_secret_value()):
-            return ["METRICS_TOKEN can be guessed: make one with `openssl rand -hex 32`"]
+            return ["METRICS_TOKEN is guessable: generate one with `openssl rand -hex 32`"]
         return []

@@ -1,4 +1,4 @@
-"""Things for sale: an example of a feature, from HTTP to the database."""
+"""Products for sale: an example of a feature, from HTTP to the database."""
 
 from app.core.feature import Feature
 from app.features.products.jobs import change_prices

@@ -1,4 +1,4 @@
-"""What endpoints ask for."""
+"""Dependencies of endpoints."""
 
 from typing import Annotated
 from uuid import UUID
@@ -16,7 +16,7 @@ async def get_product(session: ReadSessionDep, product_id: UUID) -> Product:
 
 
 async def get_locked_product(session: SessionDep, product_id: UUID) -> Product:
-    """The product that the path names, which nobody else changes until the commit."""
+    """The product that the path names, locked until the commit."""
     return await service.get(session, product_id, for_update=True)
 
 

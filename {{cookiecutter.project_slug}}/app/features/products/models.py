@@ -7,7 +7,7 @@ from app.core.db.resource import Resource
 
 
 class Product(Resource):
-    """One thing for sale."""
+    """A product for sale."""
 
     __tablename__ = "products"
     __table_args__ = (

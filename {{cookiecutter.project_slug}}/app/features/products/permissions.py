@@ -1,10 +1,10 @@
-"""What can be allowed."""
+"""Permissions."""
 
 from enum import StrEnum
 
 
 class ProductPermission(StrEnum):
-    """Permissions about products."""
+    """Permissions on products."""
 
     READ = "products:read"
     WRITE = "products:write"

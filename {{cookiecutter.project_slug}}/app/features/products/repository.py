@@ -1,4 +1,4 @@
-"""All SQL about products."""
+"""All SQL of products."""
 
 from datetime import datetime
 from uuid import UUID
@@ -16,12 +16,12 @@ BATCH = 1000
 async def get(
     session: AsyncSession, product_id: UUID, *, for_update: bool = False
 ) -> Product | None:
-    """The product with this id; on demand as it is now, and locked."""
+    """The product with this id; optionally reread and locked."""
     return await session.get(Product, product_id, with_for_update=for_update)
 
 
 async def page(session: AsyncSession, query: ProductQuery) -> Found[Product]:
-    """Products that match, newest first unless asked otherwise."""
+    """Matching products, newest first by default."""
     statement = select(Product)
     if query.name is not None:
         statement = statement.where(Product.name.icontains(query.name, autoescape=True))
@@ -37,9 +37,9 @@ async def page(session: AsyncSession, query: ProductQuery) -> Found[Product]:
 async def change_prices(
     session: AsyncSession, currency: str, percent: int, until: datetime, after: UUID | None
 ) -> tuple[int, UUID | None]:
-    """Change a batch of prices; how many that were, and the last of them if there may be more.
+    """Change a batch of prices; return its size, and its last id if there may be more.
 
-    To the nearest unit, halves up; none rises above the highest price that there is.
+    Rounded to the nearest unit, halves up, and capped at the highest price.
     """
     batch = select(Product.id).where(Product.currency == currency, Product.created_at <= until)
     if after is not None:

@@ -36,7 +36,7 @@ TAKEN = problems({409: "The SKU is taken"})
     responses=TAKEN,
 )
 async def create_product(session: SessionDep, new: NewProduct, response: Response) -> Product:
-    """Add a product."""
+    """Create a product."""
     product = await service.create(session, new)
     response.headers["Location"] = f"{products.prefix}/{product.id}"
     return product
@@ -49,7 +49,7 @@ async def create_product(session: SessionDep, new: NewProduct, response: Respons
     responses=NOT_FOUND,
 )
 async def get_product(product: ProductOr404) -> Product:
-    """One product."""
+    """Get a product."""
     return product
 
 
@@ -57,10 +57,9 @@ async def get_product(product: ProductOr404) -> Product:
 async def list_products(
     session: ReadSessionDep, query: Annotated[ProductQuery, Query()]
 ) -> Found[Product]:
-    """Products, newest first unless asked otherwise.
+    """List products, newest first by default.
 
-    Each order of one field is read from an index. Filters are tried on one product after the other
-    until the page is full.
+    Sorting by one field uses an index. Filters scan product by product until the page is full.
     """
     return await service.page(session, query)
 
@@ -74,7 +73,7 @@ async def list_products(
 async def change_product(
     session: SessionDep, product: LockedProduct, wanted: ProductChange
 ) -> Product:
-    """Change a product: the fields that are given."""
+    """Update the given fields of a product."""
     return await service.change(session, product, wanted)
 
 
@@ -85,15 +84,15 @@ async def change_product(
     responses=NOT_FOUND,
 )
 async def delete_product(session: SessionDep, product: LockedProduct) -> None:
-    """Delete a product for good."""
+    """Delete a product permanently."""
     await service.delete(session, product)
 
 
 @prices.post("", status_code=202, dependencies=[Can(ProductPermission.WRITE)])
 async def change_prices(session: SessionDep, wanted: PriceChange) -> PriceChange:
-    """Raise or lower all prices in one currency by some percent, soon after the answer.
+    """Raise or lower all prices in one currency by a percentage, in the background.
 
-    To the nearest unit, halves up, and none above 10^12; products that are added later keep theirs.
+    Rounded to the nearest unit, halves up, and capped at 10^12; products created later are unaffected.
     """
     await service.change_prices(session, wanted)
     return wanted

@@ -13,7 +13,7 @@ HIGHEST_PRICE = 10**12
 Sku = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Z0-9][A-Z0-9._-]{0,63}$"),
-    Field(examples=["TEA-250"], description="Unique; capitals, digits and . _ -"),
+    Field(examples=["TEA-250"], description="Unique; upper-case letters, digits and . _ -"),
 ]
 Name = Annotated[
     Line, StringConstraints(max_length=200), NOT_BLANK, Field(examples=["Green tea, 250 g"])
@@ -30,7 +30,7 @@ Currency = Annotated[
 
 
 class NewProduct(Input):
-    """A product to be added."""
+    """A product to create."""
 
     sku: Sku
     name: Name
@@ -40,7 +40,7 @@ class NewProduct(Input):
 
 
 class ProductChange(Input):
-    """What to change of a product; what is left out stays as it is."""
+    """Changes to a product; omitted fields stay as they are."""
 
     sku: Sku = UNCHANGED
     name: Name = UNCHANGED
@@ -50,11 +50,11 @@ class ProductChange(Input):
 
 
 class PriceChange(Input):
-    """By how much to raise or lower all prices in one currency."""
+    """A change of all prices in one currency."""
 
     currency: Currency = Field(examples=["EUR"])
     percent: Annotated[
-        int, Field(ge=-99, le=100, examples=[5], description="Below 0 lowers them"), WHOLE
+        int, Field(ge=-99, le=100, examples=[5], description="Negative to lower prices"), WHOLE
     ]
 
 
@@ -69,7 +69,7 @@ class ProductRead(Stored):
 
 
 class ProductQuery(ListQuery):
-    """Which products to list."""
+    """Filters for products."""
 
     sort: Annotated[
         str, SortableBy(Product.created_at, Product.name, Product.price, Product.sku)
@@ -77,8 +77,8 @@ class ProductQuery(ListQuery):
     name: Line | None = Field(
         None,
         max_length=200,
-        description="Part of the name, in small or capital letters. No index helps: when few products match,"
-        " every one is read, a second for each million",
+        description="Part of the name, case-insensitive. Not indexed: when few products match, all are read,"
+        " about a second per million",
     )
     currency: Currency | None = None
     min_price: int | None = Field(None, ge=0, le=HIGHEST_PRICE)

@@ -9,7 +9,7 @@ from app.core.db.errors import refusing
 from app.core.errors import Conflict, NotFound
 from app.core.jobs.outbox import enqueue
 from app.core.pagination import Found
-from app.features.audit.service import record
+from app.features import audit
 from app.features.products import jobs, repository
 from app.features.products.models import Product
 from app.features.products.schemas import NewProduct, PriceChange, ProductChange, ProductQuery
@@ -23,24 +23,24 @@ class ProductNotFound(NotFound):
 
 
 class SkuTaken(Conflict):
-    """A stock-keeping unit names one product."""
+    """A stock-keeping unit identifies one product."""
 
     def __init__(self, sku: str) -> None:
         super().__init__(f"There is already a product with the SKU {sku}.")
 
 
 async def create(session: AsyncSession, new: NewProduct) -> Product:
-    """Add a product."""
+    """Create a product."""
     product = Product(**new.model_dump())
     session.add(product)
     with refusing("uq_products_sku", SkuTaken(new.sku)):
         await session.flush()
-    record(session, "product.created", "product", product.id, after=new.model_dump())
+    audit.record(session, "product.created", "product", product.id, after=new.model_dump())
     return product
 
 
 async def get(session: AsyncSession, product_id: UUID, *, for_update: bool = False) -> Product:
-    """One product; on demand nobody else changes it until the commit."""
+    """One product; optionally locked until the commit."""
     product = await repository.get(session, product_id, for_update=for_update)
     if product is None:
         raise ProductNotFound
@@ -53,7 +53,7 @@ async def page(session: AsyncSession, query: ProductQuery) -> Found[Product]:
 
 
 async def change(session: AsyncSession, product: Product, wanted: ProductChange) -> Product:
-    """Change a product, which is locked, and note what was different before."""
+    """Change a locked product, and record the previous values."""
     given = wanted.model_dump(exclude_unset=True)
     changes = {name: value for name, value in given.items() if value != getattr(product, name)}
     before = {name: getattr(product, name) for name in changes}
@@ -62,18 +62,20 @@ async def change(session: AsyncSession, product: Product, wanted: ProductChange)
     with refusing("uq_products_sku", SkuTaken(product.sku)):
         await session.flush()
     if changes:
-        record(session, "product.changed", "product", product.id, before=before, after=changes)
+        audit.record(
+            session, "product.changed", "product", product.id, before=before, after=changes
+        )
     return product
 
 
 async def delete(session: AsyncSession, product: Product) -> None:
-    """Delete a product, which is locked, for good."""
+    """Delete a locked product permanently."""
     before = {name: getattr(product, name) for name in NewProduct.model_fields}
-    record(session, "product.deleted", "product", product.id, before=before)
+    audit.record(session, "product.deleted", "product", product.id, before=before)
     await session.delete(product)
     await session.flush()
 
 
 async def change_prices(session: AsyncSession, wanted: PriceChange) -> None:
-    """Have the prices of all that there is by now changed, after the commit."""
+    """Enqueue the price change for all existing products."""
     await enqueue(session, jobs.change_prices, **wanted.model_dump(), until=utc_now())

@@ -1,4 +1,4 @@
-"""Tenants: customers whose rows are kept apart, and the people who work for them."""
+"""Tenants: customers whose rows are isolated from each other, and their members."""
 
 from app.core.db import tenancy
 from app.core.db.tenancy.crossing import TenantsCrossed

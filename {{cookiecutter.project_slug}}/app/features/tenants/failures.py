@@ -1,10 +1,10 @@
-"""How work with tenants can fail."""
+"""Failures of tenants."""
 
 from app.core.errors import Conflict, Forbidden, NotFound, Unprocessable
 
 
 class TenantNotFound(NotFound):
-    """There is no such tenant, or the caller is no member, which is the same to them."""
+    """The tenant does not exist, or the caller is not a member; the two look alike."""
 
     def __init__(self) -> None:
         super().__init__("There is no such tenant.")
@@ -18,21 +18,21 @@ class InvalidTenant(Unprocessable):
 
 
 class TenantSuspended(Forbidden):
-    """The people who run the service have closed the tenant for the time being."""
+    """An operator of the service has suspended the tenant."""
 
     def __init__(self) -> None:
-        super().__init__("This tenant is suspended. Ask the people who run the service.")
+        super().__init__("This tenant is suspended. Contact the operator of the service.")
 
 
 class ContradictoryTenants(Unprocessable):
-    """One request is about one tenant."""
+    """A request acts in one tenant."""
 
     def __init__(self) -> None:
         super().__init__("The path and the header X-Tenant-ID name different tenants.")
 
 
 class MemberNotFound(NotFound):
-    """Nobody with this id works for the tenant."""
+    """The tenant has no member with this id."""
 
     def __init__(self) -> None:
         super().__init__("There is no such member.")
@@ -49,41 +49,41 @@ class InvalidInvitation(Unprocessable):
     """The token is mistyped, used, replaced, revoked, expired, or was sent to another address."""
 
     def __init__(self) -> None:
-        super().__init__("The invitation is not valid any more, or it was sent to another address.")
+        super().__init__("The invitation is no longer valid, or was sent to another address.")
 
 
 class AlreadyMember(Conflict):
-    """Nobody is invited twice."""
+    """Members are not invited again."""
 
     def __init__(self) -> None:
-        super().__init__("Somebody with this address is a member already.")
+        super().__init__("A user with this address is already a member.")
 
 
 class OwnersOnly(Forbidden):
-    """Only owners decide who is an owner."""
+    """Only an owner may do this."""
 
     def __init__(self) -> None:
         super().__init__("Only an owner may do this.")
 
 
 class LastOwner(Conflict):
-    """Somebody must answer for the tenant."""
+    """A tenant always has an owner."""
 
     def __init__(self) -> None:
         super().__init__(
-            "A tenant needs an owner. Make somebody else an owner first, or delete it."
+            "A tenant needs an owner. Make another member an owner first, or delete the tenant."
         )
 
 
 class PersonalTenant(Conflict):
-    """Everybody's own tenant stays theirs, and goes with their account."""
+    """A personal tenant belongs to its user, and is deleted with the account."""
 
     def __init__(self) -> None:
-        super().__init__("This is somebody's own tenant: it is not handed over or deleted.")
+        super().__init__("A personal tenant cannot be transferred or deleted.")
 
 
 class TooMany(Conflict):
-    """A bound, against abuse."""
+    """A limit, against abuse."""
 
     def __init__(self, what: str, most: int) -> None:
         super().__init__(f"There can be at most {most} {what}.")

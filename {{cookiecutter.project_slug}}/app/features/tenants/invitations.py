@@ -11,14 +11,14 @@ from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.mail.outbox import send
 from app.core.mail.redemption import Redemption
-from app.core.mail.templates import Letters
+from app.core.mail.templates import MailTemplates
 from app.core.pagination import Found
 from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
 from app.core.service import settings_of
 from app.core.settings import Settings
 from app.core.tenancy import within
-from app.features.audit.service import record
+from app.features import audit
 from app.features.tenants import repository
 from app.features.tenants.authentication import Member
 from app.features.tenants.failures import (
@@ -30,12 +30,12 @@ from app.features.tenants.failures import (
 from app.features.tenants.models import Invitation, Membership
 from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.schemas import InvitationQuery, NewInvitation, TenantName
-from app.features.tenants.service import at_work
+from app.features.tenants.service import lock_as_member
 from app.features.tenants.settings import TenantSettings
 
 ACCEPTANCE = Redemption(page="accept-invitation", path="/invitations/accept", signed_in=True)
 
-letters = Letters(Path(__file__).with_name("templates"))
+templates = MailTemplates(Path(__file__).with_name("templates"))
 
 
 async def page(session: AsyncSession, tenant_id: UUID, query: InvitationQuery) -> Found[Invitation]:
@@ -46,8 +46,8 @@ async def page(session: AsyncSession, tenant_id: UUID, query: InvitationQuery) -
 async def invite(
     session: AsyncSession, settings: Settings, caller: Member, new: NewInvitation
 ) -> Invitation:
-    """Mail an invitation; an earlier one to the same address is worthless from now on."""
-    tenant, caller = await at_work(session, caller, TenantPermission.WRITE)
+    """Mail an invitation, replacing an earlier one to the same address."""
+    tenant, caller = await lock_as_member(session, caller, TenantPermission.WRITE)
     if await repository.has_member(session, tenant.id, new.email):
         raise AlreadyMember
     earlier = await repository.invitation_for(session, tenant.id, new.email)
@@ -68,21 +68,21 @@ async def invite(
     )
     session.add(invitation)
     await session.flush()
-    record(session, "tenant.invited", "invitation", invitation.id, after=new.model_dump())
-    letter = letters.write(
+    audit.record(session, "tenant.invited", "invitation", invitation.id, after=new.model_dump())
+    mail = templates.render(
         "invitation",
         new.email,
         command=ACCEPTANCE.command(settings, token, new.email),
         link=ACCEPTANCE.link(settings, token),
-        tenant=told(tenant.name),
+        tenant=presentable(tenant.name),
         days=days,
     )
-    await send(session, letter)
+    await send(session, mail)
     return invitation
 
 
-def told(name: str) -> str:
-    """The name as strangers get to see it; one from before the rules of today is kept from them."""
+def presentable(name: str) -> str:
+    """The name as shown to strangers; one that predates today's rules is withheld."""
     try:
         return TypeAdapter[str](TenantName).validate_python(name)
     except ValidationError:
@@ -90,19 +90,19 @@ def told(name: str) -> str:
 
 
 async def revoke(session: AsyncSession, caller: Member, invitation_id: UUID) -> None:
-    """Take an invitation back; who is about to accept it waits, and comes too late."""
-    tenant, _ = await at_work(session, caller, TenantPermission.WRITE)
+    """Revoke an invitation; a concurrent acceptance waits for the lock, and then fails."""
+    tenant, _ = await lock_as_member(session, caller, TenantPermission.WRITE)
     invitation = await repository.invitation(session, tenant.id, invitation_id)
     if invitation is None:
         raise InvitationNotFound
     before = {"email": invitation.email}
-    record(session, "tenant.invitation_revoked", "invitation", invitation.id, before=before)
+    audit.record(session, "tenant.invitation_revoked", "invitation", invitation.id, before=before)
     await session.delete(invitation)
     await session.flush()
 
 
 async def accept(session: AsyncSession, principal: Principal, token: str) -> Membership:
-    """Become a member, with the token that was mailed to one's own address."""
+    """Accept an invitation with the token that was mailed to the caller's address."""
     seen = await repository.invitation_by_token(session, fingerprint(token))
     if seen is None:
         raise InvalidInvitation
@@ -123,7 +123,7 @@ async def accept(session: AsyncSession, principal: Principal, token: str) -> Mem
         membership = Membership(user_id=principal.user_id, role=invitation.role, tenant=tenant)
         session.add(membership)
         joined = {"user_id": principal.user_id, "role": invitation.role}
-        record(session, "tenant.member_joined", "tenant", tenant_id, after=joined)
+        audit.record(session, "tenant.member_joined", "tenant", tenant_id, after=joined)
     await session.delete(invitation)
     with refusing("uq_memberships_tenant_id_user_id", InvalidInvitation()):
         await session.flush()

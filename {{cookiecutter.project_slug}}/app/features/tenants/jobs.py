@@ -1,4 +1,4 @@
-"""What happens by itself."""
+"""Background jobs."""
 
 from contextlib import AbstractContextManager
 
@@ -14,7 +14,7 @@ from app.core.jobs.purge import purge
 from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
 from app.core.tenancy import current, within
-from app.features.audit.service import record
+from app.features import audit
 from app.features.tenants import repository
 from app.features.tenants.models import Invitation, Membership, Tenant
 from app.features.tenants.service import grace_ends
@@ -22,7 +22,7 @@ from app.features.tenants.service import grace_ends
 
 @job("tenants.purge", queue=HOUSEKEEPING, schedule=cron("47 3 * * *"))
 async def purge_tenants(work: Work) -> None:
-    """Forget expired invitations, and begin to forget tenants whose days of grace are over."""
+    """Delete expired invitations, and enqueue the purge of tenants whose grace period has ended."""
     if await purge(work.session, Invitation, Invitation.expires_at < utc_now()):
         await enqueue(work.session, purge_tenants)
     for tenant_id in await repository.deleted_before(work.session, grace_ends(work.session)):
@@ -32,16 +32,16 @@ async def purge_tenants(work: Work) -> None:
 
 @job("tenants.purge_one", queue=HOUSEKEEPING)
 async def purge_tenant(work: Work) -> None:
-    """Forget everything about the tenant that this job belongs to, a batch at a time.
+    """Delete everything of the tenant that this job belongs to, a batch at a time.
 
-    The audit log keeps what happened, for as long as it keeps anything.
+    The audit log keeps its events for their own retention period.
     """
     tenant_id = current()
     tenant = await repository.lock(work.session, tenant_id) if tenant_id else None
     if tenant is None or tenant.deleted_at is None or tenant.deleted_at > grace_ends(work.session):
         return
-    # First its members: whatever another process thinks of the days of grace, none of them can restore
-    # what is half gone.
+    # Members first: even if another process is configured with a longer grace period, no owner can then
+    # restore a half-purged tenant.
     await work.session.execute(delete(Membership).where(Membership.tenant_id == tenant.id))
     for model, condition in [
         *((owned, true()) for owned in owned_models()),
@@ -50,13 +50,13 @@ async def purge_tenant(work: Work) -> None:
         if await purge(work.session, model, condition):
             await enqueue(work.session, purge_tenant)
             return
-    record(work.session, "tenant.purged", "tenant", tenant.id, before={"name": tenant.name})
+    audit.record(work.session, "tenant.purged", "tenant", tenant.id, before={"name": tenant.name})
     await work.session.flush()
     await work.session.execute(delete(Tenant).where(Tenant.id == tenant.id))
 
 
 def owned_models() -> list[type[Base]]:
-    """The models of a tenant's rows; what refers to others comes first."""
+    """The models of a tenant's rows, referencing tables first."""
     models = {
         mapper.local_table: mapper.class_
         for mapper in Base.registry.mappers

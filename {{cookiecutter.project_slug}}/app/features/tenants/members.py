@@ -1,6 +1,6 @@
-"""Rules about who works for a tenant.
+"""Rules about members of a tenant.
 
-Whoever locks several things locks the tenant first, then accounts: one may be about to be deleted.
+Lock order: the tenant first, then accounts, one of which may be about to be deleted.
 """
 
 from uuid import UUID
@@ -8,15 +8,14 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.pagination import Found
-from app.features.audit.service import record
+from app.features import audit, users
 from app.features.tenants import repository
 from app.features.tenants.authentication import Member
 from app.features.tenants.failures import LastOwner, MemberNotFound, OwnersOnly, PersonalTenant
 from app.features.tenants.models import Membership, Tenant, TenantRole
 from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.schemas import MemberQuery
-from app.features.tenants.service import at_work
-from app.features.users.repository import lock as lock_user
+from app.features.tenants.service import lock_as_member
 
 
 async def page(session: AsyncSession, tenant_id: UUID, query: MemberQuery) -> Found[Membership]:
@@ -35,9 +34,9 @@ async def get(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> Membersh
 async def change_role(
     session: AsyncSession, caller: Member, user_id: UUID, role: TenantRole
 ) -> None:
-    """Make somebody something else."""
-    tenant, caller = await at_work(session, caller, TenantPermission.WRITE)
-    await lock_user(session, user_id)
+    """Change the role of a member."""
+    tenant, caller = await lock_as_member(session, caller, TenantPermission.WRITE)
+    await users.lock(session, user_id)
     membership = await get(session, tenant.id, user_id)
     await assign(session, caller, tenant, membership, role)
 
@@ -45,15 +44,15 @@ async def change_role(
 async def assign(
     session: AsyncSession, caller: Member, tenant: Tenant, membership: Membership, role: str
 ) -> None:
-    """A role for a member, by somebody who may."""
-    demand_rank(caller, membership.role, role)
+    """Assign a role to a member, if the caller's rank allows it."""
+    require_rank(caller, membership.role, role)
     if role == TenantRole.OWNER and membership.role != role and tenant.personal_user_id:
         raise PersonalTenant
     if membership.role == TenantRole.OWNER and role != TenantRole.OWNER:
-        await demand_another_owner(session, tenant.id)
+        await require_another_owner(session, tenant.id)
     before = {"user_id": membership.user_id, "role": membership.role}
     membership.role = role
-    record(
+    audit.record(
         session,
         "tenant.role_changed",
         "tenant",
@@ -65,40 +64,40 @@ async def assign(
 
 
 async def remove(session: AsyncSession, caller: Member, user_id: UUID) -> None:
-    """Somebody works for the tenant no longer, from this moment on."""
+    """Remove a member, or leave; it takes effect at once."""
     needed = None if user_id == caller.user_id else TenantPermission.WRITE
-    tenant, caller = await at_work(session, caller, needed)
-    await lock_user(session, user_id)
+    tenant, caller = await lock_as_member(session, caller, needed)
+    await users.lock(session, user_id)
     membership = await get(session, tenant.id, user_id)
     if user_id != caller.user_id:
-        demand_rank(caller, membership.role)
+        require_rank(caller, membership.role)
     if membership.role == TenantRole.OWNER:
-        await demand_another_owner(session, tenant.id)
+        await require_another_owner(session, tenant.id)
     await session.delete(membership)
-    record(session, "tenant.member_left", "tenant", tenant.id, before={"user_id": user_id})
+    audit.record(session, "tenant.member_left", "tenant", tenant.id, before={"user_id": user_id})
     await session.flush()
 
 
 async def transfer(session: AsyncSession, caller: Member, user_id: UUID) -> None:
-    """Make somebody else the owner, and oneself an administrator."""
-    tenant, caller = await at_work(session, caller, TenantPermission.OWN)
-    await lock_user(session, user_id)
-    heir = await get(session, tenant.id, user_id)
+    """Make another member the owner, and the caller an administrator."""
+    tenant, caller = await lock_as_member(session, caller, TenantPermission.OWN)
+    await users.lock(session, user_id)
+    successor = await get(session, tenant.id, user_id)
     if user_id == caller.user_id:
         return
-    await assign(session, caller, tenant, heir, TenantRole.OWNER)
+    await assign(session, caller, tenant, successor, TenantRole.OWNER)
     await assign(
         session, caller, tenant, await get(session, tenant.id, caller.user_id), TenantRole.ADMIN
     )
 
 
-def demand_rank(caller: Member, *roles: str) -> None:
-    """Only owners touch owners, or make them."""
+def require_rank(caller: Member, *roles: str) -> None:
+    """Require an owner to change owners, or to make one."""
     if TenantRole.OWNER in roles and not caller.holds({TenantPermission.OWN}):
         raise OwnersOnly
 
 
-async def demand_another_owner(session: AsyncSession, tenant_id: UUID) -> None:
-    """Refuse when there is one owner only; the tenant is locked."""
+async def require_another_owner(session: AsyncSession, tenant_id: UUID) -> None:
+    """Require another owner; the tenant is locked."""
     if await repository.count_owners(session, tenant_id) <= 1:
         raise LastOwner

@@ -15,7 +15,7 @@ from app.features.users.models import User
 
 
 class TenantRole(StrEnum):
-    """What somebody is in a tenant."""
+    """The role of a member in a tenant."""
 
     OWNER = "owner"
     ADMIN = "admin"
@@ -37,14 +37,14 @@ class Tenant(Base):
     personal_user_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("users.id", name="fk_tenants_personal_user_id", ondelete="SET NULL")
     )
-    """Whose own tenant it is, the one that is meant when none is named."""
+    """The user whose personal tenant this is: their default when a request names none."""
     suspended_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
-    """From when on it is out of reach; some days later it is purged."""
+    """When it was deleted; it is purged after the grace period."""
 
 
 class Membership(TenantTagged, Base):
-    """That somebody works for a tenant."""
+    """The membership of a user in a tenant."""
 
     __tablename__ = "memberships"
     __table_args__ = (
@@ -65,7 +65,7 @@ class Membership(TenantTagged, Base):
 
 
 class Invitation(TenantTagged, Base):
-    """That somebody may become a member, if they read the mail."""
+    """An invitation to become a member, accepted with the mailed token."""
 
     __tablename__ = "invitations"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""All SQL about tenants, their members and invitations."""
+"""All SQL of tenants, their members and invitations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from app.features.users.models import User
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What somebody is in a tenant, and how that tenant stands."""
+    """A user's role in a tenant, and the state of that tenant."""
 
     tenant_id: UUID
     role: str
@@ -32,7 +32,7 @@ class Standing:
 
 
 def with_standing(statement: Select[Any], user_id: UUID, tenant_id: UUID | None) -> Select[Any]:
-    """Ask besides what somebody is in this tenant; or in their own, or in the one they joined first."""
+    """Add the user's standing in this tenant; by default the personal one, else the first one joined."""
     if tenant_id is None:
         own_first = case((Tenant.personal_user_id == user_id, 0), else_=1)
         default = (
@@ -55,7 +55,7 @@ def with_standing(statement: Select[Any], user_id: UUID, tenant_id: UUID | None)
 
 
 def standing_in(row: Row[Any]) -> Standing | None:
-    """What the last columns of the row say."""
+    """The standing in the last columns of the row."""
     told: tuple[Any, ...] = tuple(row)[-4:]
     return Standing(*told) if told[0] else None
 
@@ -72,20 +72,20 @@ async def get(session: AsyncSession, tenant_id: UUID) -> Tenant | None:
 
 
 async def lock(session: AsyncSession, tenant_id: UUID) -> Tenant | None:
-    """The tenant as it is now; whoever changes its members, or what becomes of it, waits here."""
+    """The tenant, reread and locked: changes of its members or its state wait here."""
     statement = select(Tenant).where(Tenant.id == tenant_id).with_for_update()
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
 async def page(session: AsyncSession, query: TenantQuery) -> Found[Tenant]:
-    """Every tenant, newest first."""
+    """All tenants, newest first."""
     return await paginate(session, select(Tenant), query)
 
 
 async def memberships(
     session: AsyncSession, user_id: UUID, query: MembershipQuery
 ) -> Found[Membership]:
-    """The tenants that somebody works for, joined first first."""
+    """The tenants of a user, earliest joined first."""
     statement = (
         select(Membership)
         .where(Membership.user_id == user_id)
@@ -95,7 +95,7 @@ async def memberships(
 
 
 async def membership(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> Membership | None:
-    """What somebody is in a tenant, as it is now."""
+    """A user's membership in a tenant, reread."""
     statement = select(Membership).where(
         Membership.tenant_id == tenant_id, Membership.user_id == user_id
     )
@@ -103,7 +103,7 @@ async def membership(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> M
 
 
 async def members(session: AsyncSession, tenant_id: UUID, query: MemberQuery) -> Found[Membership]:
-    """Who works for a tenant, joined first first."""
+    """The members of a tenant, earliest joined first."""
     statement = (
         select(Membership)
         .where(Membership.tenant_id == tenant_id)
@@ -120,23 +120,23 @@ async def count_owners(session: AsyncSession, tenant_id: UUID) -> int:
 
 
 async def count_members(session: AsyncSession, tenant_id: UUID) -> int:
-    """How many people work for a tenant."""
+    """How many members a tenant has."""
     return await count(session, Membership.tenant_id == tenant_id)
 
 
 async def count_owned(session: AsyncSession, user_id: UUID) -> int:
-    """How many tenants somebody owns."""
+    """How many tenants a user owns."""
     return await count(session, Membership.user_id == user_id, Membership.role == TenantRole.OWNER)
 
 
 async def count(session: AsyncSession, *conditions: ColumnElement[bool]) -> int:
-    """How many memberships are so."""
+    """How many memberships match."""
     statement = select(func.count()).select_from(Membership).where(*conditions)
     return await session.scalar(statement) or 0
 
 
 async def owned(session: AsyncSession, user_id: UUID) -> list[UUID]:
-    """The tenants that somebody owns, in one order for everybody who locks them."""
+    """The tenants that a user owns, always in the same order, as they are locked in it."""
     statement = select(Membership.tenant_id).where(
         Membership.user_id == user_id, Membership.role == TenantRole.OWNER
     )
@@ -144,7 +144,7 @@ async def owned(session: AsyncSession, user_id: UUID) -> list[UUID]:
 
 
 async def has_member(session: AsyncSession, tenant_id: UUID, email: str) -> bool:
-    """Whether somebody with this address works for the tenant."""
+    """Whether a user with this address is a member of the tenant."""
     statement = (
         select(Membership.id)
         .join(User, User.id == Membership.user_id)
@@ -154,14 +154,14 @@ async def has_member(session: AsyncSession, tenant_id: UUID, email: str) -> bool
 
 
 async def email_of(session: AsyncSession, user_id: UUID) -> str | None:
-    """Somebody's address."""
+    """The address of a user."""
     return await session.scalar(select(User.email).where(User.id == user_id))
 
 
 async def invitations(
     session: AsyncSession, tenant_id: UUID, query: InvitationQuery
 ) -> Found[Invitation]:
-    """Who is invited, newest first."""
+    """The invitations of a tenant, newest first."""
     statement = select(Invitation).where(Invitation.tenant_id == tenant_id)
     return await paginate(session, statement, query)
 
@@ -177,7 +177,7 @@ async def invitation(
 
 
 async def invitation_for(session: AsyncSession, tenant_id: UUID, email: str) -> Invitation | None:
-    """The invitation of an address, locked."""
+    """The invitation for an address, locked."""
     statement = select(Invitation).where(
         Invitation.tenant_id == tenant_id, Invitation.email == email
     )
@@ -193,7 +193,7 @@ async def invitation_by_token(session: AsyncSession, token_hash: str) -> Row[UUI
 
 
 async def count_invitations(session: AsyncSession, tenant_id: UUID) -> int:
-    """How many people are invited."""
+    """How many invitations a tenant has."""
     statement = (
         select(func.count()).select_from(Invitation).where(Invitation.tenant_id == tenant_id)
     )
@@ -201,6 +201,6 @@ async def count_invitations(session: AsyncSession, tenant_id: UUID) -> int:
 
 
 async def deleted_before(session: AsyncSession, instant: datetime) -> list[UUID]:
-    """Tenants that were deleted by that instant."""
+    """Tenants that were deleted by that time."""
     statement = select(Tenant.id).where(Tenant.deleted_at <= instant).order_by(Tenant.id)
     return list(await session.scalars(statement.limit(1000)))

@@ -11,7 +11,7 @@ from app.core.pagination import Found, Page
 from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can, CurrentPrincipal
 from app.core.settings import SettingsDep
-from app.features.audit import service as audit
+from app.features import audit
 from app.features.audit.models import AuditEvent
 from app.features.tenants import invitations, members, service
 from app.features.tenants.authentication import ONE_TENANT
@@ -41,9 +41,9 @@ invitation = new_router("/invitations", tag="tenants", about=SERVICE)
 platform = new_router("/platform/tenants", tag="tenants", about=SERVICE)
 tenant = new_router("/tenants/{tenant_id}", tag="tenants", about=ONE_TENANT)
 
-NO_TENANT = problems({404: "No such tenant, or you are no member"})
-NO_MEMBER = problems({404: "No such tenant, or nobody there has this id"})
-CONFLICT = problems({409: "It would leave no owner, or it is somebody's own tenant"})
+NO_TENANT = problems({404: "No such tenant, or you are not a member"})
+NO_MEMBER = problems({404: "No such tenant or member"})
+CONFLICT = problems({409: "It would leave no owner, or the tenant is personal"})
 
 
 @tenants.get("", response_model=Page[MembershipRead])
@@ -52,7 +52,7 @@ async def list_tenants(
     session: ReadSessionDep,
     query: Annotated[MembershipQuery, Query()],
 ) -> Found[Membership]:
-    """The tenants that you work for."""
+    """List the caller's tenants."""
     return await service.mine(session, principal, query)
 
 
@@ -60,12 +60,12 @@ async def list_tenants(
     "",
     status_code=201,
     response_model=MembershipRead,
-    responses=problems({409: "You own as many as you may"}),
+    responses=problems({409: "You own too many tenants"}),
 )
 async def create_tenant(
     principal: CurrentPrincipal, session: SessionDep, new: NewTenant, response: Response
 ) -> Membership:
-    """Make a tenant, and own it."""
+    """Create a tenant owned by the caller."""
     membership = await service.create(session, principal, new)
     response.headers["Location"] = f"{tenants.prefix}/{membership.tenant_id}"
     return membership
@@ -75,7 +75,7 @@ async def create_tenant(
 async def accept_invitation(
     principal: CurrentPrincipal, session: SessionDep, wanted: Acceptance
 ) -> Membership:
-    """Become a member, with the token that was mailed to your address."""
+    """Accept an invitation with the mailed token."""
     return await invitations.accept(session, principal, wanted.token)
 
 
@@ -87,7 +87,7 @@ async def accept_invitation(
 async def list_all_tenants(
     session: ReadSessionDep, query: Annotated[TenantQuery, Query()]
 ) -> Found[Tenant]:
-    """Every tenant of the service, for those who run it."""
+    """List all tenants of the service, newest first by default."""
     return await service.page(session, query)
 
 
@@ -98,7 +98,7 @@ async def list_all_tenants(
     responses=NO_TENANT,
 )
 async def suspend_tenant(session: SessionDep, registered_id: UUID) -> Tenant:
-    """Close a tenant for its members, for the time being."""
+    """Suspend a tenant: its members lose access until it is resumed."""
     return await service.suspend(session, registered_id, suspended=True)
 
 
@@ -109,7 +109,7 @@ async def suspend_tenant(session: SessionDep, registered_id: UUID) -> Tenant:
     responses=NO_TENANT,
 )
 async def resume_tenant(session: SessionDep, registered_id: UUID) -> Tenant:
-    """Open a suspended tenant again."""
+    """Resume a suspended tenant."""
     return await service.suspend(session, registered_id, suspended=False)
 
 
@@ -117,7 +117,7 @@ async def resume_tenant(session: SessionDep, registered_id: UUID) -> Tenant:
 async def restore_tenant(
     principal: CurrentPrincipal, session: SessionDep, deleted_id: UUID
 ) -> Tenant:
-    """Take a deletion back while the days of grace last, as one of its owners."""
+    """Restore a deleted tenant within its grace period. Owners only."""
     return await service.restore(session, principal, deleted_id)
 
 
@@ -128,7 +128,7 @@ async def restore_tenant(
     responses=NO_TENANT,
 )
 async def get_tenant(found: CurrentTenant) -> Tenant:
-    """One tenant."""
+    """Get a tenant."""
     return found
 
 
@@ -139,7 +139,7 @@ async def get_tenant(found: CurrentTenant) -> Tenant:
     responses=NO_TENANT,
 )
 async def rename_tenant(member: CurrentMember, session: SessionDep, wanted: NewTenant) -> Tenant:
-    """Give it another name."""
+    """Rename a tenant."""
     return await service.rename(session, member, wanted)
 
 
@@ -150,13 +150,13 @@ async def rename_tenant(member: CurrentMember, session: SessionDep, wanted: NewT
     responses=NO_TENANT | CONFLICT,
 )
 async def delete_tenant(member: CurrentMember, session: SessionDep) -> None:
-    """Put it out of reach at once; it is purged when the days of grace are over."""
+    """Delete a tenant. It is inaccessible at once, and purged after a grace period."""
     await service.delete(session, member)
 
 
 @tenant.post("/leave", status_code=204, responses=NO_TENANT | CONFLICT)
 async def leave_tenant(member: CurrentMember, session: SessionDep) -> None:
-    """Work for it no longer."""
+    """Leave a tenant."""
     await members.remove(session, member, member.user_id)
 
 
@@ -167,7 +167,7 @@ async def leave_tenant(member: CurrentMember, session: SessionDep) -> None:
     responses=NO_MEMBER | CONFLICT,
 )
 async def transfer_tenant(member: CurrentMember, session: SessionDep, wanted: Transfer) -> None:
-    """Make another member its owner, and yourself an administrator."""
+    """Transfer ownership to another member, and become an administrator."""
     await members.transfer(session, member, wanted.user_id)
 
 
@@ -180,7 +180,7 @@ async def transfer_tenant(member: CurrentMember, session: SessionDep, wanted: Tr
 async def list_members(
     member: CurrentMember, session: ReadSessionDep, query: Annotated[MemberQuery, Query()]
 ) -> Found[Membership]:
-    """Who works for it."""
+    """List the members of a tenant."""
     return await members.page(session, member.tenant_id, query)
 
 
@@ -193,7 +193,7 @@ async def list_members(
 async def change_member_role(
     member: CurrentMember, session: SessionDep, user_id: UUID, wanted: RoleChange
 ) -> None:
-    """Make a member something else."""
+    """Change the role of a member."""
     await members.change_role(session, member, user_id, wanted.role)
 
 
@@ -204,7 +204,7 @@ async def change_member_role(
     responses=NO_MEMBER | CONFLICT,
 )
 async def remove_member(member: CurrentMember, session: SessionDep, user_id: UUID) -> None:
-    """Let somebody work for it no longer, from this moment on."""
+    """Remove a member."""
     await members.remove(session, member, user_id)
 
 
@@ -217,7 +217,7 @@ async def remove_member(member: CurrentMember, session: SessionDep, user_id: UUI
 async def list_invitations(
     member: CurrentMember, session: ReadSessionDep, query: Annotated[InvitationQuery, Query()]
 ) -> Found[Invitation]:
-    """Who is invited, newest first."""
+    """List invitations, newest first by default."""
     return await invitations.page(session, member.tenant_id, query)
 
 
@@ -226,12 +226,12 @@ async def list_invitations(
     status_code=201,
     response_model=InvitationRead,
     dependencies=[Can(TenantPermission.WRITE)],
-    responses=NO_TENANT | problems({409: "A member already, or too many are invited"}),
+    responses=NO_TENANT | problems({409: "Already a member, or too many open invitations"}),
 )
 async def invite_member(
     member: CurrentMember, session: SessionDep, settings: SettingsDep, new: NewInvitation
 ) -> Invitation:
-    """Invite somebody by mail."""
+    """Invite a user by mail."""
     return await invitations.invite(session, settings, member, new)
 
 
@@ -244,7 +244,7 @@ async def invite_member(
 async def revoke_invitation(
     member: CurrentMember, session: SessionDep, invitation_id: UUID
 ) -> None:
-    """Take an invitation back."""
+    """Revoke an invitation."""
     await invitations.revoke(session, member, invitation_id)
 
 
@@ -257,7 +257,7 @@ async def revoke_invitation(
 async def list_tenant_audit_events(
     member: CurrentMember, session: ReadSessionDep, query: Annotated[TenantEventQuery, Query()]
 ) -> Found[AuditEvent]:
-    """What was done within it, newest first."""
+    """List the audit events of a tenant, newest first by default."""
     return await audit.page(session, query)
 
 

@@ -14,17 +14,17 @@ from app.features.audit.schemas import AuditQuery
 from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
 from app.features.users.schemas import Email
 
-# An address of a page or a mailbox, or the number of a telephone.
+# A URL, an e-mail address or a telephone number.
 LINK = re.compile(r"://|[^\W_][.。][^\W\d_]{2}|(?<!\w)(?:\d[ ()./-]*){9,}(?!\w)")
 
 
 def refuse_link(name: str) -> str:
-    """Strangers get the name by mail, with an invitation, and mail programs make links by themselves."""
+    """Refuse link-like names: invitations mail the name to strangers, and mail programs add links."""
     visible = "".join(each for each in name if unicodedata.category(each) != "Cf")
     if LINK.search(unicodedata.normalize("NFKC", visible)):
         raise ValueError(
             "must not look like a link, an e-mail address or a telephone number: put a space"
-            " after each dot, and leave long numbers out"
+            " after each dot, and avoid long numbers"
         )
     return name
 
@@ -40,13 +40,13 @@ Token = Annotated[
 
 
 class NewTenant(Input):
-    """A tenant to be made."""
+    """A tenant to create."""
 
     name: TenantName = Field(examples=["Acme Ltd"])
 
 
 class TenantQuery(ListQuery):
-    """Which of all tenants to list."""
+    """Filters for all tenants."""
 
     sort: Annotated[str, SortableBy(Tenant.created_at, Tenant.name)] = "-created_at"
 
@@ -55,19 +55,23 @@ class TenantRead(Stored):
     """A tenant."""
 
     name: str
-    personal_user_id: UUID | None = Field(description="Whose own tenant it is, if anybody's")
+    personal_user_id: UUID | None = Field(
+        description="The user whose personal tenant this is, if any"
+    )
     suspended_at: AwareDatetime | None
-    deleted_at: AwareDatetime | None = Field(description="Out of reach since then; purged later")
+    deleted_at: AwareDatetime | None = Field(
+        description="Inaccessible since then; purged after a grace period"
+    )
 
 
 class MembershipQuery(ListQuery):
-    """Which of one's own tenants to list."""
+    """Filters for the caller's tenants."""
 
     sort: Annotated[str, SortableBy(Membership.created_at)] = "created_at"
 
 
 class MembershipRead(Output):
-    """A tenant that one works for."""
+    """The caller's membership in a tenant."""
 
     role: TenantRole
     created_at: AwareDatetime
@@ -75,13 +79,13 @@ class MembershipRead(Output):
 
 
 class MemberQuery(ListQuery):
-    """Which members to list."""
+    """Filters for members."""
 
     sort: Annotated[str, SortableBy(Membership.created_at)] = "created_at"
 
 
 class MemberRead(Output):
-    """Somebody who works for the tenant."""
+    """A member of the tenant."""
 
     user_id: UUID
     email: str = Field(validation_alias=AliasPath("user", "email"))
@@ -91,26 +95,26 @@ class MemberRead(Output):
 
 
 class RoleChange(Input):
-    """Another role for a member."""
+    """The new role of a member."""
 
     role: TenantRole
 
 
 class Transfer(Input):
-    """Who is to own the tenant."""
+    """The member who is to own the tenant."""
 
     user_id: UUID
 
 
 class NewInvitation(Input):
-    """Somebody to be invited."""
+    """An invitation to create."""
 
     email: Email
     role: Literal[TenantRole.ADMIN, TenantRole.MEMBER] = TenantRole.MEMBER
 
 
 class InvitationQuery(ListQuery):
-    """Which invitations to list."""
+    """Filters for invitations."""
 
     sort: Annotated[str, SortableBy(Invitation.created_at)] = "-created_at"
 
@@ -125,11 +129,11 @@ class InvitationRead(Stored):
 
 
 class TenantEventQuery(AuditQuery):
-    """Which events of a tenant to list."""
+    """Filters for audit events of a tenant."""
 
 
 class TenantEventRead(RecordRead):
-    """Something that was done; from where is not shown, as the people who run the service act too."""
+    """An audit event, without the client address: operators of the service act in tenants too."""
 
     action: str
     object_type: str

@@ -13,7 +13,7 @@ from app.core.security.access import NotAllowed
 from app.core.security.principal import Principal
 from app.core.service import settings_of
 from app.core.tenancy import within
-from app.features.audit.service import record
+from app.features import audit, users
 from app.features.tenants import repository
 from app.features.tenants.authentication import Member, open_to_members
 from app.features.tenants.failures import (
@@ -28,7 +28,6 @@ from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.repository import Standing
 from app.features.tenants.schemas import MembershipQuery, NewTenant, TenantQuery
 from app.features.tenants.settings import TenantSettings
-from app.features.users.repository import lock as lock_user
 
 
 async def get(session: AsyncSession, tenant_id: UUID) -> Tenant:
@@ -40,17 +39,17 @@ async def get(session: AsyncSession, tenant_id: UUID) -> Tenant:
 
 
 async def locked(session: AsyncSession, tenant_id: UUID) -> Tenant:
-    """One tenant, whose members and fate nobody else changes until the commit."""
+    """One tenant, locked until the commit: its members and its state stay as they are."""
     tenant = await repository.lock(session, tenant_id)
     if tenant is None:
         raise TenantNotFound
     return tenant
 
 
-async def at_work(
+async def lock_as_member(
     session: AsyncSession, caller: Member, permission: TenantPermission | None = None
 ) -> tuple[Tenant, Member]:
-    """The caller's tenant, locked, and what the caller is in it now: they may have been removed."""
+    """The caller's tenant, locked, and the caller with their current role: they may have been removed."""
     tenant = await locked(session, caller.tenant_id)
     membership = await repository.membership(session, tenant.id, caller.user_id)
     role = membership.role if membership else ""
@@ -71,61 +70,63 @@ async def page(session: AsyncSession, query: TenantQuery) -> Found[Tenant]:
 async def mine(
     session: AsyncSession, principal: Principal, query: MembershipQuery
 ) -> Found[Membership]:
-    """One page of the tenants that the caller works for."""
+    """One page of the caller's tenants."""
     return await repository.memberships(session, principal.user_id, query)
 
 
 async def create(session: AsyncSession, principal: Principal, new: NewTenant) -> Membership:
-    """Make a tenant that the caller owns."""
+    """Create a tenant owned by the caller."""
     most = settings_of(session, TenantSettings).per_user
-    if await lock_user(session, principal.user_id) is None:
+    if await users.lock(session, principal.user_id) is None:
         raise DeletedMeanwhile
     if await repository.count_owned(session, principal.user_id) >= most:
-        raise TooMany("tenants of one owner", most)
+        raise TooMany("tenants per owner", most)
     return await add(session, Tenant(name=new.name), principal.user_id)
 
 
 async def add(session: AsyncSession, tenant: Tenant, owner_id: UUID) -> Membership:
-    """A new tenant, and its owner."""
+    """Add a new tenant and its owner."""
     session.add(tenant)
     await session.flush()
     with within(tenant.id):
         membership = Membership(user_id=owner_id, role=TenantRole.OWNER, tenant=tenant)
         session.add(membership)
-        record(session, "tenant.created", "tenant", tenant.id, after={"name": tenant.name})
+        audit.record(session, "tenant.created", "tenant", tenant.id, after={"name": tenant.name})
     await session.flush()
     return membership
 
 
 async def rename(session: AsyncSession, caller: Member, wanted: NewTenant) -> Tenant:
-    """Give it another name."""
-    tenant, _ = await at_work(session, caller, TenantPermission.WRITE)
+    """Rename the tenant."""
+    tenant, _ = await lock_as_member(session, caller, TenantPermission.WRITE)
     before = {"name": tenant.name}
     tenant.name = wanted.name
-    record(session, "tenant.renamed", "tenant", tenant.id, before=before, after=wanted.model_dump())
+    audit.record(
+        session, "tenant.renamed", "tenant", tenant.id, before=before, after=wanted.model_dump()
+    )
     await session.flush()
     return tenant
 
 
 async def delete(session: AsyncSession, caller: Member) -> None:
-    """Put it out of reach; it is purged when the days of grace are over."""
-    tenant, _ = await at_work(session, caller, TenantPermission.OWN)
+    """Delete the tenant: it is inaccessible at once, and purged after the grace period."""
+    tenant, _ = await lock_as_member(session, caller, TenantPermission.OWN)
     if tenant.personal_user_id is not None:
         raise PersonalTenant
     tenant.deleted_at = utc_now()
-    record(session, "tenant.deleted", "tenant", tenant.id)
+    audit.record(session, "tenant.deleted", "tenant", tenant.id)
     await session.flush()
 
 
 def grace_ends(session: AsyncSession) -> datetime:
-    """Tenants that were deleted by this instant are purged, and can no longer be restored."""
+    """Tenants deleted by this time are purged, and can no longer be restored."""
     return utc_now() - timedelta(days=settings_of(session, TenantSettings).grace_days)
 
 
 async def restore(session: AsyncSession, principal: Principal, tenant_id: UUID) -> Tenant:
-    """Take a deletion back while the days of grace last, as one of its owners."""
+    """Restore a deleted tenant within its grace period, as one of its owners."""
     membership = await repository.membership(session, tenant_id, principal.user_id)
-    if membership is None:  # strangers do not even wait
+    if membership is None:  # strangers do not even wait for the lock
         raise TenantNotFound
     tenant = await locked(session, tenant_id)
     membership = await repository.membership(session, tenant_id, principal.user_id)
@@ -135,28 +136,28 @@ async def restore(session: AsyncSession, principal: Principal, tenant_id: UUID) 
         raise OwnersOnly
     tenant.deleted_at = None
     with within(tenant.id):
-        record(session, "tenant.restored", "tenant", tenant.id)
+        audit.record(session, "tenant.restored", "tenant", tenant.id)
     await session.flush()
     return tenant
 
 
 async def suspend(session: AsyncSession, tenant_id: UUID, *, suspended: bool) -> Tenant:
-    """Close it for its members, or open it again; for those who run the service."""
+    """Suspend a tenant, or resume it; for operators of the service."""
     tenant = await locked(session, tenant_id)
     if suspended == (tenant.suspended_at is not None):
         return tenant
     tenant.suspended_at = utc_now() if suspended else None
     with within(tenant.id):
         action = "tenant.suspended" if suspended else "tenant.resumed"
-        record(session, action, "tenant", tenant.id)
+        audit.record(session, action, "tenant", tenant.id)
     await session.flush()
     return tenant
 
 
 async def leave_behind(session: AsyncSession, user_id: UUID) -> None:
-    """An account goes: so do the tenants that nobody else works for; others need another owner.
+    """Delete the tenants of an account being deleted; those with other members need another owner.
 
-    One that is suspended goes too: its owner cannot hand it over.
+    A suspended one is deleted too: its owner cannot transfer it.
     """
     for tenant_id in await repository.owned(session, user_id):
         tenant = await locked(session, tenant_id)
@@ -167,4 +168,4 @@ async def leave_behind(session: AsyncSession, user_id: UUID) -> None:
             raise LastOwner
         tenant.deleted_at = utc_now()
         with within(tenant.id):
-            record(session, "tenant.deleted", "tenant", tenant.id)
+            audit.record(session, "tenant.deleted", "tenant", tenant.id)

@@ -7,7 +7,7 @@ from app.core.settings import FeatureSettings
 
 
 class TenantSettings(FeatureSettings):
-    """Each field is the environment variable `TENANTS_` and its name in capitals."""
+    """Each field is read from the environment variable `TENANTS_` plus its name in upper case."""
 
     model_config = SettingsConfigDict(env_prefix="TENANTS_")
 

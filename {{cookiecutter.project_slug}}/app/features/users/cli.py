@@ -1,4 +1,4 @@
-"""Commands."""
+"""Command line."""
 
 import secrets
 from collections.abc import AsyncGenerator
@@ -16,12 +16,12 @@ from app.core.db.session import unit_of_work
 from app.core.security import passwords
 from app.core.service import Service, publish
 from app.core.settings import Settings
-from app.features.audit.service import record
+from app.features import audit
 from app.features.users import repository, roles, service as users
 from app.features.users.events import PasswordReplaced
 from app.features.users.schemas import Email, FullName
 
-cli = Typer(name="users", no_args_is_help=True, help="Look after accounts.")
+cli = Typer(name="users", no_args_is_help=True, help="Manage accounts.")
 
 
 DEMO = "demo@example.com"
@@ -38,7 +38,7 @@ def full_name(value: str) -> str:
 
 
 def checked(kind: TypeAdapter[str], value: str) -> str:
-    """The value, if it is one that the API would take too."""
+    """The value, if the API would accept it too."""
     try:
         return kind.validate_python(value)
     except ValidationError as invalid:
@@ -59,7 +59,7 @@ Address = Annotated[
 
 @asynccontextmanager
 async def migrated(service: Service) -> AsyncGenerator[AsyncSession]:
-    """A transaction on a database that has every table."""
+    """A transaction on a migrated database."""
     async with unit_of_work(service.database) as session:
         if await migrations.current(session) != migrations.head():
             raise RuntimeError("the database is not migrated: run `app db upgrade` first")
@@ -68,7 +68,7 @@ async def migrated(service: Service) -> AsyncGenerator[AsyncSession]:
 
 @cli.callback()
 def about() -> None:
-    """Look after accounts."""
+    """Manage accounts."""
 
 
 @cli.command("create-admin")
@@ -80,13 +80,13 @@ def create_admin(
         Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="ADMIN_PASSWORD"),
     ],
 ) -> None:
-    """Make an administrator, or an administrator with a new password of an existing account."""
+    """Create an administrator, or make an existing account one and reset its password."""
     run(context, lambda service: make_admin(service, email, password))
     echo(f"{email} is an administrator.")
 
 
 async def make_admin(service: Service, email: str, password: str) -> None:
-    """The account, verified and with the role `admin`."""
+    """Create or update the account: verified, active and with the role `admin`."""
     passwords.check(password, email)
     async with migrated(service) as session:
         password_hash = await passwords.hash_password(password)
@@ -100,7 +100,7 @@ async def make_admin(service: Service, email: str, password: str) -> None:
             user.roles = [*(role for role in user.roles if role is not admin), admin]
             user.password_hash = password_hash
             await publish(session, PasswordReplaced(user_id=user.id))
-        record(session, "user.made_admin", "user", user.id)
+        audit.record(session, "user.made_admin", "user", user.id)
         user.is_active = True
         user.email_verified_at = user.email_verified_at or utc_now()
 
@@ -116,7 +116,7 @@ def create(
     role: Annotated[list[str] | None, Option(help="May be repeated; `member` by default.")] = None,
     name: Annotated[str, Option("--full-name", parser=full_name, metavar="TEXT")] = "",
 ) -> None:
-    """Create an account that is verified already."""
+    """Create a verified account."""
     names = role or [roles.MEMBER]
     run(context, lambda service: create_user(service, email, password, name, names))
     echo(f"{email} can sign in.")
@@ -125,19 +125,19 @@ def create(
 async def create_user(
     service: Service, email: str, password: str, name: str, role_names: list[str]
 ) -> None:
-    """The account, in a transaction of its own."""
+    """Create the account, in a transaction of its own."""
     async with migrated(service) as session:
         await users.create(session, email, password, name, role_names)
 
 
 async def demo(session: AsyncSession, settings: Settings) -> str:
-    """An administrator to look around as, if there is no account yet; the password is kept nowhere."""
+    """Create an administrator to explore with, if there are no accounts; the password is not stored."""
     if await repository.any_user(session):
         return ""
     password = secrets.token_hex(10)
     await users.create(session, DEMO, password, "Demo", [roles.ADMIN])
     return f"""
-The database was empty, so there is an administrator now to try things out with:
+The database was empty, so an administrator was created to try things out with:
 
     username  {DEMO}
     password  {password}

@@ -1,4 +1,4 @@
-"""What endpoints ask for."""
+"""Dependencies of endpoints."""
 
 from typing import Annotated
 from uuid import UUID
@@ -11,8 +11,8 @@ from app.features.users import roles, service
 from app.features.users.models import Role, User
 
 
-# The principal comes first wherever a session is asked for too: authentication needs a connection for
-# a moment, and whoever waits for it must not hold one meanwhile.
+# The principal comes before any session: authentication needs a connection for a moment, and a request
+# that waits for one must not hold another.
 async def current_user(principal: CurrentPrincipal, session: SessionDep) -> User:
     """The caller's account."""
     return await service.get(session, principal.user_id)

@@ -1,4 +1,4 @@
-"""What other features may want to hear of."""
+"""Events that other features may listen to."""
 
 from typing import ClassVar
 from uuid import UUID
@@ -13,19 +13,19 @@ class UserEvent(Event):
 
 
 class UserCreated(UserEvent):
-    """There is a new account; it may not be verified yet."""
+    """An account was created; it may not be verified yet."""
 
     name: ClassVar[str] = "user.created"
 
 
 class UserDeactivated(UserEvent):
-    """An account was deactivated; all its sessions must end."""
+    """An account was deactivated; its sessions must end."""
 
     name: ClassVar[str] = "user.deactivated"
 
 
 class PasswordReplaced(UserEvent):
-    """The account has another password; what was given to the old one is void."""
+    """The password of an account was replaced; what was issued under the old one is void."""
 
     name: ClassVar[str] = "user.password_replaced"
 

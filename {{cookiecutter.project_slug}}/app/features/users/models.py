@@ -11,7 +11,7 @@ from app.core.db.types import ExactText
 
 
 class Role(Base):
-    """A named set of permissions; `*` stands for every one."""
+    """A named set of permissions; `*` stands for all."""
 
     __tablename__ = "roles"
     __table_args__ = (UniqueConstraint("name", name="uq_roles_name"),)
@@ -20,11 +20,11 @@ class Role(Base):
     description: Mapped[str] = mapped_column(String(200), default="")
     permissions: Mapped[list[str]]
     seeded: Mapped[list[str] | None]
-    """Which of them the service has given to a built-in role; each is given once."""
+    """Which of them the service has granted to a built-in role; each is granted once."""
 
 
 class User(Base):
-    """A person who signs in."""
+    """A user account."""
 
     __tablename__ = "users"
     __table_args__ = (
@@ -44,7 +44,7 @@ class User(Base):
 
 
 class UserRole(Base):
-    """That a person has a role."""
+    """The assignment of a role to a user."""
 
     __tablename__ = "user_roles"
     __table_args__ = (

@@ -1,17 +1,17 @@
-"""What can be allowed."""
+"""Permissions."""
 
 from enum import StrEnum
 
 
 class UserPermission(StrEnum):
-    """Permissions about other people's accounts."""
+    """Permissions on other users' accounts."""
 
     READ = "users:read"
     WRITE = "users:write"
 
 
 class RolePermission(StrEnum):
-    """Permissions about roles."""
+    """Permissions on roles."""
 
     READ = "roles:read"
     WRITE = "roles:write"

@@ -1,4 +1,4 @@
-"""All SQL about people and roles."""
+"""All SQL of users and roles."""
 
 from collections.abc import Collection, Sequence
 from uuid import UUID
@@ -25,9 +25,9 @@ async def by_email(session: AsyncSession, email: str) -> User | None:
 
 
 async def lock(session: AsyncSession, user_id: UUID) -> User | None:
-    """The account as it is now, which nobody else changes until the commit.
+    """The account, reread and locked until the commit.
 
-    Whoever locks several things locks the account before its tokens, and the role `admin` before both.
+    Lock order: the role `admin`, then accounts, then their tokens.
     """
     statement = select(User).where(User.id == user_id).with_for_update()
     return await session.scalar(statement, execution_options={"populate_existing": True})
@@ -51,7 +51,7 @@ async def credentials_of(session: AsyncSession, user_id: UUID) -> Row[str, str] 
 
 
 async def page(session: AsyncSession, query: UserQuery) -> Found[User]:
-    """Accounts that match, newest first unless asked otherwise."""
+    """Matching accounts, newest first by default."""
     wanted = query.model_dump(include={"email", "is_active"}, exclude_none=True)
     statement = select(User).filter_by(**wanted).options(selectinload(User.roles))
     if query.role is not None:
@@ -65,7 +65,7 @@ async def role(session: AsyncSession, role_id: UUID) -> Role | None:
 
 
 async def reload(session: AsyncSession, user: User) -> None:
-    """Read again what may have changed while we waited for a lock."""
+    """Reread what may have changed while waiting for a lock."""
     statement = select(User).where(User.id == user.id).options(selectinload(User.roles))
     if await session.scalar(statement, execution_options={"populate_existing": True}) is None:
         raise DeletedMeanwhile
@@ -77,7 +77,7 @@ async def roles_named(session: AsyncSession, names: Collection[str]) -> Sequence
 
 
 async def role_for_update(session: AsyncSession, name: str) -> Role | None:
-    """The role with this name as it is now, which nobody else changes or hands out meanwhile."""
+    """The role with this name, reread and locked until the commit."""
     statement = select(Role).where(Role.name == name).with_for_update()
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
@@ -88,7 +88,7 @@ async def roles_page(session: AsyncSession, query: RoleQuery) -> Found[Role]:
 
 
 async def count_active_with_role(session: AsyncSession, name: str) -> int:
-    """How many active people have this role."""
+    """How many active, verified users have this role."""
     statement = (
         select(func.count())
         .select_from(UserRole)
@@ -100,7 +100,7 @@ async def count_active_with_role(session: AsyncSession, name: str) -> int:
 
 
 async def is_used(session: AsyncSession, role: Role) -> bool:
-    """Whether anybody has this role."""
+    """Whether any user has this role."""
     return bool(
         await session.scalar(select(UserRole.id).where(UserRole.role_id == role.id).limit(1))
     )

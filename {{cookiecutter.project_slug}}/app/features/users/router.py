@@ -35,25 +35,25 @@ CONFLICT = problems({409: "It would leave no administrator, or the name is taken
 
 @users.get("/me", response_model=UserRead)
 async def read_me(user: CurrentUser) -> User:
-    """One's own account."""
+    """Get the caller's account."""
     return user
 
 
 @users.patch("/me", response_model=UserRead)
 async def change_me(user: CurrentUser, session: SessionDep, wanted: ProfileChange) -> User:
-    """Change one's own account."""
+    """Update the caller's account."""
     return await service.change_profile(session, user, wanted)
 
 
 @users.delete("/me", status_code=204, responses=CONFLICT)
 async def delete_me(principal: CurrentPrincipal, user: CurrentUser, session: SessionDep) -> None:
-    """Delete one's own account."""
+    """Delete the caller's account."""
     await service.delete(session, principal, user)
 
 
 @users.get("", response_model=Page[UserRead], dependencies=[Can(UserPermission.READ)])
 async def list_users(session: ReadSessionDep, query: Annotated[UserQuery, Query()]) -> Found[User]:
-    """Accounts, newest first."""
+    """List accounts, newest first by default."""
     return await service.page(session, query)
 
 
@@ -64,7 +64,7 @@ async def list_users(session: ReadSessionDep, query: Annotated[UserQuery, Query(
     responses=NO_USER,
 )
 async def get_user(user: UserOr404) -> User:
-    """One account."""
+    """Get an account."""
     return user
 
 
@@ -77,7 +77,7 @@ async def get_user(user: UserOr404) -> User:
 async def change_user(
     principal: CurrentPrincipal, session: SessionDep, user: UserOr404, wanted: UserChange
 ) -> User:
-    """Change an account; switching it off ends its sessions at once."""
+    """Update an account. Deactivating it revokes its sessions at once."""
     return await service.change(session, principal, user, wanted)
 
 
@@ -90,7 +90,7 @@ async def change_user(
 async def assign_roles(
     principal: CurrentPrincipal, session: SessionDep, user: UserOr404, wanted: RoleNames
 ) -> User:
-    """Give an account exactly these roles."""
+    """Replace the roles of an account."""
     return await service.assign_roles(session, principal, user, wanted.roles)
 
 
@@ -107,7 +107,7 @@ async def delete_user(principal: CurrentPrincipal, session: SessionDep, user: Us
 
 @roles.get("", response_model=Page[RoleRead], dependencies=[Can(RolePermission.READ)])
 async def list_roles(session: ReadSessionDep, query: Annotated[RoleQuery, Query()]) -> Found[Role]:
-    """Roles by name."""
+    """List roles, by name."""
     return await role_service.page(session, query)
 
 
@@ -119,7 +119,7 @@ async def list_roles(session: ReadSessionDep, query: Annotated[RoleQuery, Query(
     responses=CONFLICT,
 )
 async def create_role(principal: CurrentPrincipal, session: SessionDep, new: NewRole) -> Role:
-    """Add a role, of permissions that the caller holds."""
+    """Create a role. The caller must hold its permissions."""
     return await role_service.create(session, principal, new)
 
 
@@ -130,7 +130,7 @@ async def create_role(principal: CurrentPrincipal, session: SessionDep, new: New
     responses=NO_ROLE,
 )
 async def get_role(role: RoleOr404) -> Role:
-    """One role."""
+    """Get a role."""
     return role
 
 
@@ -143,7 +143,7 @@ async def get_role(role: RoleOr404) -> Role:
 async def change_role(
     principal: CurrentPrincipal, session: SessionDep, role: RoleOr404, wanted: RoleChange
 ) -> Role:
-    """Change a role."""
+    """Update a role."""
     return await role_service.change(session, principal, role, wanted)
 
 
@@ -154,7 +154,7 @@ async def change_role(
     responses=NO_ROLE | CONFLICT,
 )
 async def delete_role(principal: CurrentPrincipal, session: SessionDep, role: RoleOr404) -> None:
-    """Delete a role that nobody has."""
+    """Delete an unassigned role."""
     await role_service.delete(session, principal, role)
 
 

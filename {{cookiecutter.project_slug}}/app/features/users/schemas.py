@@ -8,13 +8,13 @@ from app.core.pagination import ListQuery, SortableBy
 from app.core.schemas import Input, Line, Output, Stored
 from app.features.users.models import Role, User
 
-# Addresses differ in no letter's size, whatever the standard allows.
+# Addresses are case-insensitive, whatever the standard allows.
 Email = Annotated[
     EmailStr,
     Field(
         max_length=254,
         examples=["ada@example.com"],
-        description="Of a public domain: none under `.test`, `.local` and the like",
+        description="At a public domain, not under `.test`, `.local` or the like",
     ),
     AfterValidator(str.lower),
 ]
@@ -26,28 +26,28 @@ Permission = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z_-]{1,40}:[a-z_
 
 
 class ProfileChange(Input):
-    """What people may change of their own account."""
+    """Changes to the caller's account."""
 
     full_name: FullName
 
 
 class UserChange(Input):
-    """What an administrator may change of an account."""
+    """Changes to an account, by an administrator."""
 
     full_name: FullName | None = None
     is_active: StrictBool | None = None
 
 
 class RoleNames(Input):
-    """The roles that somebody is to have; others are taken away."""
+    """The complete list of an account's roles."""
 
     roles: Annotated[
-        list[RoleName], Field(max_length=50, examples=[["member"]], description="Roles that exist")
+        list[RoleName], Field(max_length=50, examples=[["member"]], description="Existing roles")
     ]
 
 
 class NewRole(Input):
-    """A role to be added."""
+    """A role to create."""
 
     name: RoleName = Field(examples=["support"])
     description: Annotated[Line, StringConstraints(max_length=200)] = ""
@@ -55,7 +55,7 @@ class NewRole(Input):
 
 
 class RoleChange(Input):
-    """What to change of a role."""
+    """Changes to a role."""
 
     description: Annotated[Line, StringConstraints(max_length=200)] | None = None
     permissions: Annotated[list[Permission], Field(max_length=200)] | None = Field(
@@ -72,7 +72,7 @@ class RoleRead(Stored):
 
 
 class RoleReference(Output):
-    """A role by its name."""
+    """A reference to a role, by name."""
 
     name: str
 
@@ -88,15 +88,15 @@ class UserRead(Stored):
 
 
 class UserQuery(ListQuery):
-    """Which accounts to list."""
+    """Filters for accounts."""
 
     sort: Annotated[str, SortableBy(User.created_at, User.email)] = "-created_at"
-    email: Line | None = Field(None, max_length=254, description="Exactly this address")
+    email: Line | None = Field(None, max_length=254, description="The exact address")
     is_active: bool | None = None
     role: RoleName | None = None
 
 
 class RoleQuery(ListQuery):
-    """Which roles to list."""
+    """Filters for roles."""
 
     sort: Annotated[str, SortableBy(Role.name)] = "name"

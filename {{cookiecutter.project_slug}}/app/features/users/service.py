@@ -11,7 +11,7 @@ from app.core.pagination import Found
 from app.core.security import passwords
 from app.core.security.principal import Principal
 from app.core.service import publish
-from app.features.audit.service import record
+from app.features import audit
 from app.features.users import repository, roles
 from app.features.users.events import UserCreated, UserDeactivated, UserDeleted
 from app.features.users.models import User
@@ -26,7 +26,7 @@ class UserNotFound(NotFound):
 
 
 class EmailTaken(Conflict):
-    """An address belongs to one account. Strangers are never told."""
+    """An address belongs to one account. Never revealed to strangers."""
 
     def __init__(self) -> None:
         super().__init__("There is already an account with this address.")
@@ -55,13 +55,13 @@ async def page(session: AsyncSession, query: UserQuery) -> Found[User]:
 async def add(
     session: AsyncSession, email: str, password_hash: str, full_name: str, *role_names: str
 ) -> User:
-    """A new account."""
+    """Add a new account."""
     user = User(email=email, password_hash=password_hash, full_name=full_name)
     user.roles = list(await repository.roles_named(session, role_names))
     session.add(user)
     with refusing("uq_users_email", EmailTaken()):
         await session.flush()
-    record(session, "user.created", "user", user.id, after={"roles": list(role_names)})
+    audit.record(session, "user.created", "user", user.id, after={"roles": list(role_names)})
     await publish(session, UserCreated(user_id=user.id))
     return user
 
@@ -69,7 +69,7 @@ async def add(
 async def create(
     session: AsyncSession, email: str, password: str, full_name: str, role_names: list[str]
 ) -> User:
-    """A new account, made by those who run the service, whose address is believed."""
+    """Create a verified account, on behalf of an operator."""
     passwords.check(password, email)
     known = {role.name for role in await repository.roles_named(session, role_names)}
     if unknown := set(role_names) - known:
@@ -81,10 +81,10 @@ async def create(
 
 
 async def change_profile(session: AsyncSession, user: User, wanted: ProfileChange) -> User:
-    """People change their own account."""
+    """Change the caller's own account."""
     before = {"full_name": user.full_name}
     user.full_name = wanted.full_name
-    record(session, "user.changed", "user", user.id, before=before, after=wanted.model_dump())
+    audit.record(session, "user.changed", "user", user.id, before=before, after=wanted.model_dump())
     await session.flush()
     return user
 
@@ -92,16 +92,16 @@ async def change_profile(session: AsyncSession, user: User, wanted: ProfileChang
 async def change(
     session: AsyncSession, principal: Principal, user: User, wanted: UserChange
 ) -> User:
-    """An administrator changes an account, switches it off or on again."""
-    roles.demand_held(principal, roles.permissions_of(user.roles))
+    """Change, deactivate or reactivate an account, as an administrator."""
+    roles.require_held(principal, roles.permissions_of(user.roles))
     changes = wanted.model_dump(exclude_none=True)
     before = {name: getattr(user, name) for name in changes}
     if changes.get("is_active") is False:
-        await roles.demand_another_admin(session, user)
+        await roles.require_another_admin(session, user)
         await publish(session, UserDeactivated(user_id=user.id))
     for name, value in changes.items():
         setattr(user, name, value)
-    record(session, "user.changed", "user", user.id, before=before, after=changes)
+    audit.record(session, "user.changed", "user", user.id, before=before, after=changes)
     await session.flush()
     return user
 
@@ -109,29 +109,31 @@ async def change(
 async def assign_roles(
     session: AsyncSession, principal: Principal, user: User, names: list[str]
 ) -> User:
-    """Give an account exactly these roles."""
+    """Replace the roles of an account."""
     await repository.role_for_update(session, roles.ADMIN)
     await repository.lock(session, user.id)
     await repository.reload(session, user)
     wanted = list(await repository.roles_named(session, names))
     if unknown := set(names) - {role.name for role in wanted}:
         raise UnknownRoles(unknown)
-    roles.demand_held(principal, roles.permissions_of([*user.roles, *wanted]))
+    roles.require_held(principal, roles.permissions_of([*user.roles, *wanted]))
     if roles.ADMIN not in names:
-        await roles.demand_another_admin(session, user)
+        await roles.require_another_admin(session, user)
     before = {"roles": [role.name for role in user.roles]}
     user.roles = sorted(wanted, key=lambda role: role.name)
-    record(session, "user.roles_assigned", "user", user.id, before=before, after={"roles": names})
+    audit.record(
+        session, "user.roles_assigned", "user", user.id, before=before, after={"roles": names}
+    )
     await session.flush()
     return user
 
 
 async def delete(session: AsyncSession, principal: Principal, user: User) -> None:
-    """Delete an account, one's own or, with the right, somebody else's."""
+    """Delete an account: the caller's own, or another one with the permission."""
     if user.id != principal.user_id:
-        roles.demand_held(principal, roles.permissions_of(user.roles))
-    await roles.demand_another_admin(session, user)
+        roles.require_held(principal, roles.permissions_of(user.roles))
+    await roles.require_another_admin(session, user)
     await publish(session, UserDeleted(user_id=user.id))
-    record(session, "user.deleted", "user", user.id)
+    audit.record(session, "user.deleted", "user", user.id)
     await session.delete(user)
     await session.flush()

@@ -1,4 +1,4 @@
-// In a file of its own, because the page's policy allows no script within it.
+// In a separate file, because the page's policy allows no inline script.
 SwaggerUIBundle({
   url: document.getElementById("swagger-ui").dataset.document,
   dom_id: "#swagger-ui",

@@ -1,4 +1,4 @@
-"""What was done is on record, with the change or not at all, and stays there."""
+"""Audit events are committed with the change or not at all, and stay."""
 
 import pytest
 from httpx2 import AsyncClient

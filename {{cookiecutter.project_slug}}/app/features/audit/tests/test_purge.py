@@ -16,7 +16,7 @@ from tests.inline import configured, serving
 
 
 async def purged(database: Database, settings: Settings) -> list[str]:
-    """Run the job on events of many ages; what is left."""
+    """Run the job on events of many ages; return those left."""
     ages = {"old": 366, "older": 1000, "oldest": 5000, "kept": 364, "new": 0}
     async with unit_of_work(database) as session:
         for action, days in ages.items():

@@ -1,4 +1,4 @@
-"""What many tests of signing in do."""
+"""Steps shared by tests of authentication."""
 
 import re
 
@@ -11,7 +11,7 @@ AUTH = "/api/v1/auth"
 
 
 def token_in(mail: Mail) -> str:
-    """The token in the link of a letter."""
+    """The token in the link of a mail."""
     found = re.search(r"#token=([\w-]+)", mail.text)
     assert found
     assert found[0] in mail.html
@@ -19,6 +19,6 @@ def token_in(mail: Mail) -> str:
 
 
 async def login(client: AsyncClient, email: str, password: str = PASSWORD) -> int:
-    """The status that a login is answered with."""
+    """The status of a login."""
     form = {"username": email, "password": password}
     return (await client.post(f"{AUTH}/login", data=form)).status_code

@@ -1,4 +1,4 @@
-"""Hashing takes long: no connection is held meanwhile, and what was checked before is checked again."""
+"""Hashing is slow: it holds no connection, and what was checked before is checked again afterwards."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -25,7 +25,7 @@ EMAIL = "ada@example.com"
 async def narrow(
     app: FastAPI, settings: Settings, committed_db: Database
 ) -> AsyncGenerator[Callable[[], AsyncClient]]:
-    """Makes clients of a service that has one connection to its database."""
+    """Creates clients of a service with a single database connection."""
     one = settings.model_copy(update={"database_pool_size": 1})
     engine = create_engine(one)
     database = database_of(engine, one)
@@ -35,13 +35,13 @@ async def narrow(
 
 @pytest.fixture
 async def ada(narrow: Callable[[], AsyncClient], committed_db: Database) -> AsyncGenerator[Account]:
-    """A member who has registered."""
+    """A registered member."""
     async with narrow() as client:
         yield await make_account(committed_db, client, EMAIL, "member")
 
 
 class Slow:
-    """Hashing that does not end before it is told to, the first time."""
+    """Hashing that blocks until released, the first time."""
 
     def __init__(self, patch: pytest.MonkeyPatch) -> None:
         self.begun, self.go_on = asyncio.Event(), asyncio.Event()
@@ -60,7 +60,7 @@ class Slow:
 
 
 async def mailed(client: AsyncClient, sent: list[Mail], path: str, body: dict[str, str]) -> str:
-    """Ask for a token, and read it in the mail."""
+    """Request a token, and read it from the mail."""
     assert (await client.post(f"{AUTH}/{path}", json=body)).status_code == 202
     return token_in(sent[-1])
 
@@ -100,7 +100,7 @@ async def test_others_are_served_while_a_password_is_hashed(
 async def act_while_hashing(
     under_way: Awaitable[Response], act: Callable[[], Awaitable[object]], patch: pytest.MonkeyPatch
 ) -> int:
-    """Begin a request, act while it is hashing, and let it end: its status."""
+    """Start a request, act while it is hashing, and return its status."""
     with patch.context() as own:
         slow = Slow(own)
         waiting = asyncio.ensure_future(under_way)

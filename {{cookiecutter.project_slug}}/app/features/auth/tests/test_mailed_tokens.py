@@ -1,4 +1,4 @@
-"""Mailed tokens: a new password, and a new address."""
+"""Mailed tokens: password reset and change of address."""
 
 from asyncio import gather
 

@@ -1,4 +1,4 @@
-"""Registration, verification, login, and what strangers learn from them."""
+"""Registration, verification, login, and what they reveal to strangers."""
 
 import re
 from asyncio import gather
@@ -65,7 +65,7 @@ async def test_a_click_by_the_owner_does_not_let_in_who_registered_their_address
     assert await login(client, NEW["email"], "the thief's own") == 401
 
 
-async def test_registering_again_replaces_an_attempt_that_nobody_verified(
+async def test_registering_again_replaces_an_unverified_attempt(
     client: AsyncClient, sent: list[Mail]
 ) -> None:
     await client.post(f"{AUTH}/register", json=NEW | {"password": "the thief's own"})
@@ -90,13 +90,13 @@ async def test_a_mail_to_a_stranger_repeats_nothing_that_was_typed(
 
 
 @pytest.mark.parametrize("path", ["register", "forgot-password"])
-async def test_nobody_learns_whether_an_address_is_known(
+async def test_responses_do_not_reveal_whether_an_address_is_known(
     client: AsyncClient, member: Account, path: str
 ) -> None:
     more = {"password": PASSWORD} if path == "register" else {}
 
     known = await client.post(f"{AUTH}/{path}", json={"email": member.email} | more)
-    unknown = await client.post(f"{AUTH}/{path}", json={"email": "nobody@example.com"} | more)
+    unknown = await client.post(f"{AUTH}/{path}", json={"email": "stranger@example.com"} | more)
 
     assert known.status_code == unknown.status_code == 202
     assert known.json() == unknown.json()
@@ -106,7 +106,7 @@ async def test_a_failed_login_does_not_say_why(
     client: AsyncClient, member: Account, session: AsyncSession
 ) -> None:
     answers: list[dict[str, object]] = []
-    for email in (member.email, "nobody@example.com"):
+    for email in (member.email, "stranger@example.com"):
         form = {"username": email, "password": "wrong password"}
         answer = await client.post(f"{AUTH}/login", data=form)
         assert answer.status_code == 401
@@ -144,7 +144,7 @@ async def test_a_password_that_would_be_guessed_is_refused(
     "extra",
     [{"is_superuser": True}, {"roles": ["admin"]}, {"id": "0" * 32}, {"is_active": True}],
 )
-async def test_nobody_registers_as_more_than_they_are(
+async def test_registration_grants_no_extra_privileges(
     client: AsyncClient, extra: dict[str, object]
 ) -> None:
     answer = await client.post(f"{AUTH}/register", json=NEW | extra)
@@ -178,7 +178,7 @@ async def test_a_password_that_bcrypt_cannot_check_is_wrong(
 
 
 async def test_an_unverified_account_is_like_none(client: AsyncClient, member: Account) -> None:
-    """Else whoever registers an address, and signs in with it, learns whether it was free."""
+    """Else registering an address and signing in with it would reveal whether it was taken."""
     for email in (member.email, "free@example.com"):
         new = {"email": email, "password": "the stranger's own"}
         assert (await client.post(f"{AUTH}/register", json=new)).status_code == 202
@@ -194,7 +194,7 @@ async def test_those_who_register_one_address_at_once_hear_the_same(
     assert sent
 
 
-async def test_a_password_changed_while_another_is_checked_lets_nobody_in(
+async def test_a_password_changed_during_the_check_is_refused(
     committed_admin: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = committed_admin.client
@@ -213,7 +213,7 @@ async def test_a_password_changed_while_another_is_checked_lets_nobody_in(
 
 
 @pytest.mark.parametrize("name", ["a\x00b", "x" * 5000, "@", "josé@example.com", " "])
-async def test_what_is_no_address_signs_nobody_in(client: AsyncClient, name: str) -> None:
+async def test_an_invalid_address_cannot_sign_in(client: AsyncClient, name: str) -> None:
     assert await login(client, name) in {401, 422}
 
 

@@ -1,4 +1,4 @@
-"""Access tokens that are not ours, refresh tokens that are used twice, sessions that end."""
+"""Foreign access tokens, reused refresh tokens, revoked sessions."""
 
 import json
 from asyncio import gather
@@ -38,7 +38,7 @@ def forged(settings: Settings, account: Account, **changes: Any) -> dict[str, An
 def signed(
     settings: Settings, claims: dict[str, Any], *, typ: str = "at+jwt", key: str = ""
 ) -> str:
-    """A token with these claims, signed with our key unless told otherwise."""
+    """A token with these claims, signed with our key by default."""
     return jwt.encode(
         claims, key or signing_keys(settings)[0], algorithm="HS256", headers={"typ": typ}
     )
@@ -57,7 +57,7 @@ LATER, BEFORE = timedelta(hours=1), timedelta(seconds=-1)
     [
         {"aud": "another service"},
         {"aud": ["another service"]},
-        {"iss": "somebody else"},
+        {"iss": "another issuer"},
         {"exp": BEFORE},
         {"iat": LATER},
         {"nbf": LATER},
@@ -138,7 +138,7 @@ async def test_a_token_that_we_did_not_sign_is_refused(
     unsigned = jwt.encode(claims, "", algorithm="none", headers={"typ": "at+jwt"})
     good = member.tokens["access_token"]
     head, body, signature = good.split(".")
-    altered = urlsafe_b64encode(b'{"sub":"somebody else"}').decode().rstrip("=")
+    altered = urlsafe_b64encode(b'{"sub":"another issuer"}').decode().rstrip("=")
 
     for token in (
         unsigned,
@@ -223,7 +223,7 @@ async def test_of_fifty_that_use_a_token_at_once_one_wins_and_the_session_ends(
     together = utc_now()
 
     async def at_once() -> datetime:
-        """However slow this machine is at beginning fifty requests."""
+        """However slow this machine is at starting fifty requests."""
         return together
 
     monkeypatch.setitem(app.dependency_overrides, arrival, at_once)

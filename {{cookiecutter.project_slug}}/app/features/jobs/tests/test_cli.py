@@ -47,10 +47,10 @@ def test_failed_jobs_are_listed_shown_and_tried_again(dead_job: UUID, invoke: In
     assert '"state": "dead"' in shown.output
 
     tried = invoke(cli, ["retry", str(dead_job)])
-    assert tried.output == "1 to be tried again\n"
+    assert tried.output == "1 queued for retry\n"
     assert '"state": "queued"' in invoke(cli, ["show", str(dead_job)]).output
     assert invoke(cli, ["failed"]).output == ""
-    assert invoke(cli, ["retry", "--all"]).output == "0 to be tried again\n"
+    assert invoke(cli, ["retry", "--all"]).output == "0 queued for retry\n"
 
 
 def test_what_cannot_be_retried_is_said(dead_job: UUID, invoke: Invoke) -> None:

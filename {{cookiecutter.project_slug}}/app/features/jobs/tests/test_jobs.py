@@ -34,7 +34,7 @@ def dead(name: str = "jobs.purge") -> JobRun:
 
 @pytest.fixture
 async def dead_job(session: AsyncSession) -> UUID:
-    """The id of a job that failed for the last time."""
+    """The id of a dead job."""
     run = dead()
     session.add(run)
     await session.flush()
@@ -56,7 +56,7 @@ async def test_jobs_are_listed_with_how_they_ended(admin: Account, dead_job: UUI
     assert (await admin.client.get(JOBS, params={"state": "odd"})).status_code == 422
 
 
-async def test_nobody_reads_what_is_in_a_letter(client: AsyncClient, admin: Account) -> None:
+async def test_the_content_of_a_mail_is_not_readable(client: AsyncClient, admin: Account) -> None:
     wanted = {"email": admin.email}
     await client.post("/api/v1/auth/forgot-password", json=wanted)
 

@@ -27,7 +27,7 @@ def set_token(monkeypatch: pytest.MonkeyPatch) -> SetToken:
 
 
 def figures(text: str) -> dict[tuple[str, ...], float]:
-    """Each sample by its name and the values of its labels."""
+    """Each sample by its name and label values."""
     return {
         (sample.name, *sample.labels.values()): sample.value
         for family in text_string_to_metric_families(text)

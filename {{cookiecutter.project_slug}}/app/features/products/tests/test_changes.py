@@ -1,4 +1,4 @@
-"""Products are changed and deleted, by several people at once too."""
+"""Changing and deleting products, also concurrently."""
 
 from asyncio import gather
 from collections import Counter
@@ -13,19 +13,19 @@ URL, LOG = "/api/v1/products", "/api/v1/audit-events"
 
 
 async def add(account: Account, sku: str = "TEA-250", **changes: object) -> str:
-    """Add a product; where it is found."""
+    """Create a product; return its URL."""
     answer = await account.client.post(URL, json=TEA | {"sku": sku} | changes)
     assert answer.status_code == 201, answer.text
     return answer.headers["Location"]
 
 
 async def change(account: Account, url: str, **fields: object) -> Response:
-    """Change these fields."""
+    """Update these fields."""
     return await account.client.patch(url, json=fields)
 
 
 async def logged(admin: Account, action: str) -> list[tuple[Any, Any]]:
-    """Before and after of everything of this kind that was done, oldest first."""
+    """Before and after of each audit event with this action, oldest first."""
     answer = await admin.client.get(LOG, params={"action": action, "sort": "created_at"})
     return [(event["before"], event["after"]) for event in answer.json()["items"]]
 
@@ -169,7 +169,7 @@ async def test_of_two_changes_at_once_none_is_lost(committed_admin: Account) -> 
     chain = [0]
     while chain[-1] in follows:
         chain.append(follows[chain[-1]])
-    assert sorted(chain) == list(range(9))  # each began where another had ended
+    assert sorted(chain) == list(range(9))  # each started where another had ended
     assert product["price"] == chain[-1]
 
 

@@ -1,4 +1,4 @@
-"""All prices in one currency change, once each, soon after somebody asked for it."""
+"""All prices in one currency change, once each, in the background."""
 
 from typing import Any
 
@@ -15,26 +15,26 @@ URL, CHANGES, LOG = "/api/v1/products", "/api/v1/price-changes", "/api/v1/audit-
 
 
 async def add(admin: Account, *prices: int, currency: str = "EUR") -> None:
-    """Add a product of each price."""
+    """Create a product for each price."""
     for number, price in enumerate(prices):
         new = {"sku": f"{currency}-{number}", "name": "Tea", "price": price, "currency": currency}
         assert (await admin.client.post(URL, json=new)).status_code == 201
 
 
 async def prices(account: Account, currency: str = "EUR") -> list[int]:
-    """What the products cost now."""
+    """The current prices of the products."""
     query = {"currency": currency, "sort": "sku"}
     return [item["price"] for item in (await account.client.get(URL, params=query)).json()["items"]]
 
 
 async def ask(account: Account, percent: int) -> int:
-    """Ask for another price of everything in EUR; the status of the answer."""
+    """Request a change of all prices in EUR; return the status."""
     answer = await account.client.post(CHANGES, json={"currency": "EUR", "percent": percent})
     return answer.status_code
 
 
 async def logged(admin: Account) -> list[dict[str, Any]]:
-    """What the log says of price changes, oldest first."""
+    """The audit events of price changes, oldest first."""
     query = {"action": "product.prices_changed", "sort": "created_at"}
     return (await admin.client.get(LOG, params=query)).json()["items"]
 
@@ -77,14 +77,14 @@ async def test_many_products_change_batch_by_batch_each_on_record(
 
 
 def longest(low: float, high: float) -> float:
-    """In place of any time in between, so that nothing is tried again at once."""
+    """Replaces the random delay, so that nothing is retried at once."""
     return high
 
 
 async def test_a_batch_that_fails_is_tried_again_and_each_price_changes_once(
     admin: Account, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And what was added in the meantime keeps its price."""
+    """And products created in the meantime keep their price."""
     monkeypatch.setattr("app.core.jobs.random.uniform", longest)
     monkeypatch.setattr(repository, "BATCH", 2)
     await add(admin, *[100] * 5)

@@ -91,7 +91,7 @@ async def test_an_unknown_id_is_not_found(admin: Account) -> None:
 
 
 async def add(admin: Account, sku: str, **changes: object) -> None:
-    """Add a product."""
+    """Create a product."""
     answer = await admin.client.post(URL, json=TEA | {"sku": sku} | changes)
     assert answer.status_code == 201, answer.text
 

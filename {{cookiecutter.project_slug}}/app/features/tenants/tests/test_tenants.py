@@ -1,4 +1,4 @@
-"""Tenants, their members and invitations, as people work with them over HTTP."""
+"""Tenants, their members and invitations, over HTTP."""
 
 import asyncio
 import re
@@ -47,7 +47,7 @@ JOBS = {job.name: job for job in (purge_tenants, purge_tenant)}
 
 
 async def new_tenant(account: Account, name: str = "Acme") -> str:
-    """Make a tenant, and its URL."""
+    """Create a tenant; return its URL."""
     answer = await account.client.post(URL, json={"name": name})
     assert answer.status_code == 201, answer.text
     assert answer.json()["role"] == "owner"
@@ -55,14 +55,14 @@ async def new_tenant(account: Account, name: str = "Acme") -> str:
 
 
 def token_in(mail: Mail) -> str:
-    """The token that a mail leads to."""
+    """The token in the link of a mail."""
     found = re.search(r"#token=([\w-]+)", mail.text)
     assert found
     return found[1]
 
 
 async def join(owner: Account, newcomer: Account, url: str, sent: list[Mail], role: str) -> None:
-    """Invite somebody, who accepts."""
+    """Invite a user, who accepts."""
     new = {"email": newcomer.email, "role": role}
     assert (await owner.client.post(f"{url}/invitations", json=new)).status_code == 201
     token = token_in(sent[-1])
@@ -72,7 +72,7 @@ async def join(owner: Account, newcomer: Account, url: str, sent: list[Mail], ro
 
 
 async def roles_in(account: Account, url: str) -> dict[str, str]:
-    """Who is what."""
+    """The roles of members."""
     members = (await account.client.get(f"{url}/members")).json()["items"]
     return {member["email"].split("@")[0]: member["role"] for member in members}
 
@@ -245,7 +245,7 @@ async def test_an_invitation_names_its_tenant_in_the_body_and_not_in_the_subject
     assert (await ada.client.post(f"{url}/invitations", json=new)).status_code == 201
 
     assert sent[-1].subject == "You have been invited"
-    assert f"work with {name}." in sent[-1].text
+    assert f"join {name}." in sent[-1].text
 
 
 OLD_NAMES = ["x\u2028y", "x\x85y", "x\r\nBcc: y", "http://evil.com", "\u202ex", "0800 555 0199"]
@@ -254,7 +254,7 @@ OLD_NAMES = ["x\u2028y", "x\x85y", "x\r\nBcc: y", "http://evil.com", "\u202ex", 
 async def test_a_name_from_before_these_rules_is_not_told_to_strangers(
     app: FastAPI, committed_db: Database, engine: AsyncEngine, settings: Settings
 ) -> None:
-    """Invitations arrive all the same, through a real server."""
+    """Invitations are still delivered, by a real server."""
     postbox = Postbox()
     with postbox.serving() as smtp_url:
         through = settings.model_copy(update={"mailer": SMTPMailer, "smtp_url": smtp_url})
@@ -273,7 +273,7 @@ async def test_a_name_from_before_these_rules_is_not_told_to_strangers(
     for mail, name in zip(postbox.mails, OLD_NAMES, strict=True):
         assert subject_of(mail) == "You have been invited"
         body = text_of(mail)
-        assert "You are invited to work with a team." in body
+        assert "You have been invited to join a team." in body
         assert name not in body
 
 
@@ -350,7 +350,7 @@ async def test_who_leaves_or_is_removed_is_out_at_once(
 async def test_who_was_removed_meanwhile_does_nothing_more(
     ada: Account, bob: Account, sent: list[Mail], database: Database, settings: Settings
 ) -> None:
-    """Their request was let in a moment before."""
+    """Their request was authenticated a moment before."""
     url = await new_tenant(ada)
     await join(ada, bob, url, sent, "admin")
     tenant_id = UUID(url.split("/")[-1])
@@ -678,7 +678,7 @@ async def test_after_the_days_of_grace_nothing_is_left_but_the_record(
 
 
 async def deleted_ago(database: Database, days: float) -> None:
-    """Let so many days have passed since the tenant Acme was deleted."""
+    """Backdate the deletion of the tenant Acme by this many days."""
     async with unit_of_work(database) as session:
         chosen = update(Tenant).where(Tenant.name == "Acme")
         await session.execute(chosen.values(deleted_at=utc_now() - timedelta(days=days)))
@@ -700,7 +700,7 @@ async def test_a_tenant_is_restored_within_its_days_of_grace_and_not_after(
 async def test_a_tenant_that_is_half_purged_is_not_restored(
     ada: Account, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not even where the clock, or the days of grace, are others than where the purge began."""
+    """Not even on a machine with another clock or grace period than where the purge started."""
     url = await new_tenant(ada)
     await ada.client.delete(url)
     await deleted_ago(database, 31)

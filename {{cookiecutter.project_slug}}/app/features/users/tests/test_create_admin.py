@@ -1,4 +1,4 @@
-"""The first administrator is made on the command line, and nowhere else."""
+"""The first administrator is created on the command line, and nowhere else."""
 
 import pytest
 from httpx2 import AsyncClient

@@ -1,4 +1,4 @@
-"""Whoever runs the service creates accounts on the command line."""
+"""Operators create accounts on the command line."""
 
 import asyncio
 from collections.abc import Callable
@@ -100,9 +100,9 @@ def test_an_address_gets_one_account(create: Create, settings: Settings) -> None
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["create", "--email", "nobody"], "not a valid email address"),
+        (["create", "--email", "no-address"], "not a valid email address"),
         (["create", "--email", EMAIL, "--full-name", "two\nlines"], "--full-name"),
-        (["create-admin", "--email", "nobody"], "not a valid email address"),
+        (["create-admin", "--email", "no-address"], "not a valid email address"),
     ],
 )
 def test_what_the_api_would_not_take_is_refused_in_plain_words(

@@ -1,4 +1,4 @@
-"""Accounts and roles: who may do what to whom."""
+"""Accounts and roles: who may change what."""
 
 from asyncio import gather
 from collections import Counter
@@ -15,7 +15,7 @@ USERS, ROLES = "/api/v1/users", "/api/v1/roles"
 
 
 async def role(admin: Account, name: str, *permissions: str) -> str:
-    """Add a role; its id."""
+    """Create a role; return its id."""
     new = {"name": name, "permissions": list(permissions)}
     answer = await admin.client.post(ROLES, json=new)
     assert answer.status_code == 201, answer.text
@@ -75,7 +75,7 @@ async def test_a_role_gives_its_permissions_at_once(admin: Account, member: Acco
     assert (await member.client.get(USERS)).status_code == 403
 
 
-async def test_nobody_grants_what_they_do_not_hold(
+async def test_a_grant_requires_the_permissions_granted(
     admin: Account, member: Account, sign_in: SignIn
 ) -> None:
     manager_role = await role(admin, "manager", "users:write", "roles:write", "roles:read")
