@@ -8,13 +8,16 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 from httpx2 import AsyncClient
+from starlette.routing import Mount
 
 from app.core.db.session import Database
+from app.core.routing import SERVICE, About, router as new_router
 from app.core.security.access import anyone, authenticated
+from app.core.security.mounting import Guarded
 from app.core.settings import Settings
 from app.installed import FEATURES
 from conftest import Account, SignIn, client_of
@@ -29,19 +32,42 @@ def calls(dependant: Dependant) -> Iterator[Any]:
         yield from calls(part)
 
 
-def test_every_endpoint_says_who_may_call_it(app: FastAPI) -> None:
+def test_every_endpoint_says_who_may_call_it_and_whose_rows_it_reaches(app: FastAPI) -> None:
+    assert_declared(app)
+
+
+def assert_declared(app: FastAPI) -> None:
+    """Every endpoint, WebSocket and mounted application says so."""
     found = 0
     others: list[str | None] = []
     for context in iter_route_contexts(app.routes):
-        if isinstance(context.original_route, APIRoute):
+        route = context.original_route
+        if isinstance(route, APIRoute | APIWebSocketRoute):
             found += 1
-            asked = set(calls(context.dependant))
+            asked = set(calls(route.dependant))
             assert (anyone in asked) != (authenticated in asked), context.path
-        else:
+        if isinstance(route, APIRoute):
+            made_by = "make its router with app.core.routing.router"
+            assert isinstance(getattr(route, "about", None), About), f"{context.path}: {made_by}"
+        elif isinstance(route, Mount):
+            assert isinstance(route.app, Guarded), context.path
+        elif not isinstance(route, APIWebSocketRoute):
             others.append(context.path)
 
     assert found > 20
     assert others == [app.openapi_url]  # the framework's own
+
+
+def test_what_says_neither_is_noticed() -> None:
+    app, plain = FastAPI(), APIRouter()
+    plain.add_api_route("/plain", anyone)
+    plain.add_api_websocket_route("/live", anyone)
+    for router in (plain, new_router("/x", tag="x", about=SERVICE)):
+        router.add_api_route("/open", anyone)
+        app.include_router(router)
+
+    with pytest.raises(AssertionError):
+        assert_declared(app)
 
 
 def operations(app: FastAPI) -> Iterator[tuple[str, str, dict[str, Any]]]:

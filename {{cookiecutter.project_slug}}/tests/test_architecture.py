@@ -8,8 +8,11 @@ from graphlib import TopologicalSorter
 from importlib import import_module
 from pathlib import Path
 
+import pytest
+
 from app import features
 from app.core.db.base import Base
+from app.core.db.migrations import ROOT
 from app.installed import FEATURES
 
 
@@ -52,14 +55,59 @@ def module_name(source: Path, root: Path) -> str:
     return ".".join(parts).removesuffix(".__init__")
 
 
-def test_no_import_goes_in_a_circle(project_root: Path) -> None:
+@pytest.fixture(scope="module")
+def graph() -> dict[str, set[str]]:
+    """Which modules each module of the service imports; tests are left out."""
     modules = {
-        module_name(source, project_root): source
-        for source in (project_root / "app").rglob("*.py")
+        module_name(source, ROOT): source
+        for source in (ROOT / "app").rglob("*.py")
         if "tests" not in source.parts
     }
-    graph = {
+    return {
         name: {other for other in imported(source, modules) if other in modules}
         for name, source in modules.items()
     }
+
+
+def test_no_import_goes_in_a_circle(graph: dict[str, set[str]]) -> None:
     TopologicalSorter(graph).prepare()
+
+
+def package(name: str) -> str:
+    """The package of `app.core` that a module belongs to, such as `app.core.db`."""
+    return ".".join(name.split(".")[:3])
+
+
+def test_no_packages_of_core_import_each_other(graph: dict[str, set[str]]) -> None:
+    packages = {package(name) for name in graph if name.count(".") > 2 and "core" in name}
+    between = {
+        each: {
+            package(other)
+            for name, others in graph.items()
+            if package(name) == each
+            for other in others
+            if package(other) in packages - {each}
+        }
+        for each in packages
+    }
+
+    assert len(packages) >= 4
+    TopologicalSorter(between).prepare()
+
+
+def reached(graph: dict[str, set[str]], name: str) -> set[str]:
+    """Everything that a module imports, through others too."""
+    found: set[str] = set()
+    ahead = [name]
+    while ahead:
+        for other in graph.get(ahead.pop(), ()):
+            if other not in found:
+                found.add(other)
+                ahead.append(other)
+    return found
+
+
+def test_only_entry_points_know_the_web_application(graph: dict[str, set[str]]) -> None:
+    knowing = {name for name in graph if "app.main" in reached(graph, name)}
+
+    assert knowing <= {"app.cli", "app.__main__"}

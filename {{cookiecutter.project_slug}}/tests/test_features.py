@@ -40,6 +40,7 @@ from tests.probe import (
     application,
     probe_feature,
 )
+from tests.test_access import assert_declared
 
 
 @dataclass
@@ -185,6 +186,10 @@ async def test_its_dependency_is_part_of_readiness(probing: Probing) -> None:
     ready = await probing.admin.get("/health/ready")
 
     assert (ready.status_code, ready.json()["checks"]["line"]) == (503, "unreachable")
+
+
+def test_its_endpoints_sockets_and_mounts_say_who_may_call_them(probing: Probing) -> None:
+    assert_declared(probing.app)
 
 
 async def test_what_it_mounts_lets_in_whom_it_says(probing: Probing) -> None:
