@@ -5,6 +5,7 @@ are run, while the service runs and reloads.
 """
 
 import re
+import shutil
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -169,3 +170,34 @@ def shared_tenant(reader: Reader, people: dict[str, dict[str, str]]) -> dict[str
         token = {"token": reader.token("accept-invitation")}
         reader.post("/invitations/accept", token, people[role])
     return {"X-Tenant-ID": made["tenant"]["id"]}
+
+
+def test_a_feature_is_removed_as_written(template: Path, tmp_path: Path) -> None:
+    """`products`, as its last part says: a folder, its lines, and a migration."""
+    project = bake_with_cookiecutter(template, tmp_path, {})
+    data = str(tmp_path / "data")
+    run("uv", "sync", "--quiet", cwd=project)
+
+    shutil.rmtree(project / "app/features/products")
+    for name, line in (
+        ("app/installed.py", r"    products,\n"),
+        ("app/installed.py", r"    products\.feature,\n"),
+        ("pyproject.toml", r' *"app\.features\.products",\n'),
+    ):
+        file = project / name
+        text, count = re.subn(line, "", file.read_text("utf-8"))
+        assert count == 1, (name, line)
+        file.write_text(text, encoding="utf-8")
+    run("make", "migration", "m=remove products", cwd=project, DATA_DIR=data)
+
+    run("uv", "run", "ruff", "check", ".", cwd=project)
+    run("uv", "run", "lint-imports", cwd=project)
+    run(
+        "uv",
+        "run",
+        "pytest",
+        "-q",
+        *(f"tests/test_{name}.py" for name in LOOKING),
+        cwd=project,
+        DATA_DIR=data,
+    )
