@@ -8,7 +8,7 @@ from app.core.db.session import ReadSessionDep
 from app.core.pagination import Found, Page
 from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can
-from app.features.audit import service
+from app.features.audit import repository
 from app.features.audit.models import AuditEvent
 from app.features.audit.permissions import AuditPermission
 from app.features.audit.schemas import AuditEventRead, AuditQuery
@@ -21,4 +21,4 @@ async def list_audit_events(
     session: ReadSessionDep, query: Annotated[AuditQuery, Query()]
 ) -> Found[AuditEvent]:
     """List audit events, newest first by default."""
-    return await service.page(session, query)
+    return await repository.page(session, query)

@@ -9,10 +9,7 @@ from asgi_correlation_id import correlation_id
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.context import actor
-from app.core.pagination import Found
-from app.features.audit import repository
 from app.features.audit.models import AuditEvent
-from app.features.audit.schemas import AuditQuery
 
 SECRET = ("password", "token", "secret", "hash")
 MASK = "***"
@@ -59,8 +56,3 @@ def plain(value: object) -> object:
     if isinstance(value, datetime | date):
         return value.isoformat()
     return str(value) if isinstance(value, UUID) else value
-
-
-async def page(session: AsyncSession, query: AuditQuery) -> Found[AuditEvent]:
-    """One page of the log, newest first by default."""
-    return await repository.page(session, query)

@@ -11,7 +11,7 @@ from app.core.openapi import problems
 from app.core.pagination import Found, Page
 from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can
-from app.features.jobs import service
+from app.features.jobs import repository, service
 from app.features.jobs.deps import JobOr404
 from app.features.jobs.permissions import JobPermission
 from app.features.jobs.schemas import JobQuery, JobRead
@@ -22,7 +22,7 @@ router = new_router("/jobs", tag="jobs", about=SERVICE)
 @router.get("", response_model=Page[JobRead], dependencies=[Can(JobPermission.READ)])
 async def list_jobs(session: ReadSessionDep, query: Annotated[JobQuery, Query()]) -> Found[JobRun]:
     """List jobs, newest first by default."""
-    return await service.page(session, query)
+    return await repository.page(session, query)
 
 
 @router.get(

@@ -9,10 +9,8 @@ from app.core.db.base import utc_now
 from app.core.errors import Conflict, NotFound
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import remember
-from app.core.pagination import Found
 from app.features import audit
 from app.features.jobs import repository
-from app.features.jobs.schemas import JobQuery
 
 
 class JobNotFound(NotFound):
@@ -35,11 +33,6 @@ async def get(session: AsyncSession, job_id: UUID) -> JobRun:
     if run is None:
         raise JobNotFound
     return run
-
-
-async def page(session: AsyncSession, query: JobQuery) -> Found[JobRun]:
-    """One page of jobs."""
-    return await repository.page(session, query)
 
 
 async def retry(session: AsyncSession, job_id: UUID) -> JobRun:

@@ -9,7 +9,7 @@ from app.core.openapi import problems
 from app.core.pagination import Found, Page
 from app.core.routing import CUSTOMER, router as new_router
 from app.core.security.access import Can
-from app.features.products import service
+from app.features.products import repository, service
 from app.features.products.deps import LockedProduct, ProductOr404
 from app.features.products.models import Product
 from app.features.products.permissions import ProductPermission
@@ -61,7 +61,7 @@ async def list_products(
 
     Sorting by one field uses an index. Filters scan product by product until the page is full.
     """
-    return await service.page(session, query)
+    return await repository.page(session, query)
 
 
 @products.patch(

@@ -8,11 +8,10 @@ from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.errors import Conflict, NotFound
 from app.core.jobs.outbox import enqueue
-from app.core.pagination import Found
 from app.features import audit
 from app.features.products import jobs, repository
 from app.features.products.models import Product
-from app.features.products.schemas import NewProduct, PriceChange, ProductChange, ProductQuery
+from app.features.products.schemas import NewProduct, PriceChange, ProductChange
 
 
 class ProductNotFound(NotFound):
@@ -45,11 +44,6 @@ async def get(session: AsyncSession, product_id: UUID, *, for_update: bool = Fal
     if product is None:
         raise ProductNotFound
     return product
-
-
-async def page(session: AsyncSession, query: ProductQuery) -> Found[Product]:
-    """One page of products."""
-    return await repository.page(session, query)
 
 
 async def change(session: AsyncSession, product: Product, wanted: ProductChange) -> Product:

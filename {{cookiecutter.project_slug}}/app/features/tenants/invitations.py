@@ -12,7 +12,6 @@ from app.core.db.errors import refusing
 from app.core.mail.outbox import send
 from app.core.mail.redemption import Redemption
 from app.core.mail.templates import MailTemplates
-from app.core.pagination import Found
 from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
 from app.core.service import settings_of
@@ -29,18 +28,13 @@ from app.features.tenants.failures import (
 )
 from app.features.tenants.models import Invitation, Membership
 from app.features.tenants.permissions import TenantPermission
-from app.features.tenants.schemas import InvitationQuery, NewInvitation, TenantName
+from app.features.tenants.schemas import NewInvitation, TenantName
 from app.features.tenants.service import lock_as_member
 from app.features.tenants.settings import TenantSettings
 
 ACCEPTANCE = Redemption(page="accept-invitation", path="/invitations/accept", signed_in=True)
 
 templates = MailTemplates(Path(__file__).with_name("templates"))
-
-
-async def page(session: AsyncSession, tenant_id: UUID, query: InvitationQuery) -> Found[Invitation]:
-    """One page of invitations."""
-    return await repository.invitations(session, tenant_id, query)
 
 
 async def invite(

@@ -7,20 +7,13 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.pagination import Found
 from app.features import audit, users
 from app.features.tenants import repository
 from app.features.tenants.authentication import Member
 from app.features.tenants.failures import LastOwner, MemberNotFound, OwnersOnly, PersonalTenant
 from app.features.tenants.models import Membership, Tenant, TenantRole
 from app.features.tenants.permissions import TenantPermission
-from app.features.tenants.schemas import MemberQuery
 from app.features.tenants.service import lock_as_member
-
-
-async def page(session: AsyncSession, tenant_id: UUID, query: MemberQuery) -> Found[Membership]:
-    """One page of members."""
-    return await repository.members(session, tenant_id, query)
 
 
 async def get(session: AsyncSession, tenant_id: UUID, user_id: UUID) -> Membership:

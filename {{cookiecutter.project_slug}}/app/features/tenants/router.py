@@ -13,7 +13,7 @@ from app.core.security.access import Can, CurrentPrincipal
 from app.core.settings import SettingsDep
 from app.features import audit
 from app.features.audit.models import AuditEvent
-from app.features.tenants import invitations, members, service
+from app.features.tenants import invitations, members, repository, service
 from app.features.tenants.authentication import ONE_TENANT
 from app.features.tenants.deps import CurrentMember, CurrentTenant
 from app.features.tenants.models import Invitation, Membership, Tenant
@@ -53,7 +53,7 @@ async def list_tenants(
     query: Annotated[MembershipQuery, Query()],
 ) -> Found[Membership]:
     """List the caller's tenants."""
-    return await service.mine(session, principal, query)
+    return await repository.memberships(session, principal.user_id, query)
 
 
 @tenants.post(
@@ -88,7 +88,7 @@ async def list_all_tenants(
     session: ReadSessionDep, query: Annotated[TenantQuery, Query()]
 ) -> Found[Tenant]:
     """List all tenants of the service, newest first by default."""
-    return await service.page(session, query)
+    return await repository.page(session, query)
 
 
 @platform.post(
@@ -181,7 +181,7 @@ async def list_members(
     member: CurrentMember, session: ReadSessionDep, query: Annotated[MemberQuery, Query()]
 ) -> Found[Membership]:
     """List the members of a tenant."""
-    return await members.page(session, member.tenant_id, query)
+    return await repository.members(session, member.tenant_id, query)
 
 
 @tenant.put(
@@ -218,7 +218,7 @@ async def list_invitations(
     member: CurrentMember, session: ReadSessionDep, query: Annotated[InvitationQuery, Query()]
 ) -> Found[Invitation]:
     """List invitations, newest first by default."""
-    return await invitations.page(session, member.tenant_id, query)
+    return await repository.invitations(session, member.tenant_id, query)
 
 
 @tenant.post(

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
 from app.core.db.errors import DeletedMeanwhile
-from app.core.pagination import Found
 from app.core.security.access import NotAllowed
 from app.core.security.principal import Principal
 from app.core.service import settings_of
@@ -26,7 +25,7 @@ from app.features.tenants.failures import (
 from app.features.tenants.models import Membership, Tenant, TenantRole
 from app.features.tenants.permissions import TenantPermission
 from app.features.tenants.repository import Standing
-from app.features.tenants.schemas import MembershipQuery, NewTenant, TenantQuery
+from app.features.tenants.schemas import NewTenant
 from app.features.tenants.settings import TenantSettings
 
 
@@ -60,18 +59,6 @@ async def lock_as_member(
     if permission is not None and not now.holds({permission}):
         raise NotAllowed(permission)
     return tenant, now
-
-
-async def page(session: AsyncSession, query: TenantQuery) -> Found[Tenant]:
-    """One page of all tenants."""
-    return await repository.page(session, query)
-
-
-async def mine(
-    session: AsyncSession, principal: Principal, query: MembershipQuery
-) -> Found[Membership]:
-    """One page of the caller's tenants."""
-    return await repository.memberships(session, principal.user_id, query)
 
 
 async def create(session: AsyncSession, principal: Principal, new: NewTenant) -> Membership:

@@ -8,12 +8,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.errors import refusing
 from app.core.errors import Conflict, Forbidden, NotFound
-from app.core.pagination import Found
 from app.core.security.principal import EVERYTHING, Principal
 from app.features import audit
 from app.features.users import repository
 from app.features.users.models import Role, User
-from app.features.users.schemas import NewRole, RoleChange, RoleQuery
+from app.features.users.schemas import NewRole, RoleChange
 
 ADMIN, MEMBER = "admin", "member"
 
@@ -126,11 +125,6 @@ async def hold(session: AsyncSession, role: Role) -> None:
     """Reread the role, and lock it until the commit."""
     if await repository.role_for_update(session, role.name) is None:
         raise RoleNotFound
-
-
-async def page(session: AsyncSession, query: RoleQuery) -> Found[Role]:
-    """One page of roles."""
-    return await repository.roles_page(session, query)
 
 
 async def create(session: AsyncSession, principal: Principal, new: NewRole) -> Role:

@@ -9,7 +9,7 @@ from app.core.openapi import problems
 from app.core.pagination import Found, Page
 from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can, CurrentPrincipal
-from app.features.users import roles as role_service, service
+from app.features.users import repository, roles as role_service, service
 from app.features.users.deps import CurrentUser, RoleOr404, UserOr404
 from app.features.users.models import Role, User
 from app.features.users.permissions import RolePermission, UserPermission
@@ -54,7 +54,7 @@ async def delete_me(principal: CurrentPrincipal, user: CurrentUser, session: Ses
 @users.get("", response_model=Page[UserRead], dependencies=[Can(UserPermission.READ)])
 async def list_users(session: ReadSessionDep, query: Annotated[UserQuery, Query()]) -> Found[User]:
     """List accounts, newest first by default."""
-    return await service.page(session, query)
+    return await repository.page(session, query)
 
 
 @users.get(
@@ -108,7 +108,7 @@ async def delete_user(principal: CurrentPrincipal, session: SessionDep, user: Us
 @roles.get("", response_model=Page[RoleRead], dependencies=[Can(RolePermission.READ)])
 async def list_roles(session: ReadSessionDep, query: Annotated[RoleQuery, Query()]) -> Found[Role]:
     """List roles, by name."""
-    return await role_service.page(session, query)
+    return await repository.roles_page(session, query)
 
 
 @roles.post(

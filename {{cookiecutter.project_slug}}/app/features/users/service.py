@@ -7,7 +7,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.errors import Conflict, NotFound, Unprocessable
-from app.core.pagination import Found
 from app.core.security import passwords
 from app.core.security.principal import Principal
 from app.core.service import publish
@@ -15,7 +14,7 @@ from app.features import audit
 from app.features.users import repository, roles
 from app.features.users.events import UserCreated, UserDeactivated, UserDeleted
 from app.features.users.models import User
-from app.features.users.schemas import ProfileChange, UserChange, UserQuery
+from app.features.users.schemas import ProfileChange, UserChange
 
 
 class UserNotFound(NotFound):
@@ -45,11 +44,6 @@ async def get(session: AsyncSession, user_id: UUID) -> User:
     if user is None:
         raise UserNotFound
     return user
-
-
-async def page(session: AsyncSession, query: UserQuery) -> Found[User]:
-    """One page of accounts."""
-    return await repository.page(session, query)
 
 
 async def add(
