@@ -164,6 +164,9 @@ REFUSED: dict[str, str] = {
         f"{ALL} WHERE {MINE} AND EXISTS (SELECT 1 FROM test_books SEMI JOIN tenants ON 1 = 1 WHERE {MINE})"
     ),
     "the outer table": f"{BOOKS} AND EXISTS (SELECT 1 FROM test_books b WHERE {MINE})",
+    "one name for two": (
+        "SELECT title FROM test_shelves AS b, (test_books AS b) WHERE b.tenant_id = :tenant_id"
+    ),
     # It stands elsewhere than the table.
     "a second place": f"SELECT title FROM test_books, test_shelves WHERE {MINE}",
     "self join": f"SELECT b.title FROM test_books JOIN test_books b ON 1 = 1 WHERE {MINE}",

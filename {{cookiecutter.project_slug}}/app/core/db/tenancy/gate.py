@@ -37,7 +37,7 @@ WRITES = (exp.Insert, exp.Update, exp.Delete)
 KINDS = (exp.Query, exp.Set, exp.Commit, exp.Rollback, *WRITES)
 JOINS = {"", "INNER", "OUTER", "CROSS", "NATURAL", "STRAIGHT_JOIN"}
 """Others name the table before them, as in `p SEMI JOIN q`."""
-Places = list[tuple[exp.Table, list[int]]]
+Places = list[tuple[Any, list[int]]]
 SAVEPOINT = re.compile(r"(?:RELEASE |ROLLBACK TO )?SAVEPOINT \w+")
 UNSURE = re.compile(
     r"--|/\*|[\\$]|@\w|(?<!:):(?!_\d)\w|\bu&|_to_xml|\b(?:dblink|crosstab|connectby|xpath_|ts_stat|ts_rewrite|pg_stat)",
@@ -45,10 +45,13 @@ UNSURE = re.compile(
 )
 """What is read in different ways: comments, escapes, other parameters. Functions that run SQL, or show samples."""
 NESTED = re.compile(r"\(\s*(?:select|table|with|insert|update|delete)\b|--|/\*", re.IGNORECASE)
-PARAMETER = r":_\d+(?:::[\w ]+)?"
-ROW = rf"(?:{PARAMETER}|\({PARAMETER}(?:, {PARAMETER})*\))"
-LIST = re.compile(rf"(?<=\bIN \()({ROW})(?:, {ROW})+(?=\))")
-"""Of which the parser is shown one element: a long list takes it long."""
+ITEM = r"(?::_[^(),']+|\(:_[^()']+\))"
+LIST = re.compile(rf"(?:(?<=\bIN \()|(?<=\bVALUES ))({ITEM})(?:, {ITEM})+")
+"""Of which the parser is shown one item: a long list takes it long."""
+ALLOWED = (
+    "within a tenant run only SELECT, INSERT, UPDATE, DELETE and SET, one at a time, without comments,"
+    " backslashes and functions that run SQL: give strings as parameters"
+)
 
 vouched: ContextVar[bool] = ContextVar("tenant_vouched", default=False)
 
@@ -58,10 +61,9 @@ class TenancyError(Exception):
 
 
 class Verdict(NamedTuple):
-    """The tables of tenants in a text, and for each place of one, which parameters may be its tenant."""
+    """Where a text names tables of tenants, and which parameters may be the tenant there, by position."""
 
-    tables: Collection[str]
-    places: Collection[tuple[str, Collection[int]]] = ()
+    places: Collection[tuple[str, Collection[int]]]
     fault: str = ""
 
 
@@ -94,7 +96,7 @@ def watch(engine: Engine) -> None:
         if isinstance(scope, UUID):
             refuse_others(verdict, scope, parameters if many else [parameters])
         else:
-            for table in OWNED.intersection(verdict.tables):
+            for table in OWNED.intersection(table.lower() for table, _ in verdict.places):
                 raise TenancyError(f"{table} belongs to tenants, and there is none at hand")
 
     @event.listens_for(engine, "checkin")
@@ -116,33 +118,28 @@ def refuse_others(verdict: Verdict, tenant_id: UUID, executions: Iterable[Any]) 
             )
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=1024)
 def judge(statement: str, dialect: str, *, trusted: bool = False) -> Verdict:
     """What must hold for a text to be about one tenant; what a `trusted` one writes is vouched for."""
     closed = OWNED | TAGGED
-    if SAVEPOINT.fullmatch(statement):
-        return Verdict(())
     tree = parse(statement, *DIALECTS[dialect])
     if tree is None:
-        return Verdict(
-            closed.intersection(re.findall(r"\w+", statement.lower())),
-            fault="within a tenant run only SELECT, INSERT, UPDATE, DELETE and SET, one at a time, without"
-            " comments, backslashes and functions that run SQL: give strings as parameters",
-        )
-    changes = [change.this for each in tree.find_all(exp.Update) for change in each.expressions]
-    if "tenant_id" in (each.name.lower() for to in changes for each in to.find_all(exp.Identifier)):
-        return Verdict(closed, fault="no row moves from one tenant to another")
+        words = closed.intersection(re.findall(r"\w+", statement.lower()))
+        fault = "" if SAVEPOINT.fullmatch(statement) else ALLOWED
+        return Verdict([(word, ()) for word in words], fault)
     for lock in [*tree.find_all(exp.Lock)]:  # its tables are names of those in FROM
         lock.pop()
-    target = tree.this.find(exp.Table) if trusted and isinstance(tree, WRITES) else None
     filters: dict[int, list[int]] = {}
     for query in tree.find_all(exp.Select, exp.Update, exp.Delete):
-        filters |= {id(table): positions for table, positions in standing(query)}
+        found = standing(query)
+        if len({item.alias_or_name.lower() for item, _ in found}) == len(found):
+            filters |= {id(item): positions for item, positions in found}
+    target = tree.this.find(exp.Table) if trusted and isinstance(tree, WRITES) else None
     tables = [table for table in tree.find_all(exp.Table) if table.name.lower() in closed]
-    return Verdict(
-        [table.name.lower() for table in tables],
-        [(table.name, filters.get(id(table), ())) for table in tables if table is not target],
-    )
+    places = [(each.name, filters.get(id(each), ())) for each in tables if each is not target]
+    changes = [change.this for each in tree.find_all(exp.Update) for change in each.expressions]
+    names = {each.name.lower() for change in changes for each in change.find_all(exp.Identifier)}
+    return Verdict(places, "no row moves to another tenant" if "tenant_id" in names else "")
 
 
 def parse(statement: str, dialect: str, parameter: str) -> exp.Expr | None:
@@ -164,11 +161,11 @@ def parse(statement: str, dialect: str, parameter: str) -> exp.Expr | None:
 
 
 def standing(node: exp.Expr) -> Places:
-    """The tables in a query's own FROM, or in a part of it; each with the parameters that filter it."""
-    places: Places = [(node, [])] if isinstance(node, exp.Table) else []
+    """What stands in FROM, USING or a part of it, or is written to; each with what filters it."""
+    places: Places = [(node, [])] if isinstance(node, exp.Table) or node.alias else []
     for child in () if node.alias else node.iter_expressions():  # an alias hides names inside
-        item = child.this if isinstance(child, exp.From) else child
-        places += standing(item) if isinstance(item, exp.Table | exp.Subquery) else []
+        if isinstance(child, exp.From | exp.Table | exp.Subquery):
+            places += standing(child.this if isinstance(child, exp.From) else child)
     for join in node.args.get("joins") or ():
         joined = standing(join.this)
         # What an outer join keeps in any case, its ON does not filter.
@@ -190,11 +187,11 @@ def note(condition: exp.Expr | None, places: Places) -> None:
         case exp.EQ(
             left=exp.Column(name="tenant_id") as column, right=exp.Placeholder(this=str(key))
         ):
-            qualifier = column.parts[:-1]
-            for table, positions in places:
-                name = [table.args["alias"].this] if table.alias else table.parts
-                renamed = table.alias_column_names  # `tenant_id` may be another column then
-                if qualifier and name[-len(qualifier) :] == qualifier and not renamed:
+            owner = column.parts[:-1]
+            for item, positions in places:
+                name = [item.args["alias"].this] if item.alias else item.parts
+                renamed = item.alias_column_names  # `tenant_id` may be another column then
+                if owner and name[-len(owner) :] == owner and not renamed:
                     positions.append(int(key[1:]) - 1)
         case _:
             pass

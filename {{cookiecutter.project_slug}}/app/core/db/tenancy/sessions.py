@@ -104,9 +104,8 @@ def filtered(state: ORMExecuteState, tenant_id: UUID) -> Executable:
 
 def narrow_text(statement: TextClause, tenant_id: UUID) -> TextClause:
     """A text may say `table.tenant_id = :tenant_id`; we say which."""
-    if TENANT not in statement.compile().params:
-        return statement
-    return statement.bindparams(bindparam(TENANT, tenant_id, type_=Uuid()))
+    named = TENANT in statement.compile().params
+    return statement.bindparams(bindparam(TENANT, tenant_id, type_=Uuid())) if named else statement
 
 
 def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> Result[Any] | None:
