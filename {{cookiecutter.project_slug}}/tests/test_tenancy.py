@@ -15,6 +15,8 @@ from sqlalchemy import (
     String,
     Table,
     UniqueConstraint,
+    Uuid,
+    bindparam,
     delete,
     exists,
     func,
@@ -51,7 +53,7 @@ from app.core.db.resource import Resource
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.db.tenancy import TenantOwned
 from app.core.db.tenancy.crossing import all_tenants
-from app.core.db.tenancy.gate import TenancyError, splits, unfiltered
+from app.core.db.tenancy.gate import TenancyError, judge
 from app.core.db.tenancy.rows import OWNED, TAGGED
 from app.core.jobs import job
 from app.core.jobs.models import JobRun
@@ -64,6 +66,7 @@ from app.features.audit.models import AuditEvent
 from app.features.audit.service import record
 from app.features.tenants.models import Tenant
 from app.installed import FEATURES
+from tests import tenancy_constructs as constructs
 from tests.inline import serving
 
 # Tables without a tenant, and why nobody sees there what is another's.
@@ -118,6 +121,7 @@ TABLES = [cast("Table", Shelf.__table__), cast("Table", Book.__table__)]
 
 
 Act = Callable[[AsyncSession], Awaitable[Any]]
+Way = Callable[[AsyncSession, str, UUID], Awaitable[object]]
 
 
 @dataclass(frozen=True)
@@ -655,44 +659,153 @@ async def test_a_job_works_for_the_tenant_that_asked(library: Library, settings:
 @pytest.mark.parametrize(
     ("statement", "tables"),
     [
-        ("SELECT a FROM test_books WHERE test_books.tenant_id /* tenant */ = ?", []),
-        ("SELECT a FROM test_books WHERE test_books.tenant_id = ?", ["test_books"]),
+        ("SELECT a FROM test_books WHERE test_books.tenant_id = ?", []),
+        ("SELECT a FROM test_books WHERE b IN (?, ?, ?) AND test_books.tenant_id = ?", []),
         ("SELECT a FROM test_books", ["test_books"]),
-        ("SELECT a FROM Test_Books", ["test_books"]),
-        ("SELECT a FROM x /* tenant */, test_books", ["test_books"]),
-        ("SELECT a FROM test_books AS b WHERE b.tenant_id /* tenant */ = %s", []),
-        ("SELECT a FROM test_books b WHERE b.tenant_id /* tenant */ = %s", []),
-        (
-            "SELECT a FROM test_books AS b WHERE test_books.tenant_id /* tenant */ = %s",
-            ["test_books"],
-        ),
-        (
-            "SELECT test_books.a FROM x, test_books WHERE x.tenant_id /* tenant */ = $1::UUID",
-            ["test_books"],
-        ),
-        ('SELECT a FROM "test_books" WHERE "test_books".tenant_id /* tenant */ = $1::UUID', []),
+        ("SELECT a FROM Test_Books", ["Test_Books"]),
+        ("SELECT a FROM x, test_books", ["test_books"]),
+        ("SELECT a FROM test_books AS b WHERE b.tenant_id = %s", []),
+        ("SELECT a FROM test_books b WHERE b.c %% 2 = %s AND b.tenant_id = %s", []),
+        ("SELECT a FROM test_books AS b WHERE test_books.tenant_id = %s", ["test_books"]),
+        ("SELECT test_books.a FROM x, test_books WHERE x.tenant_id = $1::UUID", ["test_books"]),
+        ('SELECT a FROM "test_books" WHERE "test_books".tenant_id = $1::UUID', []),
         ("UPDATE test_books SET a=? WHERE test_books.id = ?", ["test_books"]),
-        ("WITH c AS (SELECT 1) UPDATE test_books SET tenant_id=? WHERE 1", ["test_books"]),
+        ("UPDATE test_books SET a=? WHERE test_books.tenant_id = ?", []),
         ("SELECT test_books.a FROM public.test_books", ["test_books"]),
         ("SELECT a FROM x JOIN (test_books) ON 1", ["test_books"]),
         ("SELECT a AS test_books FROM x ORDER BY test_books", []),
         ("UPDATE x SET test_books=? WHERE x.id = ?", []),
         (
-            "SELECT a FROM test_books WHERE test_books.tenant_id /* tenant */ = ? AND id IN"
-            " (SELECT test_books.id FROM test_books WHERE test_books.tenant_id = ?)",
+            "SELECT a FROM test_books WHERE test_books.tenant_id = ? AND id IN"
+            " (SELECT test_books.id FROM test_books WHERE test_books.id = ?)",
             ["test_books"],
         ),
     ],
 )
-def test_the_gate_counts(statement: str, tables: list[str]) -> None:
-    assert sorted(unfiltered(statement, "filtered")) == tables
+def test_the_gate_finds_the_places_without_a_condition(statement: str, tables: list[str]) -> None:
+    dialect = {"$": "postgresql", "%": "mysql"}.get("".join(set(statement) & set("$%")), "sqlite")
+    verdict = judge(statement, dialect)
+
+    assert not verdict.fault
+    assert [table for table, positions in verdict.places if not positions] == tables
 
 
-def test_fragments_that_reach_beyond_their_place_are_known() -> None:
-    assert splits("a or b")
-    assert splits("a; DROP TABLE x")
-    assert splits("a /* */")
-    assert not splits("price DESC NULLS LAST")
+def test_the_gate_tells_parameters_apart() -> None:
+    """Also when lists are long, and strings look like parameters."""
+    listed = (
+        "SELECT a FROM test_books WHERE b IN ($1::UUID, $2::UUID) AND test_books.tenant_id = $3"
+    )
+    quoted = 'SELECT \'?\' FROM "test_books" WHERE a = ? AND "test_books".tenant_id = ?'
+    doubled = "SELECT a %% 2 FROM test_books WHERE b = %s AND test_books.tenant_id = %s"
+
+    assert list(judge(listed, "postgresql").places) == [("test_books", [2])]
+    assert list(judge(quoted, "sqlite").places) == [("test_books", [1])]
+    assert list(judge(doubled, "mysql").places) == [("test_books", [1])]
+
+
+async def by_text(session: AsyncSession, statement: str, tenant: UUID) -> object:
+    return (await session.execute(text(statement))).all()
+
+
+async def by_stream(session: AsyncSession, statement: str, tenant: UUID) -> object:
+    options = {"yield_per": 1}
+    return [row async for row in await session.stream(text(statement), execution_options=options)]
+
+
+async def by_connection(session: AsyncSession, statement: str, tenant: UUID) -> object:
+    own = text(statement)
+    if ":tenant_id" in statement:
+        own = own.bindparams(bindparam("tenant_id", tenant, type_=Uuid()))
+    return (await (await session.connection()).execute(own)).all()
+
+
+WAYS = [by_text, by_stream, by_connection]
+
+
+async def answer(library: Library, tenant: UUID | None, statement: str, way: Way) -> object:
+    """What a session for `tenant` is told; what it may have changed is rolled back."""
+
+    async def act(session: AsyncSession) -> object:
+        try:
+            return await way(session, statement, library.ours)
+        finally:
+            await session.rollback()
+
+    return await library.run(tenant, act)
+
+
+async def test_texts_that_say_the_tenant_are_answered(
+    library: Library, subtests: pytest.Subtests
+) -> None:
+    here = library.database.dialect.schemes[0]
+    for name, construct in constructs.ANSWERED.items():
+        statement, databases = construct if isinstance(construct, tuple) else (construct, {here})
+        for way in WAYS if here in databases else []:
+            with subtests.test(name, way=way.__name__):
+                told = str(await answer(library, library.ours, statement, way))
+                assert "our" in told
+                assert "their" not in told
+                with pytest.raises(TenancyError, match="belongs to tenants"):
+                    await answer(library, None, statement, by_connection)
+
+
+async def test_texts_that_reach_beyond_the_tenant_are_refused(
+    library: Library, subtests: pytest.Subtests
+) -> None:
+    before = await library.titles(library.ours), await library.titles(library.theirs)
+    for name, statement in constructs.REFUSED.items():
+        for way in WAYS:
+            with subtests.test(name, way=way.__name__), pytest.raises(TenancyError):
+                await answer(library, library.ours, statement, way)
+        if "test_" in statement.lower():
+            with subtests.test(name, tenant=None), pytest.raises(TenancyError):
+                await answer(library, None, statement, by_connection)
+    assert (await library.titles(library.ours), await library.titles(library.theirs)) == before
+
+
+async def test_a_parameter_with_another_tenant_is_refused(library: Library) -> None:
+    """However it is given, and in whichever of several executions."""
+    books = text(constructs.BOOKS)
+    change = text("UPDATE test_books SET title = 'x' WHERE test_books.tenant_id = :tenant_id")
+    own = bindparam("tenant_id", type_=Uuid())
+    ours, theirs = ({"tenant_id": tenant} for tenant in (library.ours, library.theirs))
+
+    async def given(session: AsyncSession) -> None:
+        await session.execute(books, theirs)
+
+    async def bound(session: AsyncSession) -> None:
+        await (await session.connection()).execute(books.bindparams(own), theirs)
+
+    async def core(session: AsyncSession) -> None:
+        await session.execute(select(CORE).where(CORE.c.tenant_id == library.theirs))
+
+    async def among_many(session: AsyncSession) -> None:
+        await (await session.connection()).execute(change.bindparams(own), [ours, theirs])
+
+    for act in (given, bound, core, among_many):
+        with pytest.raises(TenancyError, match="stands in a place without its tenant"):
+            await library.run(library.ours, act)
+            pytest.fail(act.__name__)
+    assert await library.titles(library.theirs) == ["their first", "their second"]
+
+
+async def test_what_is_vouched_for_hides_no_query(library: Library) -> None:
+    foreign = select(func.max(CORE.c.title)).where(CORE.c.tenant_id == library.theirs)
+
+    async def flushed(session: AsyncSession) -> None:
+        own = (await session.scalars(select(Book))).first()
+        assert own
+        cast("Any", own).title = foreign.scalar_subquery()
+        await session.flush()
+
+    async def returned(session: AsyncSession) -> None:
+        row = {"id": uuid4(), "name": "x"}
+        await session.execute(insert(Shelf).returning(foreign.scalar_subquery()), [row])
+
+    for act in (flushed, returned):
+        with pytest.raises(TenancyError):
+            await library.run(library.ours, act)
+            pytest.fail(act.__name__)
 
 
 def leads_with_tenant(columns: list[str]) -> bool:

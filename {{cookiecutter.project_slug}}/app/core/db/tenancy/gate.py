@@ -1,34 +1,57 @@
-"""The last look at each statement: what names a table of tenants has been narrowed, or is refused.
+"""The last look at each statement: whatever made it, its SQL shows and changes the rows of one tenant.
 
-Whatever made a statement (the ORM, Core, text, `exec_driver_sql`), its final SQL passes here; only a cursor of the
-driver's own does not. It is judged once for each text that SQLAlchemy produces.
+Wherever a table of tenants stands, `products.tenant_id = <parameter>` must be a condition of its own in the WHERE, or
+in the ON that decides about it. A text is parsed once, the values of those parameters are compared each time. Only a
+cursor of the driver's own does not pass here.
 """
 
 import re
-from collections.abc import Generator
+from collections.abc import Collection, Generator, Iterable
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import sqlglot
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, ExecutionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
 
 from app.core.db.tenancy.rows import OWNED, TAGGED
-from app.core.tenancy import AllTenants, Scope
+from app.core.tenancy import AllTenants
 
 SCOPE = "tenant_scope"
 """In a connection's `info`: for whom the session that uses it works."""
-NARROWED = "tenant_narrowed"
-"""An execution option: what the session has done with this statement."""
-STAMPED, FILTERED, TEXT = "stamped", "filtered", "text"
 
-BOUND = r"(?:\$\d+(?:::\w+)?|%s|\?)"
-MARKED = "/* tenant */ ="
-"""How the session writes its filters, so that they are told from what anybody else compares."""
-FILTER = {FILTERED: rf"\b[name]\.tenant_id == {BOUND}", TEXT: rf"\b[name]\.tenant_id\s*=\s*{BOUND}"}
+DIALECTS = {
+    "postgresql": ("postgres", r"\$(?P<number>\d+)(?:(?i:::UUID)\b)?(?P<quoted>)"),
+    "mysql": ("mysql", r"%s(?P<number>)(?P<quoted>)"),
+    "sqlite": ("sqlite", r"\?(?P<number>)|(?P<quoted>'[^']*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\])"),
+}
+"""What the parser calls them, and where their drivers see a parameter."""
+WRITES = (exp.Insert, exp.Update, exp.Delete)
+KINDS = (exp.Query, exp.Set, exp.Commit, exp.Rollback, *WRITES)
+JOINS = {"", "INNER", "OUTER", "CROSS", "NATURAL", "STRAIGHT_JOIN"}
+"""Others name the table before them, as in `p SEMI JOIN q`."""
+Places = list[tuple[Any, list[int]]]
+SAVEPOINT = re.compile(r"(?:RELEASE |ROLLBACK TO )?SAVEPOINT \w+")
+UNSURE = re.compile(
+    r"--|/\*|[\\$]|@\w|(?<!:):(?!_\d)\w|\bu&|_to_xml|\b(?:dblink|crosstab|connectby|xpath_|ts_stat|ts_rewrite|pg_stat)",
+    re.IGNORECASE,
+)
+"""What is read in different ways: comments, escapes, other parameters. Functions that run SQL, or show samples."""
+NESTED = re.compile(r"\(\s*(?:select|table|with|insert|update|delete)\b|--|/\*", re.IGNORECASE)
+ITEM = r"(?::_[^(),']+|\(:_[^()']+\))"
+LIST = re.compile(rf"(?:(?<=\bIN \()|(?<=\bVALUES ))({ITEM})(?:, {ITEM})+")
+"""Of which the parser is shown one item: a long list takes it long."""
+ALLOWED = (
+    "within a tenant run only SELECT, INSERT, UPDATE, DELETE and SET, one at a time, without comments,"
+    " backslashes and functions that run SQL: give strings as parameters"
+)
 
 vouched: ContextVar[bool] = ContextVar("tenant_vouched", default=False)
 
@@ -37,9 +60,16 @@ class TenancyError(Exception):
     """A bug in the service: it was about to read or write rows of no tenant, or of another."""
 
 
+class Verdict(NamedTuple):
+    """Where a text names tables of tenants, and which parameters may be the tenant there, by position."""
+
+    places: Collection[tuple[str, Collection[int]]]
+    fault: str = ""
+
+
 @contextmanager
 def vouching() -> Generator[None]:
-    """Let pass what is executed here; each of its rows has been checked."""
+    """Let pass what is executed here, but no query inside of it: each row that it writes was checked."""
     token = vouched.set(True)
     try:
         yield
@@ -49,121 +79,124 @@ def vouching() -> Generator[None]:
 
 def watch(engine: Engine) -> None:
     """Look at every statement of this engine."""
-
-    @event.listens_for(engine, "before_cursor_execute")
-    def look(
-        connection: Connection,
-        cursor: DBAPICursor,
-        statement: str,
-        parameters: object,
-        context: ExecutionContext | None,
-        many: bool,
-    ) -> None:
-        if vouched.get():
-            return
-        options: dict[str, Any] = dict(context.execution_options) if context else {}
-        how = options.get(NARROWED)
-        if how in FILTER:
-            refuse_unfiltered(statement, how)
-        elif how != STAMPED:
-            refuse_unnarrowed(statement, connection.info.get(SCOPE))
-
-    @event.listens_for(engine, "checkin")
-    def forget(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-        record.info.pop(SCOPE, None)
+    if not event.contains(engine, "before_cursor_execute", look):
+        event.listen(engine, "before_cursor_execute", look)
+        event.listen(engine, "checkin", forget)
 
 
-def refuse_unfiltered(statement: str, how: str) -> None:
-    """Each place where a table of tenants stands must have its filter."""
-    for table in unfiltered(statement, how):
-        raise TenancyError(
-            f"{table} stands in a place without its tenant: name it by its mapped class, or in text"
-            f" with {table}.tenant_id = :tenant_id"
-        )
-
-
-def refuse_unnarrowed(statement: str, scope: Scope) -> None:
-    """What no session has narrowed may name no table of tenants, unless all of them are meant."""
-    if isinstance(scope, AllTenants):
+def look(
+    connection: Connection,
+    cursor: DBAPICursor,
+    statement: str,
+    parameters: Any,  # noqa: ANN401, the driver's
+    context: object,
+    many: bool,
+) -> None:
+    """Refuse the statement, unless each of its executions is confined to the session's tenant."""
+    scope, trusted = connection.info.get(SCOPE), vouched.get()
+    if isinstance(scope, AllTenants) or (trusted and not NESTED.search(statement)):
         return
-    closed = OWNED | TAGGED if isinstance(scope, UUID) else OWNED
-    for table in named(statement) & closed:
-        if isinstance(scope, UUID):
+    verdict = judge(statement, connection.dialect.name, trusted=trusted)
+    if isinstance(scope, UUID):
+        refuse_others(verdict, scope, parameters if many else [parameters])
+    else:
+        for table in OWNED.intersection(table.lower() for table, _ in verdict.places):
+            raise TenancyError(f"{table} belongs to tenants, and there is none at hand")
+
+
+def forget(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    """The next session has a scope of its own."""
+    record.info.pop(SCOPE, None)
+
+
+def refuse_others(verdict: Verdict, tenant_id: UUID, executions: Iterable[Any]) -> None:
+    """In each place, at each execution, a parameter must be this tenant."""
+    if verdict.fault:
+        raise TenancyError(verdict.fault)
+    own = (tenant_id, tenant_id.hex, str(tenant_id))
+    for table, positions in verdict.places:
+        if not all(any(values[n] in own for n in positions) for values in executions):
             raise TenancyError(
-                f"{table} cannot be narrowed to one tenant here: begin with its mapped class, as in"
-                f" select(Model.id).where(...), or write a text with {table}.tenant_id = :tenant_id"
+                f"{table} stands in a place without its tenant: begin with its mapped class, as in"
+                f" select(Model.id).where(...), or write {table}.tenant_id = :tenant_id as a condition of"
+                " its own beside the others; add rows as objects or with execute(insert(Model), [{...}])"
             )
-        raise TenancyError(f"{table} belongs to tenants, and there is none at hand")
-
-
-def plain(statement: str) -> str:
-    """Without what is quoted, without comments, in small letters."""
-    marked = statement.replace(MARKED, "==")
-    without = re.sub(r"'(?:[^']|'')*'|/\*.*?\*/|--[^\n]*", " ", marked, flags=re.DOTALL)
-    return re.sub(r'["`]', "", without).lower()
-
-
-@lru_cache(maxsize=4096)
-def named(statement: str) -> frozenset[str]:
-    """The tables with tenants that a statement may be about; not a column's or a label's name."""
-    text = re.sub(r"\bas\s+\w+", " ", plain(statement))
-    words = set(re.findall(r"(?<![\w.])\w+\b(?!\s*=[^=])", text))
-    words |= set(re.findall(r"\b(?:from|join|into|update|table|only|using|,)\s+\w+\.(\w+)", text))
-    return frozenset(words) & (OWNED | TAGGED)
-
-
-@lru_cache(maxsize=4096)
-def unfiltered(statement: str, how: str) -> frozenset[str]:
-    """Those that stand somewhere without their filter beside them.
-
-    A name that stands in several places, each with a query of its own, needs as many filters.
-    """
-    text = re.sub(r"\bfor (?:no key )?(?:update|share) of [\w, ]+", " ", plain(statement))
-    if re.search(r"\btenant_id=", text) and how == FILTERED:
-        return named(statement) or frozenset({"a table"})  # a row would move
-    standing: dict[str, list[str]] = {}
-    for table in OWNED | TAGGED:
-        places = rf"(?:\b(?:from|join|into|update|using|only)\s|[,(])[\s(]*(?:\w+\.)?{table}\b(?!\s*[.=])"
-        for alias in re.findall(rf"{places}(?:\s+as\s+(\w+)|\s+(?!{AFTER_TABLE})(\w+))?", text):
-            standing.setdefault(alias[0] or alias[1] or table, []).append(table)
-    return frozenset(
-        tables[0]
-        for name, tables in standing.items()
-        if len(re.findall(FILTER[how].replace("[name]", name), text)) < len(tables)
-    )
-
-
-# What may follow the name of a table, and is no other name for it.
-AFTER_TABLE = (
-    r"(?:where|join|inner|left|right|full|cross|natural|on|group|order|having|limit|offset|union|"
-    r"except|intersect|set|using|values|for|window|fetch|returning|select|default|tablesample)\b"
-)
-
-
-def refuse_splitting(fragment: str) -> None:
-    """Within a statement, text may not reach beyond its own place: no OR, no query, no comment."""
-    if splits(fragment):
-        raise TenancyError(
-            f"the text {fragment!r} would stand beside the tenant's filter: write it without SQL text"
-        )
 
 
 @lru_cache(maxsize=1024)
-def splits(fragment: str) -> bool:
-    """Whether it holds an OR, a query, a comment or a table of tenants."""
-    text = re.sub(r"'(?:[^']|'')*'", " ", fragment)
-    words = {word.lower() for word in re.findall(r"\w+", text)}
-    risky = words & {"or", "xor", "union", "except", "intersect", "select"}
-    return bool(risky or re.search(r"--|/\*|#|;|\|\||'", text) or words & (OWNED | TAGGED))
+def judge(statement: str, dialect: str, *, trusted: bool = False) -> Verdict:
+    """What must hold for a text to be about one tenant; what a `trusted` one writes is vouched for."""
+    closed = OWNED | TAGGED
+    tree = parse(statement, *DIALECTS[dialect])
+    if tree is None:
+        words = closed.intersection(re.findall(r"\w+", statement.lower()))
+        fault = "" if SAVEPOINT.fullmatch(statement) else ALLOWED
+        return Verdict([(word, ()) for word in words], fault)
+    for lock in [*tree.find_all(exp.Lock)]:  # its tables are names of those in FROM
+        lock.pop()
+    filters: dict[int, list[int]] = {}
+    for query in tree.find_all(exp.Select, exp.Update, exp.Delete):
+        found = standing(query)
+        if len({item.alias_or_name.lower() for item, _ in found}) == len(found):
+            filters |= {id(item): positions for item, positions in found}
+    target = tree.this.find(exp.Table) if trusted and isinstance(tree, WRITES) else None
+    tables = [table for table in tree.find_all(exp.Table) if table.name.lower() in closed]
+    places = [(each.name, filters.get(id(each), ())) for each in tables if each is not target]
+    changes = [change.this for each in tree.find_all(exp.Update) for change in each.expressions]
+    names = {each.name.lower() for change in changes for each in change.find_all(exp.Identifier)}
+    return Verdict(places, "no row moves to another tenant" if "tenant_id" in names else "")
 
 
-def is_plain_query(text: str) -> bool:
-    """Whether a text only reads, and holds no OR that would reach beyond a pair of brackets."""
-    rest, before = plain(text), ""
-    while rest != before:
-        rest, before = re.sub(r"\((?:(?!\bselect\b)[^()])*\)", " ", rest), rest
-    first = rest.split(maxsplit=1)[:1]
-    wide = re.search(
-        r"\b(?:or|xor|union|except|intersect|into|update|delete|insert)\b|\|\||#|;", rest
-    )
-    return first in (["select"], ["with"]) and not wide
+def parse(statement: str, dialect: str, parameter: str) -> exp.Expr | None:
+    """The one statement of this text, with numbered parameters, if there is no doubt what it says."""
+    numbers = count(1)
+
+    def number(match: re.Match[str]) -> str:
+        return match["quoted"] or f":_{match['number'] or next(numbers)}"
+
+    text = LIST.sub(r"\1", re.sub(parameter, number, statement.replace("%%", "% ")))
+    try:
+        (tree,) = sqlglot.parse(text, dialect=dialect)
+    except (SqlglotError, RecursionError, ValueError):
+        return None
+    if UNSURE.search(text) or not isinstance(tree, KINDS):
+        return None
+    odd = any({join.kind, join.method} - JOINS for join in tree.find_all(exp.Join))
+    return None if odd else tree
+
+
+def standing(node: exp.Expr) -> Places:
+    """What stands in FROM, USING or a part of it, or is written to; each with what filters it."""
+    places: Places = [(node, [])] if isinstance(node, exp.Table) or node.alias else []
+    for child in () if node.alias else node.iter_expressions():  # an alias hides names inside
+        if isinstance(child, exp.From | exp.Table | exp.Subquery):
+            places += standing(child.this if isinstance(child, exp.From) else child)
+    for join in node.args.get("joins") or ():
+        joined = standing(join.this)
+        # What an outer join keeps in any case, its ON does not filter.
+        reached = {"": places + joined, "LEFT": joined, "RIGHT": places}.get(join.side, [])
+        note(join.args.get("on"), reached)
+        places += joined
+    note(node.args.get("where"), places)
+    return places
+
+
+def note(condition: exp.Expr | None, places: Places) -> None:
+    """Give to each place the parameters that its `tenant_id` equals wherever the condition holds."""
+    match condition:
+        case exp.Where() | exp.Paren():
+            note(condition.this, places)
+        case exp.And():
+            note(condition.left, places)
+            note(condition.right, places)
+        case exp.EQ(
+            left=exp.Column(name="tenant_id") as column, right=exp.Placeholder(this=str(key))
+        ):
+            owner = column.parts[:-1]
+            for item, positions in places:
+                name = [item.args["alias"].this] if item.alias else item.parts
+                renamed = item.alias_column_names  # `tenant_id` may be another column then
+                if owner and name[-len(owner) :] == owner and not renamed:
+                    positions.append(int(key[1:]) - 1)
+        case _:
+            pass

@@ -1,15 +1,13 @@
 """Sessions that see, and write, the rows of one tenant."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any, cast
 from uuid import UUID
 
 from sqlalchemy import (
-    BinaryExpression,
-    ColumnClause,
     Connection,
     Executable,
     Insert,
+    Result,
     Select,
     TextClause,
     Uuid,
@@ -26,8 +24,6 @@ from sqlalchemy.orm import (
     UOWTransaction,
     with_loader_criteria,
 )
-from sqlalchemy.sql import visitors
-from sqlalchemy.sql.operators import custom_op
 
 from app.core.db.tenancy import gate
 from app.core.db.tenancy.rows import Tenancy, TenantOwned
@@ -57,7 +53,7 @@ def own_rows(tenant_id: UUID) -> Any:  # noqa: ANN401, SQLAlchemy's type for it 
     """The filter: in whatever place a statement names a table of tenants, the rows of this one."""
     return with_loader_criteria(
         Tenancy,
-        lambda row: row.tenant_id.bool_op("/* tenant */ =")(tenant_id),  # as in `gate.MARKED`
+        lambda row: row.tenant_id == tenant_id,
         include_aliases=True,
     )
 
@@ -71,21 +67,20 @@ def note_scope(
 
 
 @event.listens_for(TenantSession, "do_orm_execute")
-def narrow(state: ORMExecuteState) -> None:
+def narrow(state: ORMExecuteState) -> Result[Any] | None:
     """Within a tenant: filter, stamp, or leave it to the gate, which refuses."""
     tenant_id = cast("TenantSession", state.session).scope
     if not isinstance(tenant_id, UUID):
-        return
+        return None
     statement = state.statement
     if isinstance(statement, TextClause):
-        narrow_text(state, statement, tenant_id)
+        state.statement = narrow_text(statement, tenant_id)
     elif state.is_orm_statement and not isinstance(statement, FromStatement):
-        refuse_fragments(statement)
         if isinstance(statement, Insert):
-            stamp_insert(state, statement, tenant_id)
-        elif not (state.is_update and state.is_executemany):
+            return stamp_insert(state, statement, tenant_id)
+        if not (state.is_update and state.is_executemany):
             state.statement = filtered(state, tenant_id)
-            state.update_execution_options(**{gate.NARROWED: gate.FILTERED})
+    return None
 
 
 def filtered(state: ORMExecuteState, tenant_id: UUID) -> Executable:
@@ -93,58 +88,21 @@ def filtered(state: ORMExecuteState, tenant_id: UUID) -> Executable:
     statement = state.statement
     mapper = state.bind_mapper
     if state.is_column_load and mapper is not None and issubclass(mapper.class_, Tenancy):
-        statement = cast("Select[Any]", statement).where(
-            mapper.class_.tenant_id.bool_op(gate.MARKED)(tenant_id)
-        )
+        statement = cast("Select[Any]", statement).where(mapper.class_.tenant_id == tenant_id)
     return statement.options(own_rows(tenant_id))
 
 
-def narrow_text(state: ORMExecuteState, statement: TextClause, tenant_id: UUID) -> None:
-    """A query in text may say `table.tenant_id = :tenant_id`; we say which."""
-    if TENANT not in statement.compile().params:
-        return
-    given = state.parameters
-    if not gate.is_plain_query(statement.text) or not isinstance(given, Mapping | None):
-        raise gate.TenancyError(
-            "only a query may be text, executed once, and an OR in it stands in brackets"
-        )
-    state.statement = statement.bindparams(bindparam(TENANT, type_=Uuid()))
-    state.parameters = {**(given or {}), TENANT: tenant_id}
-    state.update_execution_options(**{gate.NARROWED: gate.TEXT})
+def narrow_text(statement: TextClause, tenant_id: UUID) -> TextClause:
+    """A text may say `table.tenant_id = :tenant_id`; we say which."""
+    named = TENANT in statement.compile().params
+    return statement.bindparams(bindparam(TENANT, tenant_id, type_=Uuid())) if named else statement
 
 
-def refuse_fragments(statement: Executable) -> None:
-    """A fragment of text with an OR in it would make the filter one of two possibilities."""
-    for part in visitors.iterate(cast("Any", statement)):
-        if isinstance(part, TextClause):
-            gate.refuse_splitting(part.text)
-        elif isinstance(part, ColumnClause):
-            if part.is_literal:
-                gate.refuse_splitting(part.name)
-        elif isinstance(part, BinaryExpression):
-            if isinstance(part.operator, custom_op):
-                gate.refuse_splitting(cast("custom_op[Any]", part.operator).opstring)
-        elif isinstance(part, Executable):
-            for fragment in beside_clauses(part):
-                gate.refuse_splitting(fragment)
-
-
-def beside_clauses(statement: Executable) -> Iterator[str]:
-    """Prefixes, suffixes and hints, each of them text and the dialect that it is for."""
-    for name in ("_prefixes", "_suffixes", "_statement_hints", "_hints"):
-        found: Any = getattr(statement, name, ())
-        entries: list[Any] = [*found.values()] if name == "_hints" and found else [*found]
-        for entry in entries:
-            parts: list[Any] = list(entry) if isinstance(entry, tuple) else [entry]  # pyright: ignore[reportUnknownArgumentType]
-            yield from (part.text for part in parts if isinstance(part, TextClause))
-            yield from (part for part in parts if isinstance(part, str))
-
-
-def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> None:
+def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> Result[Any] | None:
     """`execute(insert(Model), rows)`: each row belongs to the session's tenant."""
     mapper = state.bind_mapper
     if mapper is None or not issubclass(mapper.class_, Tenancy):
-        return
+        return None
     given: Any = state.parameters
     beside: list[object] = [getattr(statement, name, None) for name in BESIDE_ROWS]
     if not given or any(is_there(part) for part in beside):
@@ -157,7 +115,8 @@ def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> 
         raise gate.TenancyError("a row of another tenant cannot be added here")
     stamped = [{**row, TENANT: tenant_id} for row in rows]
     state.parameters = stamped[0] if single else stamped
-    state.update_execution_options(**{gate.NARROWED: gate.STAMPED})
+    with gate.vouching():
+        return state.invoke_statement()
 
 
 def is_there(part: object) -> bool:
