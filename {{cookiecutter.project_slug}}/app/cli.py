@@ -25,6 +25,7 @@ from app.core.db import migrations
 from app.core.db.embedded import ensure_database
 from app.core.db.errors import DatabaseUnavailable
 from app.core.db.refusals import Refused, is_lasting
+from app.core.db.session import connect
 from app.core.errors import Failure
 from app.core.service import Service
 from app.core.settings import Settings
@@ -148,7 +149,7 @@ def serve(
 async def try_database(settings: Settings) -> None:
     """Refuse to start with a login or a database that is wrong; one that is away may come back."""
     try:
-        async with running(settings, work=False):
+        async with connect(settings):
             pass
     except DatabaseUnavailable as error:
         if is_lasting(error):

@@ -21,19 +21,20 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db.base import utc_now
-from app.core.db.session import Database, reading, unit_of_work
+from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.jobs import job
 from app.core.jobs.celery import CeleryQueue, store
 from app.core.jobs.celery.application import RELAY, make_celery
 from app.core.jobs.celery.process import BATCH, PATIENCE, Process
+from app.core.jobs.local import LocalQueue
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue, enqueue_at
 from app.core.jobs.work import Work
 from app.core.service import Service
-from app.core.settings import Settings
+from app.core.settings import Environment, Settings
 from app.features.jobs.jobs import purge_jobs
 from app.installed import JOBS
-from app.service import running
+from app.service import compose, running
 from conftest import client_of
 from tests.brokers import URLS, clean
 from tests.inline import database_of
@@ -164,6 +165,28 @@ async def test_clocks_that_differ_a_little_delay_no_message(committed_db: Databa
         later = await enqueue_at(session, utc_now() + timedelta(hours=1), purge_jobs)
     assert not await told_of(later)
     assert not await told_of(uuid4())
+
+
+@pytest.mark.parametrize(
+    ("environment", "broker", "expected"),
+    [
+        (Environment.LOCAL, "", LocalQueue),
+        (Environment.LOCAL, "redis://127.0.0.1:1/0", CeleryQueue),
+        (Environment.PRODUCTION, "", CeleryQueue),
+    ],
+)
+def test_celery_is_the_default_unless_a_developer_names_no_broker(
+    engine: AsyncEngine,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: Environment,
+    broker: str,
+    expected: type,
+) -> None:
+    monkeypatch.setenv("CELERY_BROKER_URL", broker)
+    default = settings.model_copy(update={"environment": environment, "job_queue": None})
+
+    assert isinstance(compose(default, from_engine(engine, default)).queue, expected)
 
 
 def test_jobs_are_ordinary_tasks(nowhere: None) -> None:
