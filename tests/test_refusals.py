@@ -165,7 +165,7 @@ def test_production_does_not_work_as_the_owner_of_the_tables(strict_server: Serv
 
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
-    assert line.startswith("error: DATABASE_ROLE lets the service work as app, who owns the tables")
+    assert line.startswith("error: DATABASE_ROLE lets the service act as app, which owns")
 
 
 def test_production_serves_with_good_settings(strict_server: Server, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The command `app`: run the service and look after its database."""
+"""Run the service, and manage its database and settings."""
 
 import asyncio
 import json
@@ -37,25 +37,25 @@ from app.service import running
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 db = typer.Typer(no_args_is_help=True, help="Migrate the database.")
-settings_cli = typer.Typer(no_args_is_help=True, help="Look at the settings.")
+settings_cli = typer.Typer(no_args_is_help=True, help="Inspect the settings.")
 cli.add_typer(db, name="db")
 cli.add_typer(settings_cli, name="settings")
 
-Port = Annotated[int, typer.Option(help="Where to listen.", min=1, max=65535)]
-Host = Annotated[str, typer.Option(help="On which address to listen.")]
+Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
+Host = Annotated[str, typer.Option(help="Address to listen on.")]
 FACTORY = "app.main:create_app"
 
 logger = getLogger(__name__)
 
 
 def leave(number: int, frame: object) -> None:
-    """End in order, so that what was started is stopped."""
+    """Exit by an exception, so that everything that was started is stopped."""
     sys.exit(128 + number)
 
 
 @contextmanager
 def ready_settings() -> Generator[Settings]:
-    """The settings of the environment, with a database; its children inherit where it is."""
+    """The settings from the environment, with a database; child processes inherit its URL."""
     signal.signal(signal.SIGTERM, leave)
     with ensure_database(Settings()) as settings:
         if settings.database_url is not None:
@@ -64,9 +64,9 @@ def ready_settings() -> Generator[Settings]:
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """Where requests will arrive; taken before anything starts that would be in vain."""
+    """The socket for requests, bound before anything else starts, so that a used port fails early."""
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    if os.name == "posix":  # elsewhere it would take the port from whoever has it
+    if os.name == "posix":  # elsewhere it would take over a port in use
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
@@ -80,12 +80,12 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def base_url(host: str, port: int) -> str:
-    """How a browser calls it."""
+    """The URL to open in a browser."""
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def listening_on(settings: Settings, host: str, port: int) -> Settings:
-    """The settings with the address of the service, unless they name one; for its children too."""
+    """The settings with the service's URL, unless it is configured; child processes inherit it."""
     if "service_url" in settings.model_fields_set:
         return settings
     here = "127.0.0.1" if host in {"0.0.0.0", "::"} else host  # noqa: S104, all addresses
@@ -94,7 +94,7 @@ def listening_on(settings: Settings, host: str, port: int) -> Settings:
 
 
 def run(listener: socket.socket, **options: Any) -> None:  # noqa: ANN401, uvicorn's own
-    """Answer what arrives at `listener`, in as many processes as the options say."""
+    """Serve requests on `listener`, in as many processes as the options say."""
     config = uvicorn.Config(FACTORY, factory=True, access_log=False, log_config=None, **options)
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):
@@ -108,7 +108,7 @@ def run(listener: socket.socket, **options: Any) -> None:  # noqa: ANN401, uvico
 
 @cli.command()
 def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
-    """Run for development: start and migrate the database, then reload at each change."""
+    """Run for development: start and migrate the database, and reload on changes."""
     listener = bind(host, port)
     with ready_settings() as settings:
         migrations.upgrade(settings)
@@ -118,7 +118,7 @@ def dev(host: Host = "127.0.0.1", port: Port = 8000) -> None:
 
 
 async def prepare(settings: Settings) -> str:
-    """Make what the service needs in a migrated database; what to tell a developer."""
+    """Seed a migrated database; returns what to print for the developer."""
     async with running(settings, work=False) as service:
         await seed(service)
         return await demo(service)
@@ -128,11 +128,11 @@ async def prepare(settings: Settings) -> str:
 def serve(
     host: Host = "0.0.0.0",  # noqa: S104, a container listens on all its addresses
     port: Port = 8000,
-    workers: Annotated[int, typer.Option(help="How many processes.", min=1)] = 1,
+    workers: Annotated[int, typer.Option(help="Number of processes.", min=1)] = 1,
 ) -> None:
-    """Run the service; migrations are a step of their own: `app db upgrade`."""
+    """Run the service; migrate first, with `app db upgrade`."""
     listener = bind(host, port)
-    if workers > 1:  # each counts for itself, and whichever is asked adds up
+    if workers > 1:  # each counts on its own, and the one scraped adds up
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="metrics-"))
     with ready_settings() as settings:
         listening_on(settings, host, port)
@@ -147,7 +147,7 @@ def serve(
 
 
 async def try_database(settings: Settings) -> None:
-    """Refuse to start with a login or a database that is wrong; one that is away may come back."""
+    """Refuse to start with a wrong login or database; an unreachable one may come back."""
     try:
         async with connect(settings):
             pass
@@ -158,7 +158,7 @@ async def try_database(settings: Settings) -> None:
 
 @db.command()
 def upgrade(revision: str = "head") -> None:
-    """Bring the database up to REVISION."""
+    """Upgrade the database to REVISION."""
     with ready_settings() as settings:
         migrations.upgrade(settings, revision)
         if revision == "head":
@@ -166,21 +166,21 @@ def upgrade(revision: str = "head") -> None:
 
 
 async def fill(settings: Settings) -> None:
-    """Make what the service needs in a migrated database."""
+    """Seed a migrated database."""
     async with running(settings, work=False) as service:
         await seed(service)
 
 
-@db.command(context_settings={"ignore_unknown_options": True})  # -1 is none
+@db.command(context_settings={"ignore_unknown_options": True})  # -1 is not an option
 def downgrade(revision: str) -> None:
-    """Bring the database back to REVISION, such as -1 or base."""
+    """Downgrade the database to REVISION, such as -1 or base."""
     with ready_settings() as settings:
         migrations.downgrade(settings, revision)
 
 
 @db.command()
 def revision(message: Annotated[str, typer.Option("--message", "-m")]) -> None:
-    """Write a migration for what changed in the models."""
+    """Generate a migration from changes to the models."""
     with ready_settings() as settings:
         migrations.upgrade(settings)
         migrations.revise(settings, message)
@@ -188,14 +188,14 @@ def revision(message: Annotated[str, typer.Option("--message", "-m")]) -> None:
 
 @db.command()
 def check() -> None:
-    """Fail when the models and the migrated database differ."""
+    """Fail if the models and the migrated database differ."""
     with ready_settings() as settings:
         migrations.check(settings)
 
 
 @settings_cli.command("check")
 def check_settings() -> None:
-    """Show the settings, secrets masked; fail and name every fault when they are not fit."""
+    """Show the settings, with secrets masked; fail and list every fault if they are invalid."""
     for kind in SETTINGS:
         typer.echo(kind().model_dump_json(indent=2))
 
@@ -209,7 +209,7 @@ def routes() -> None:
 
 
 @cli.command()
-def openapi(output: Annotated[Path | None, typer.Option(help="A file to write.")] = None) -> None:
+def openapi(output: Annotated[Path | None, typer.Option(help="File to write to.")] = None) -> None:
     """Print the OpenAPI document."""
     document = json.dumps(create_app().openapi(), indent=2, sort_keys=True)
     if output:
@@ -224,12 +224,12 @@ for feature in FEATURES:
 
 
 def opening() -> AbstractAsyncContextManager[Service]:
-    """What commands of features work with."""
+    """The service, for commands of features."""
     return running(Settings(), work=False)
 
 
 def main() -> None:
-    """Run a command; what is wrong with the settings or the database is told in plain words."""
+    """Run a command; report faults of the settings or the database without a stack trace."""
     try:
         configuration.check(SETTINGS)
         logging.configure(Settings())
@@ -246,7 +246,7 @@ def main() -> None:
         sys.exit(1)
     except (CommandError, Failure, OSError, RuntimeError) as error:
         refusal = error.__cause__ if isinstance(error.__cause__, Refused) else error
-        typer.echo(f"error: {str(refusal) or type(refusal).__name__}", err=True)  # some say nothing
+        typer.echo(f"error: {str(refusal) or type(refusal).__name__}", err=True)  # some are empty
         sys.exit(1)
 
 

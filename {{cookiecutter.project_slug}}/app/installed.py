@@ -50,12 +50,12 @@ FEATURES: list[Feature] = [
 
 
 def settings_of(features: Sequence[Feature]) -> list[type[FeatureSettings]]:
-    """Those of the service, then those of its features."""
+    """The settings classes of the service, then those of its features."""
     return [Settings, *(kind for feature in features for kind in feature.settings)]
 
 
 def jobs_of(features: Sequence[Feature]) -> Jobs:
-    """Every job by its name."""
+    """All jobs, by name."""
     jobs: list[Job[...]] = [deliver, *(job for feature in features for job in feature.jobs)]
     return {job.name: job for job in jobs}
 

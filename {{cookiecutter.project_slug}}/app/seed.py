@@ -1,4 +1,4 @@
-"""Rows that the service needs, made after the migrations."""
+"""Seed data, created after the migrations."""
 
 from sqlalchemy.orm import Session
 
@@ -9,7 +9,7 @@ from app.core.settings import Environment
 
 
 async def seed(service: Service) -> None:
-    """Let every feature make the rows that are missing, and give what was never given."""
+    """Have every feature create its missing rows, and grant permissions that are new."""
     allowed = [permission.value for f in service.features for permission in f.member_permissions]
     async with unit_of_work(service.database) as session:
         await session.run_sync(wait_for_others)
@@ -19,7 +19,7 @@ async def seed(service: Service) -> None:
 
 
 async def demo(service: Service) -> str:
-    """In `local` only, let features make what a developer can try the service out with."""
+    """In `local` only, have features create demo data; returns what to print for the developer."""
     if service.settings.environment is not Environment.LOCAL:
         return ""
     async with unit_of_work(service.database) as session:
@@ -31,6 +31,6 @@ async def demo(service: Service) -> str:
 
 
 def wait_for_others(session: Session) -> None:
-    """Several machines may start at once; each finds what the one before it has made."""
+    """Seed in one process at a time: several machines may start at once."""
     connection = session.connection()
     dialect_of(connection.engine.url).lock(connection)

@@ -1,4 +1,4 @@
-"""The composition root: what this service is made of is put together here, once for each process."""
+"""The composition root: the service is assembled here, once per process."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
@@ -18,7 +18,7 @@ from app.installed import FEATURES, jobs_of, settings_of
 
 
 async def everyone(session: AsyncSession) -> Sequence[nullcontext[None]]:
-    """Where no feature keeps customers apart, what is done for each of them is done once."""
+    """Without a feature that separates customers, what is done for each customer is done once."""
     return [nullcontext()]
 
 
@@ -30,7 +30,7 @@ def compose(
     configured: Kinds | None = None,
     queue: Queue | None = None,
 ) -> Service:
-    """A service over this database, whose sessions know it. What is not given is made."""
+    """A service on this database, whose sessions refer to it; whatever is not given is created."""
     kinds = settings_of(features)
     configured = configured or {kind: kind() for kind in kinds if kind is not Settings}
     jobs = jobs_of(features)
@@ -61,10 +61,10 @@ async def running(
     features: Sequence[Feature] = FEATURES,
     queue: Queue | None = None,
 ) -> AsyncGenerator[Service]:
-    """Open the service, and close it in the end.
+    """Open the service, and close it at the end.
 
-    To `work` is to run for long: it waits for a database that is away, logs why, and runs jobs. A
-    command does its own work only, and fails at once.
+    With `work` it waits for an unreachable database, logs why, and runs jobs, as long-running
+    processes do; a command does neither, and fails at once.
     """
     async with AsyncExitStack() as stack:
         complete = stack.enter_context(ensure_database(settings))

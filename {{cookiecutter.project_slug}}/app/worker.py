@@ -1,4 +1,4 @@
-"""The worker: `celery -A app.worker worker`; its pulse: `celery -A app.worker beat`."""
+"""The worker, `celery -A app.worker worker`, and its scheduler, `celery -A app.worker beat`."""
 
 import logging
 from functools import partial
@@ -18,7 +18,7 @@ from app.installed import JOBS, SETTINGS
 from app.service import running
 
 CONNECTIONS = 2
-"""Of each process, which does one thing at a time."""
+"""Per process, which runs one task at a time."""
 
 configuration.check(SETTINGS)
 settings = Settings().model_copy(update={"database_pool_size": CONNECTIONS})
@@ -28,7 +28,7 @@ process = Process(queue, partial(running, settings, work=True, queue=queue))
 
 
 def add_task(job: Job[...]) -> None:
-    """A job as an ordinary Celery task, which takes the id of its row."""
+    """Register a job as an ordinary Celery task, which takes the id of its row."""
     limit = job.time_limit
 
     @celery.task(
@@ -45,19 +45,19 @@ for each in JOBS.values():
 
 @celery.task(name=RELAY, time_limit=60)
 def relay() -> None:
-    """Look at the clock, and for rows that no message tells of."""
+    """Enqueue scheduled jobs, and send messages for rows that have none."""
     process.relay()
 
 
 def configure_log(**_: object) -> None:
-    """The same lines as the web service's; ours about each job says more than Celery's own."""
+    """Log as the web service does; our line for each job says more than Celery's own."""
     app_logging.configure(settings)
     for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat"):
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def serve_metrics(**_: object) -> None:
-    """What this worker's processes have counted, for Prometheus, when a port is set."""
+    """Serve the metrics of this worker's processes to Prometheus, if a port is set."""
     ours = queue.ours
     if not ours.metrics_port:
         return
@@ -67,19 +67,19 @@ def serve_metrics(**_: object) -> None:
 
 
 def show_life(**_: object) -> None:
-    """Touch the file whose age a health check looks at, when one is set."""
+    """Touch the heartbeat file, whose age a health check reads, if one is set."""
     if file := queue.ours.heartbeat_file:
         file.touch()
 
 
 def close(**_: object) -> None:
-    """The process ends."""
+    """Close the service before the process exits."""
     process.close()
 
 
 signals.setup_logging.connect(configure_log)
 signals.worker_ready.connect(serve_metrics)
 signals.worker_process_shutdown.connect(close)
-# A worker's heart beats while it is connected to the broker; beat's, when the broker has its pulse.
+# A worker sends heartbeats while it is connected to the broker; beat is alive while it publishes.
 signals.heartbeat_sent.connect(show_life)
 signals.after_task_publish.connect(show_life, sender=RELAY)

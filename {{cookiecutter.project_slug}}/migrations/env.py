@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: as its owner, one process at a time."""
+"""How Alembic connects to the database: as its owner, one process at a time."""
 
 import asyncio
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ steps = [step for feature in FEATURES for step in feature.migrations]
 
 
 def render_type(kind: str, value: object, autogen: AutogenContext) -> str | Literal[False]:
-    """Write our own column types by their names in a new migration."""
+    """Render our own column types by name in a new migration."""
     if kind == "type" and isinstance(value, UTCDateTime):
         autogen.imports.add("from app.core.db.types import UTCDateTime")
         return "UTCDateTime()"
@@ -35,7 +35,7 @@ def render_type(kind: str, value: object, autogen: AutogenContext) -> str | Lite
 
 
 def access(connection: Connection, settings: Settings) -> Access:
-    """What the service may do with the tables that there are."""
+    """What the service may do with the existing tables."""
     present = set(inspect(connection).get_table_names())
     tables = [table for table in base.Base.metadata.sorted_tables if table.name in present]
     return Access(
@@ -51,7 +51,7 @@ def access(connection: Connection, settings: Settings) -> Access:
 
 
 def setting(variable: str) -> int:
-    """What the settings say under the name of this environment variable."""
+    """The value of the setting with this environment variable."""
     for kind in SETTINGS:
         prefix = kind.model_config.get("env_prefix", "")
         name = variable.removeprefix(prefix).lower()
@@ -61,7 +61,7 @@ def setting(variable: str) -> int:
 
 
 def revise(migration: MigrationContext, revision: object, found: Sequence[MigrationScript]) -> None:
-    """Let features rewrite what autogenerate has found."""
+    """Let features rewrite what autogenerate found."""
     for script in found:
         for step in steps:
             if step.revise and script.upgrade_ops is not None:
@@ -69,7 +69,7 @@ def revise(migration: MigrationContext, revision: object, found: Sequence[Migrat
 
 
 def migrate(connection: Connection, settings: Settings) -> None:
-    """Migrate; when that changed something, or the settings did, see to the service's rights."""
+    """Migrate; if that or the settings changed anything, update the service's rights."""
     applied: list[bool] = []
 
     def note(*_: object, **__: object) -> None:
@@ -79,7 +79,7 @@ def migrate(connection: Connection, settings: Settings) -> None:
         connection=connection,
         target_metadata=base.Base.metadata,
         render_item=render_type,
-        render_as_batch=True,  # what is written on one database runs on the others
+        render_as_batch=True,  # a migration generated on one database runs on the others
         on_version_apply=note,
         process_revision_directives=revise,
     )
@@ -94,7 +94,7 @@ def migrate(connection: Connection, settings: Settings) -> None:
 
 
 async def online(settings: Settings) -> None:
-    """Connect with the owner's URL; the service itself works with fewer rights."""
+    """Connect as the owner; the service itself runs with fewer rights."""
     variable = "MIGRATION_DATABASE_URL" if settings.migration_database_url else "DATABASE_URL"
     url = settings.migration_database_url or settings.database_url
     if url is None:
@@ -111,7 +111,7 @@ async def online(settings: Settings) -> None:
 
 
 def offline(settings: Settings) -> None:
-    """`alembic upgrade head --sql`: print the statements for somebody else to run."""
+    """`alembic upgrade head --sql`: print the statements instead of running them."""
     context.configure(
         url=settings.migration_database_url or settings.database_url,
         target_metadata=base.Base.metadata,

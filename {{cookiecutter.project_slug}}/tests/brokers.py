@@ -1,4 +1,4 @@
-"""The brokers configured for tests, and how to clean them."""
+"""The brokers configured for tests, and how to clean up on them."""
 
 import os
 from datetime import timedelta
@@ -18,7 +18,7 @@ PATIENCE = timedelta(minutes=1)
 
 
 async def tell(session: AsyncSession) -> None:
-    """Find what no worker was told of, and note that it is told."""
+    """Find the jobs of which no worker was notified, and mark them as notified."""
     assert await store.neglected_names(session, [urgent.name], PATIENCE) == [urgent.name]
     assert len(await store.mark_nudged(session, [urgent.name], PATIENCE, 500)) == 1
 

@@ -1,4 +1,4 @@
-"""A feature that exists in the tests only, and uses whatever a feature can."""
+"""A test-only feature that uses everything a feature can declare."""
 
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -35,7 +35,7 @@ from app.features.users.models import Role, User, UserRole
 
 
 class ProbePermission(StrEnum):
-    """Permissions about probes."""
+    """Permissions on probes."""
 
     READ = "probes:read"
     WRITE = "probes:write"
@@ -63,7 +63,7 @@ class Probed(Event):
 
 
 class Line:
-    """What the feature keeps open."""
+    """A resource that the feature keeps open."""
 
     def __init__(self) -> None:
         self.state = "ok"
@@ -88,7 +88,7 @@ LINE = Resource("line", open_line, check_line)
 
 
 async def note(session: Any, event: Event) -> None:  # noqa: ANN401
-    """Of whatever happens."""
+    """Record every event."""
     record(session, f"heard.{event.name}", "event", None, after=event.model_dump(mode="json"))
 
 
@@ -98,21 +98,21 @@ async def mail(session: Any, event: Probed) -> None:  # noqa: ANN401
 
 
 async def tell(service: Service, event: Probed) -> None:
-    """After the commit."""
+    """Runs after the commit."""
     if event.text == "broken":
         raise RuntimeError(event.text)
     service.resource(LINE).heard.append(event.text)
 
 
 class WrongKey(Unauthorized):
-    """It is no key of ours."""
+    """The key is not one of ours."""
 
     def __init__(self) -> None:
         super().__init__("The key is not valid.")
 
 
 async def ask(connection: HTTPConnection) -> Question | None:
-    """The key is the id of a user; do not try this at home."""
+    """Authenticate by the id of a user as the key; for tests only."""
     key = connection.headers.get("X-Probe-Key")
     if key is None:
         return None
@@ -143,13 +143,13 @@ customers = new_router("/customer-probes", tag="probes", about=CUSTOMER)
 
 @probes.post("", status_code=204, dependencies=[Can(ProbePermission.WRITE)])
 async def probe(session: SessionDep, text: str) -> None:
-    """Probe."""
+    """Make a probe."""
     await publish(session, Probed(text=text))
 
 
 @probes.get("/me")
 async def me(principal: CurrentPrincipal, service: ServiceDep) -> dict[str, str | None]:
-    """Who is calling."""
+    """Show the caller."""
     service.resource(LINE)
     return {"id": str(principal.user_id), "via": actor.get().via}
 
@@ -162,7 +162,7 @@ async def probe_for_a_customer(session: SessionDep) -> None:
 
 @probes.websocket("/live")
 async def live(socket: WebSocket, principal: CurrentPrincipal) -> None:
-    """Say who is connected."""
+    """Send the id of the caller."""
     await socket.accept()
     await socket.send_text(str(principal.user_id))
     await socket.close()
@@ -176,7 +176,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
 
 @job("probe.sweep", schedule=every(minutes=1), each_customer=True)
 async def sweep(work: Work) -> None:
-    """Once for each customer."""
+    """Runs once for each customer."""
     await publish(work.session, Probed(text="swept"))
     work.service.resource(LINE)
 
@@ -193,15 +193,15 @@ FACE: dict[str, Any] = {
     "permissions": (ProbePermission,),
     "member_permissions": (ProbePermission.READ,),
     "schemes": (Scheme(name="ProbeKey", described=APIKeyHeader(name="X-Probe-Key"), ask=ask),),
-    "headers": (RequestHeader("X-Probe", "For what it is worth", {"type": "string"}),),
-    "refusals": {429: "There were too many probes"},
+    "headers": (RequestHeader("X-Probe", "Accepted and ignored", {"type": "string"}),),
+    "refusals": {429: "Too many probes"},
     "resources": (LINE,),
     "settings": (ProbeSettings,),
 }
 
 
 def probe_feature(**more: Any) -> Feature:  # noqa: ANN401
-    """The face of it."""
+    """The probe feature; `more` fills further slots."""
     router = APIRouter()
     router.include_router(probes)
     router.include_router(customers)

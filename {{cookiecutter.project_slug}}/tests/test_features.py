@@ -1,4 +1,4 @@
-"""Whatever a feature needs, its face can say: nothing under `app/core` knows this one."""
+"""A feature declares whatever it needs: nothing under `app/core` knows this one."""
 
 import logging
 from collections.abc import AsyncGenerator
@@ -45,7 +45,7 @@ from tests.test_access import assert_declared
 
 @dataclass
 class Probing:
-    """The service with that feature, and an administrator and a member of it."""
+    """The service with that feature, and clients of an administrator and a member."""
 
     app: FastAPI
     service: Service
@@ -115,7 +115,7 @@ async def test_a_job_runs_for_each_customer_and_its_events_are_heard(
 
     async with reading(probing.service.database) as session:
         asked = (await session.scalars(select(JobRun).filter_by(name="probe.sweep"))).all()
-    assert len(asked) % customers == 0  # a minute may have begun meanwhile
+    assert len(asked) % customers == 0  # another minute may have started meanwhile
     await run_due(ours)
     assert len(sent) == len(asked) >= 1
     assert {mail.text for mail in sent} == {"swept"}
@@ -160,7 +160,7 @@ async def test_the_document_shows_schemes_headers_and_refusals(probing: Probing)
         {"ProbeKey": ["probes:write"]},
     ]
     assert "X-Probe" in {parameter["name"] for parameter in operation["parameters"]}
-    assert operation["responses"]["429"]["description"] == "There were too many probes"
+    assert operation["responses"]["429"]["description"] == "Too many probes"
     assert "429" not in document["paths"]["/api/v1/auth/login"]["post"]["responses"]
 
 
@@ -206,7 +206,7 @@ async def test_what_it_mounts_lets_in_whom_it_says(probing: Probing) -> None:
 def test_a_mount_says_who_may_call_it() -> None:
     mount = replace(probe_feature().mounts[0], access=ProbePermission.READ)
 
-    with pytest.raises(TypeError, match="/probe-app: say `public`"):
+    with pytest.raises(TypeError, match="/probe-app: set `public`"):
         Guarded(mount)
     assert Guarded(replace(mount, access=Can(ProbePermission.READ))).mount.app is application
 
@@ -232,7 +232,7 @@ async def test_a_websocket_authenticates_like_a_request(probing: Probing) -> Non
 async def connect(
     probing: Probing, headers: dict[str, str], path: str = "/api/v1/probes/live"
 ) -> list[str]:
-    """What a WebSocket is told."""
+    """The messages that a WebSocket receives."""
     told: list[str] = []
 
     async def receive() -> Message:

@@ -213,7 +213,7 @@ async def test_arguments_must_have_names() -> None:
 
     with pytest.raises(TypeError, match="keyword-only"):
         job("test.positional")(positional)
-    with pytest.raises(TypeError, match="stars"):
+    with pytest.raises(TypeError, match="masked"):
         job("test.starred", secret=True)(starred)
     with pytest.raises(TypeError, match="no arguments"):
         job("test.scheduled", schedule=every(hours=1))(scheduled_with_arguments)

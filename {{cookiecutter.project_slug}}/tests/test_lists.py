@@ -133,7 +133,7 @@ async def test_other_orders_are_refused_and_the_possible_ones_named(admin: Accou
                 "location": "query",
                 "pointer": "/sort",
                 "rule": "unknown_sort",
-                "message": "Sort by created_at, email, id; `-` before one for descending",
+                "message": "Sort by created_at, email, id; prefix one with `-` for descending order",
             }
         ]
 

@@ -1,4 +1,4 @@
-"""PostgreSQL keeps tenants apart by itself, and the filter does so without PostgreSQL."""
+"""Tenants are isolated by the policies without the filter, and by the filter without the policies."""
 
 from collections.abc import AsyncGenerator, Generator
 from uuid import UUID, uuid4
@@ -24,7 +24,7 @@ NAMES = text("SELECT name FROM tenants JOIN memberships ON memberships.tenant_id
 
 @pytest.fixture(autouse=True)
 def needs_postgresql(settings: Settings) -> None:
-    """These tests are about PostgreSQL alone."""
+    """These tests need PostgreSQL."""
     assert settings.database_url
     if settings.database_url.get_backend_name() != "postgresql":
         pytest.skip("TEST_DATABASE_URL names another database")
@@ -61,7 +61,7 @@ def no_filter(monkeypatch: pytest.MonkeyPatch) -> Generator[None]:
 
 @pytest.fixture
 async def no_policies(owner: AsyncEngine) -> AsyncGenerator[None]:
-    """The policies are switched off."""
+    """Switches the policies off."""
     tables = (OWNED | TAGGED) & Base.metadata.tables.keys()
     async with owner.connect() as connection:
         for table in tables:
@@ -73,7 +73,7 @@ async def no_policies(owner: AsyncEngine) -> AsyncGenerator[None]:
 
 
 async def seen(session: AsyncSession, statement: Executable) -> list[object]:
-    """The tenants of the rows that come."""
+    """The tenants of the rows that are returned."""
     return list((await session.execute(statement)).scalars())
 
 
@@ -144,7 +144,7 @@ async def test_without_the_policies_the_filter_holds(
 async def test_a_pooled_connection_forgets_for_whom_it_worked(
     settings: Settings, tenants: list[UUID]
 ) -> None:
-    """It answers '' then, and not NULL as one that never worked for anybody."""
+    """The setting is then '', and not NULL as on a new connection."""
     engine = create_engine(settings.model_copy(update={"database_pool_size": 1}))
     database = from_engine(engine, settings)
     asked = text("SELECT current_setting('app.tenant_id', true)")
@@ -183,7 +183,7 @@ async def test_a_transaction_that_was_rolled_back_leaves_nothing_said(
 async def test_a_migration_reaches_every_row(
     committed_db: Database, tenants: list[UUID], owner: AsyncEngine, settings: Settings
 ) -> None:
-    """Although the policies bind the owner of the tables too; here the service's role stands for one."""
+    """Although the policies apply to the tables' owner too; the service's role stands in for it here."""
     from app.core.db.tenancy.policies import lift  # noqa: PLC0415
 
     async with owner.connect() as connection:

@@ -1,4 +1,4 @@
-"""Everything that travels with the work, and when."""
+"""All carriers of context, and what applies them to requests, jobs, logs and keys."""
 
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
@@ -31,7 +31,7 @@ CARRIERS: list[Carrier[Any]] = [
 
 @contextmanager
 def carrying(values: Iterable[tuple[Carrier[Any], Any]]) -> Generator[None]:
-    """Set these, and set them back in the end."""
+    """Set these values, and reset them at the end."""
     tokens: list[Token[Any]] = [carrier.variable.set(value) for carrier, value in values]
     try:
         yield
@@ -41,17 +41,17 @@ def carrying(values: Iterable[tuple[Carrier[Any], Any]]) -> Generator[None]:
 
 
 def begun(scope: Scope) -> list[tuple[Carrier[Any], Any]]:
-    """What a request or a WebSocket starts with."""
+    """The initial values of a request or a WebSocket."""
     return [(carrier, carrier.begin(scope)) for carrier in CARRIERS if carrier.begin]
 
 
 def resumed(run: object) -> list[tuple[Carrier[Any], Any]]:
-    """What a job goes on with, as its row says."""
+    """The values of a job, restored from its row."""
     return [(carrier, carrier.resume(run)) for carrier in CARRIERS]
 
 
 def recorded() -> dict[str, Any]:
-    """The columns of a new row of the job table."""
+    """The current values, as columns of a new row of the job table."""
     return {
         name: value
         for carrier in CARRIERS
@@ -60,7 +60,7 @@ def recorded() -> dict[str, Any]:
 
 
 def described() -> dict[str, Any]:
-    """What a log line says of the work at hand."""
+    """The current values, as fields of a log line."""
     return {
         name: value
         for carrier in CARRIERS
@@ -69,12 +69,12 @@ def described() -> dict[str, Any]:
 
 
 def partition(session: AsyncSession | None = None) -> list[str]:
-    """What every key begins with that different work must not share."""
+    """The prefix that separates the keys of different contexts."""
     return [carrier.partition(session) for carrier in CARRIERS if carrier.partition]
 
 
 class RecordRead(Output):
-    """What a record shows of the work that it is about."""
+    """The common fields of records in responses."""
 
     # {% if cookiecutter.multi_tenancy == "row" %}
     tenant_id: UUID | None

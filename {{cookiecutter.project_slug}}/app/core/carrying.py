@@ -1,4 +1,4 @@
-"""What travels with the work, from a request into its log lines, keys and jobs."""
+"""Context that is carried from a request into its log lines, keys and jobs."""
 
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carrier(Generic[T]):
-    """One such thing. What is left out, it does not do."""
+    """One value of the context; functions that are left out do nothing."""
 
     variable: ContextVar[T]
     begin: Callable[[Scope], T] | None = None
@@ -21,8 +21,8 @@ class Carrier(Generic[T]):
     resume: Callable[[Any], T]
     """Its value in a job, from the row of the job table."""
     record: Callable[[T], Mapping[str, Any]] = lambda _: {}
-    """Columns of that row."""
+    """Its columns in that row."""
     describe: Callable[[T], Mapping[str, Any]] = lambda _: {}
-    """What log lines say of it."""
+    """Its fields in log lines."""
     partition: Callable[[AsyncSession | None], str] | None = None
-    """Its part in a key (of a cache, a lock, a cursor) that those who differ in it must not share."""
+    """Its part of a key (of a cache, lock or cursor) that different values must not share."""

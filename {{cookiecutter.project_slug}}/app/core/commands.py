@@ -1,4 +1,4 @@
-"""How commands of features reach the service."""
+"""How commands of features access the service."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,11 +11,11 @@ from app.core.service import Service
 
 T = TypeVar("T")
 Opening = Callable[[], AbstractAsyncContextManager[Service]]
-"""What the command `app` gives to its parts, as the `obj` of their context."""
+"""What the command `app` passes to its subcommands, as the `obj` of their context."""
 
 
 def run(context: Context, act: Callable[[Service], Awaitable[T]]) -> T:
-    """Open the service, have `act` do its work, and close the service."""
+    """Open the service, run `act`, and close the service."""
 
     async def opened() -> T:
         async with context.obj() as service:

@@ -12,7 +12,7 @@ Kinds = Sequence[type[FeatureSettings]]
 
 # Similarity of two names, 1 being equal: a typo or two; `DATABASE_USER` is not `DATABASE_URL`.
 TYPO = 0.885
-# Enough for a name with the prefix of a feature, as it was meant for it.
+# Enough for a name with the prefix of a feature, which is meant for it.
 MEANT_FOR_US = 0.65
 
 
@@ -25,7 +25,7 @@ class UnfitSettings(Exception):
 
 
 class Stage(FeatureSettings):
-    """Where the service runs, whatever the other settings are."""
+    """The environment alone, readable even if other settings are invalid."""
 
     environment: Environment = Environment.LOCAL
 

@@ -1,4 +1,4 @@
-"""Who stands behind the work at hand, for whatever is written down about it."""
+"""The current actor, as recorded with jobs and in the audit log."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ STORED = TypeAdapter(Actor)
 
 
 def clipped(address: str | None) -> str | None:
-    """At most 64 characters: a careless proxy passes on whatever a client claims."""
+    """At most 64 characters: a careless proxy forwards whatever a client claims."""
     return address[:64] if address else None
 
 
@@ -38,7 +38,7 @@ def begin(scope: Scope) -> Actor:
 
 
 def record(value: Actor) -> dict[str, Any]:
-    """As the job table keeps it."""
+    """Its column in the job table."""
     return {"actor": None if value == ANONYMOUS else STORED.dump_python(value, mode="json")}
 
 

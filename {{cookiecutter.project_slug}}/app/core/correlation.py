@@ -1,4 +1,4 @@
-"""Which request the work at hand belongs to."""
+"""The correlation id, which identifies the original request."""
 
 from asgi_correlation_id import correlation_id
 
@@ -12,4 +12,4 @@ carrier = Carrier(
     record=lambda value: {"correlation_id": value},
     describe=lambda value: {"correlation_id": value} if value else {},
 )
-"""Begun by the middleware of `asgi_correlation_id`, which reads and answers the header."""
+"""Set by the middleware of `asgi_correlation_id`, which reads the header and returns it."""

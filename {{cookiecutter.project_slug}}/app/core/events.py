@@ -1,4 +1,4 @@
-"""Events: how features hear of each other without knowing each other."""
+"""Events: how features react to each other without depending on each other."""
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
@@ -8,19 +8,19 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Event(BaseModel):
-    """Something that has happened: a fact with a stable name, which can be written as JSON."""
+    """Something that has happened: a fact with a stable name, serializable as JSON."""
 
     model_config = ConfigDict(frozen=True)
 
     name: ClassVar[str]
-    """Such as `user.created`; never used for anything else."""
+    """Such as `user.created`; never reused for anything else."""
     version: ClassVar[int] = 1
-    """Raised when fields change their meaning or go away."""
+    """Incremented when fields change their meaning or are removed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """`handle` is called with the session and each event of this class or of one derived from it."""
+    """`handle` is called with the session and each event of this class or of a subclass."""
 
     event: type[Event]
     handle: Callable[[Any, Any], Awaitable[None]]
@@ -29,14 +29,14 @@ class Listener:
 
 
 class Listeners:
-    """Those of one service."""
+    """The listeners of one service."""
 
     def __init__(self, listeners: Iterable[Listener]) -> None:
         self.listeners = tuple(listeners)
         self.found: dict[type[Event], tuple[Listener, ...]] = {}
 
     def of(self, event: Event) -> tuple[Listener, ...]:
-        """Those that hear of this event, in the order of the features."""
+        """The listeners for this event, in the order of the features."""
         kind = type(event)
         if kind not in self.found:
             self.found[kind] = tuple(

@@ -1,4 +1,4 @@
-"""What one folder under `app/features` gives the service."""
+"""What a folder under `app/features` contributes to the service."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,21 +19,21 @@ from app.core.routing import Mount
 from app.core.security.principal import Narrow, Scheme
 from app.core.settings import FeatureSettings, Settings
 
-# Makes rows that the service needs, where they are missing; told what everybody may do.
+# Creates missing rows that the service needs; takes the permissions of every user.
 Seed = Callable[[AsyncSession, Sequence[str]], Awaitable[None]]
-# Makes what a developer can try the service out with, while there is nothing; what to tell them.
+# Creates demo data in an empty database; returns what to print for the developer.
 Demo = Callable[[AsyncSession, Settings], Awaitable[str]]
 
 
-# The settings of all features, by their class.
+# The settings of all features, by class.
 Kinds = Mapping[type[FeatureSettings], FeatureSettings]
-# For each customer, what to do something within.
+# A context for each customer, in which to act for that customer.
 Customers = Callable[[AsyncSession], Awaitable[Sequence[AbstractContextManager[None]]]]
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHeader:
-    """A header that authenticated requests may carry: browsers may send it, and OpenAPI shows it."""
+    """A header that authenticated requests may have, which CORS allows and OpenAPI shows."""
 
     name: str
     description: str
@@ -42,11 +42,11 @@ class RequestHeader:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Feature:
-    """The face of a feature: everything that the service needs to know of it."""
+    """The interface of a feature: everything that the service needs to know about it."""
 
     router: APIRouter | None = None
     mounts: tuple[Mount, ...] = ()
-    """ASGI applications of their own."""
+    """ASGI applications, each under a path of its own."""
     models: tuple[type[Base], ...] = ()
     migrations: tuple[Step, ...] = ()
     events: tuple[type[Event], ...] = ()
@@ -54,17 +54,17 @@ class Feature:
     jobs: tuple[Job[...], ...] = ()
     permissions: tuple[type[StrEnum], ...] = ()
     member_permissions: tuple[StrEnum, ...] = ()
-    """Given to every user who registers, and once to those who have: by the first `app db upgrade`, or
-    `app dev`, that knows the feature."""
+    """Granted to every user who registers, and once to existing users: by the first `app db upgrade`, or
+    `app dev`, with the feature."""
     # {% if cookiecutter.multi_tenancy == "row" %}
     tenant_permissions: Mapping[str, tuple[StrEnum, ...]] = field(
         default_factory=dict[str, tuple[StrEnum, ...]]
     )
-    """What each role within a tenant may do there, by the name of the role."""
+    """The permissions of each tenant role, by name of the role."""
     # {% endif %}
     schemes: tuple[Scheme, ...] = ()
     narrowing: tuple[Narrow, ...] = ()
-    """What authentication does next, such as to find the customer for whom the caller acts."""
+    """Further steps of authentication, such as to find the customer that the caller acts for."""
     headers: tuple[RequestHeader, ...] = ()
     refusals: Mapping[int, str] = field(default_factory=dict[int, str])
     """Statuses that any authenticated request may be refused with, for OpenAPI."""

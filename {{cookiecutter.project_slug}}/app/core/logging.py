@@ -1,4 +1,4 @@
-"""Structured logs: one JSON object a line when deployed, readable lines on a laptop."""
+"""Structured logs: one JSON object per line when deployed, readable lines in development."""
 
 import logging
 import sys
@@ -15,13 +15,13 @@ Event = MutableMapping[str, Any]
 
 
 def drop_color_message(logger: object, method: str, event: Event) -> Event:
-    """Leave out uvicorn's second copy of its own line."""
+    """Drop uvicorn's second copy of its own message."""
     event.pop("color_message", None)
     return event
 
 
 def say_what_it_is_about(logger: object, method: str, event: Event) -> Event:
-    """Tie a line to its request, and to what else travels with the work."""
+    """Add the context of a line, such as its request."""
     event.update(described())
     return event
 
@@ -45,14 +45,14 @@ TRACEBACKS = structlog.processors.ExceptionRenderer(
 
 
 def renderers(log_format: LogFormat) -> list[Processor]:
-    """The last steps of a line."""
+    """The processors that render a line."""
     if log_format is LogFormat.JSON:
         return [TRACEBACKS, structlog.processors.JSONRenderer()]
     plain = structlog.dev.plain_traceback
     return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
 
 
-# Those that would write whole URLs, statements with their values, forms, or of each connection or file.
+# These would log whole URLs, statements with values, forms, or a line for each connection or file.
 QUIET = {
     "aiosqlite": logging.INFO,
     "app.core.db.engine.ConnectionPool": logging.WARNING,
@@ -64,7 +64,7 @@ QUIET = {
 
 
 def hand_over() -> None:
-    """Let structlog write through the standard library, whose handlers `configure` sets."""
+    """Route structlog through the standard library, whose handlers `configure` sets."""
     for name, level in QUIET.items():
         logging.getLogger(name).setLevel(level)
     structlog.configure(
@@ -80,7 +80,7 @@ def hand_over() -> None:
 
 
 def configure(settings: Settings) -> None:
-    """Send the service's lines and those of its libraries the same way, to standard error."""
+    """Log the service and its libraries in the same format, to standard error."""
     hand_over()
     log_format = settings.log_format or (LogFormat.JSON if settings.deployed else LogFormat.CONSOLE)
     handler = logging.StreamHandler()

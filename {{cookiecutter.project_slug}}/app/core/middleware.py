@@ -1,4 +1,4 @@
-"""What happens to every request, in the order of `middleware`; plain ASGI, which costs least."""
+"""The middleware of every request, in the order of `middleware`; plain ASGI, which costs least."""
 
 import asyncio
 import re
@@ -24,9 +24,9 @@ from app.core.settings import Settings
 CORRELATION_HEADER = "X-Correlation-ID"
 SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 READ_AT_MOST = 8
-"""So many times the limit of a body that is too large is read, for clients that send first."""
+"""How many times the limit of an oversized body is read, for clients that send before they read."""
 READ_SECONDS = 5.0
-"""So long it may take to come."""
+"""How long reading it may take."""
 
 log = structlog.stdlib.get_logger("app.access")
 
@@ -46,7 +46,7 @@ class AccessLog:
         async def note_status(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
-                status = int(message["status"])  # an HTTPStatus shows its name
+                status = int(message["status"])  # an HTTPStatus is logged by name
             await send(message)
 
         try:
@@ -63,7 +63,7 @@ class AccessLog:
 
 
 class Carrying:
-    """Each request starts without a user and all else that travels with the work but an address."""
+    """Each request starts with a context of its own, which has an address but no user."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -74,7 +74,7 @@ class Carrying:
 
 
 class ErrorBoundary:
-    """Whatever escapes the application becomes a problem document, inside the headers' reach."""
+    """Whatever escapes the application becomes a problem document, within reach of CORS headers."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -102,8 +102,8 @@ class ErrorBoundary:
 class BodyLimit:
     """Refuse a body of more than `limit` bytes, announced or not.
 
-    A connection that is closed over unread bytes is reset, and a client that sends everything before it
-    reads would never see the answer. So the rest of the body is read first, within limits.
+    A connection closed with unread bytes is reset, and a client that sends everything before it reads
+    would never see the response. So the rest of the body is read first, within limits.
     """
 
     def __init__(self, app: ASGIApp, limit: int) -> None:
@@ -117,7 +117,7 @@ class BodyLimit:
         headers = Headers(scope=scope)
         announced = headers.get("content-length", "")
         if announced.isdecimal() and int(announced) > self.limit:
-            # Whoever asks before sending (`Expect: 100-continue`) would be told to by our reading.
+            # Reading would invite a client that asks first (`Expect: 100-continue`) to send.
             read = "expect" not in headers and int(announced) <= READ_AT_MOST * self.limit
             raise self.refusal(close=not (read and await self.drain(receive, 0)))
         received = 0
@@ -134,7 +134,7 @@ class BodyLimit:
         await self.app(scope, count, send)
 
     async def drain(self, receive: Receive, received: int) -> bool:
-        """Read on and keep nothing; whether the body has ended within the limits."""
+        """Read and discard the rest; returns whether the body ended within the limits."""
         with suppress(TimeoutError):
             async with asyncio.timeout(READ_SECONDS):
                 while received <= READ_AT_MOST * self.limit:
@@ -145,7 +145,7 @@ class BodyLimit:
         return False
 
     def refusal(self, *, close: bool) -> HTTPException:
-        """What the client is told; FastAPI lets no other exception out of reading a body."""
+        """The error to raise; FastAPI lets no other exception escape from reading a body."""
         headers = {"Connection": "close"} if close else None
         return HTTPException(413, f"The body is larger than {self.limit} bytes.", headers)
 
@@ -154,7 +154,7 @@ class CORS(CORSMiddleware):
     """Cross-origin rules whose refusals are problem documents too."""
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a browser that asks before it sends."""
+        """Answer a preflight request."""
         response = super().preflight_response(request_headers)
         if response.status_code < 400:  # noqa: PLR2004
             return response
@@ -168,7 +168,7 @@ class CORS(CORSMiddleware):
 
 
 def middleware(settings: Settings, headers: Iterable[str]) -> list[Middleware]:
-    """In the order in which a request passes them; browsers may send these `headers` too."""
+    """All middleware, in the order that requests pass it; browsers may also send these `headers`."""
     return [
         Middleware(
             CorrelationIdMiddleware,

@@ -1,4 +1,4 @@
-"""The OpenAPI document: FastAPI's own, with every error response as it really is."""
+"""The OpenAPI document: FastAPI's own, with the actual error responses."""
 
 from collections.abc import Sequence
 from enum import StrEnum
@@ -13,12 +13,12 @@ from app.core.feature import Feature, RequestHeader
 SCHEMA = "#/components/schemas/"
 METHODS = {"get", "put", "post", "delete", "patch"}
 
-ANYWHERE = {500: "A bug", 503: "Something that the service depends on is away"}
+ANYWHERE = {500: "Internal error", 503: "A dependency of the service is unavailable"}
 SIGNED_IN = {
-    401: "The access token is missing or not valid",
+    401: "The access token is missing or invalid",
     403: "A permission is missing",
 }
-WRITING = {409: "Another request changed the same at the same moment"}
+WRITING = {409: "A concurrent request changed the same data"}
 WITH_PARAMETERS = {422: "The request does not match the schema"}
 WITH_BODY = {400: "The body cannot be read", 413: "The body is too large", **WITH_PARAMETERS}
 
@@ -33,12 +33,12 @@ def problems(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
 
 
 def operation_id(route: APIRoute) -> str:
-    """Names for generated clients: the endpoint's own."""
+    """The operation's name in generated clients: that of the endpoint."""
     return route.name
 
 
 def install(app: FastAPI, features: Sequence[Feature]) -> None:
-    """Complete the document that FastAPI writes."""
+    """Extend the document that FastAPI generates."""
     write = app.openapi
 
     def complete() -> dict[str, Any]:
@@ -93,7 +93,7 @@ def parameter_of(header: RequestHeader) -> dict[str, Any]:
 
 
 def with_problems(document: dict[str, Any], features: Sequence[Feature]) -> dict[str, Any]:
-    """Declare on each operation the errors that any request of its kind can meet."""
+    """Declare on each operation the errors that any request of its kind can result in."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (Problem, FieldProblem):
         schemas[model.__name__] = model.model_json_schema(ref_template=SCHEMA + "{model}")
@@ -112,7 +112,7 @@ def with_problems(document: dict[str, Any], features: Sequence[Feature]) -> dict
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """What a parameter can be: one that may be `None` can be left out, and never says null."""
+    """The schema of a parameter without null: an optional parameter is left out instead."""
     kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
     if len(kinds) != 1:
         return schema
@@ -122,7 +122,7 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
 def declare(
     operation: dict[str, Any], of_method: dict[int, str], signed_in: dict[int, str]
 ) -> None:
-    """Add the responses that follow from the method and from what the operation takes."""
+    """Add the responses implied by the method and the inputs of the operation."""
     expected = ANYWHERE | of_method
     if "security" in operation:
         expected |= signed_in

@@ -1,7 +1,7 @@
-"""Lists, a page at a time: by keyset, which costs the same at any depth, or by offset.
+"""Pagination: by keyset, which costs the same at any depth, or by offset.
 
-A list is declared by its query, which says what it can be sorted by. A cursor is opaque, signed, and
-bound to its list, to the order in force and to the filters.
+A list is declared by its query class, which lists the sortable columns. A cursor is opaque, signed, and
+bound to the list, the order and the filters.
 """
 
 import base64
@@ -51,17 +51,17 @@ KEY_TYPES: dict[type, TypeAdapter[Any]] = {
     datetime: TypeAdapter(Instant),
     UUID: TypeAdapter(UUID),
 }
-"""What a cursor can hold, by the type that a column has in Python."""
+"""What a cursor can hold, by the Python type of the column."""
 
 CURSOR: TypeAdapter[tuple[int, str, list[Any]]] = TypeAdapter(tuple[int, str, list[Any]])
-"""Version, fingerprint of the query, and where the page before ended."""
+"""Version, fingerprint of the query, and where the previous page ended."""
 
 
 class InvalidCursor(Unprocessable):
     """The cursor is not one of ours, or belongs to another list."""
 
     def __init__(self) -> None:
-        super().__init__("The cursor is not valid for this list. Begin again without one.")
+        super().__init__("The cursor is not valid for this list. Start again without one.")
 
 
 def stored(attribute: InstrumentedAttribute[Any]) -> Column[Any]:
@@ -91,66 +91,66 @@ class SortableBy:
         return handler(schema) | {
             "pattern": self.pattern,
             "examples": ["-" + ",".join(list(self.columns)[:2])],
-            "description": "By which fields; `-` before one for descending",
+            "description": "Fields to sort by; prefix one with `-` for descending order",
         }
 
     def names_all(self, sort: object) -> bool:
-        """Whether these are columns of ours."""
+        """Whether all of these are sortable columns."""
         return isinstance(sort, str) and re.fullmatch(self.pattern, sort) is not None
 
     def allowed(self, sort: str) -> str:
-        """The same, or a refusal that says what is possible."""
+        """Return `sort`, or raise an error that lists the sortable columns."""
         if not self.names_all(sort):
             names = {"names": ", ".join(self.columns)}
             raise PydanticCustomError(
-                "unknown_sort", "Sort by {names}; `-` before one for descending", names
+                "unknown_sort", "Sort by {names}; prefix one with `-` for descending order", names
             )
         return sort
 
     def complete(self, sort: str) -> dict[str, str]:
-        """The terms of the whole order by name: none twice, the id last, which makes it total."""
+        """The terms of the complete order by name: without duplicates, and the id last, to make it total."""
         terms: dict[str, str] = {}
         for term in [*sort.split(","), "-id" if sort.startswith("-") else "id"]:
             terms.setdefault(term.removeprefix("-"), term)
         return terms
 
     def key_type(self, name: str) -> TypeAdapter[Any]:
-        """How a cursor holds a value of this column."""
+        """The type of this column's values in a cursor."""
         return KEY_TYPES[stored(self.columns[name]).type.python_type]
 
     def faults(self) -> Iterator[str]:
-        """Why pages of a list in some of these orders could not be told apart."""
+        """Why a list cannot be paged in some of these orders."""
         for name, attribute in self.columns.items():
             column = stored(attribute)
             kind = column.type.python_type
             if column.nullable:
-                yield f"{name}: {column} may be NULL, and no page begins after NULL"
+                yield f"{name}: {column} may be NULL, and no page can start after NULL"
             elif kind not in KEY_TYPES:
-                yield f"{name}: {column} holds {kind.__name__}, which KEY_TYPES does not know"
+                yield f"{name}: {column} holds {kind.__name__}, which is not in KEY_TYPES"
 
 
 class ListQuery(BaseModel):
-    """Which part of a list the client asks for; each list is a subclass, with filters of its own."""
+    """Which part of a list the client requests; each list has a subclass with its own filters."""
 
     model_config = ConfigDict(extra="forbid")
     sortable: ClassVar[SortableBy]
 
-    limit: int = Field(20, ge=1, le=100, description="How many items at most")
+    limit: int = Field(20, ge=1, le=100, description="Maximum number of items")
     cursor: str | None = Field(
         None,
         max_length=2000,
         description="`next_cursor` of a page of this list with the same order and filters; "
-        "not together with `offset`",
+        "cannot be combined with `offset`",
     )
     offset: int | None = Field(
-        None, ge=0, le=10_000, description="How many items to skip; not together with `cursor`"
+        None, ge=0, le=10_000, description="Items to skip; cannot be combined with `cursor`"
     )
     sort: str
-    with_total: bool = Field(False, description="Count all items too")
+    with_total: bool = Field(False, description="Also count all items")
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
-        """Refuse a list that cannot be paged where it is declared, not at its first request."""
+        """Refuse a list that cannot be paged when it is declared, not at its first request."""
         super().__pydantic_init_subclass__(**kwargs)
         sort = cls.model_fields["sort"]
         declared = [item for item in sort.metadata if isinstance(item, SortableBy)]
@@ -171,7 +171,7 @@ class ListQuery(BaseModel):
         return self
 
     def sort_terms(self) -> dict[str, str]:
-        """The terms of the order in force, by name."""
+        """The terms of the requested order, by name."""
         return self.sortable.complete(self.sort)
 
     def fingerprint(self) -> str:
@@ -191,13 +191,13 @@ class Page(BaseModel, Generic[Item]):
     model_config = ConfigDict(from_attributes=True)
 
     items: list[Item]
-    next_cursor: str | None = Field(None, description="For the page after; none on the last")
-    total: int | None = Field(None, description="Only when asked for")
+    next_cursor: str | None = Field(None, description="Cursor of the next page; null on the last")
+    total: int | None = Field(None, description="Number of all items, if requested")
 
 
 @dataclass(frozen=True, slots=True)
 class Found(Generic[Item]):
-    """What a list query found, to be shown as a `Page`."""
+    """The result of a list query, to be returned as a `Page`."""
 
     items: Sequence[Item]
     next_cursor: str | None
@@ -205,7 +205,7 @@ class Found(Generic[Item]):
 
 
 async def paginate(session: AsyncSession, statement: Select[Item], query: ListQuery) -> Found[Item]:
-    """One page of `statement`, in the order that the query asks for."""
+    """One page of `statement`, in the requested order."""
     keys = service_of(session).keys
     ordered = statement.order_by(*order_by(query))
     if query.offset is not None:
@@ -232,20 +232,20 @@ def order_by(query: ListQuery) -> list[ColumnElement[Any]]:
 
 
 async def count(session: AsyncSession, statement: Select[Any], query: ListQuery) -> int | None:
-    """How many there are altogether, when the client wants to know."""
+    """The number of all items, if the client requests it."""
     if not query.with_total:
         return None
     return await session.scalar(select(func.count()).select_from(statement.subquery()))
 
 
 def sign(query: ListQuery, place: Sequence[Any], key: str) -> str:
-    """The cursor that leads to the page after `place`."""
+    """The cursor for the page after `place`."""
     body = to_json([VERSION, query.fingerprint(), place])
     return base64.urlsafe_b64encode(signature(body, key) + body).decode().rstrip("=")
 
 
 def unsign(query: ListQuery, keys: Sequence[str]) -> tuple[Any, ...]:
-    """Where the page before ended, if the query's cursor is one of ours and fits the query."""
+    """Where the previous page ended, if the cursor is one of ours and matches the query."""
     cursor = query.cursor or ""
     try:
         raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))

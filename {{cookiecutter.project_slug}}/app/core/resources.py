@@ -1,4 +1,4 @@
-"""What a feature keeps open for as long as the process runs: a client, a pool, a subscription."""
+"""Resources that a feature keeps open while the process runs: a client, a pool, a subscription."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
@@ -10,14 +10,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Resource(Generic[T]):
-    """Opened with the service and closed after everything that was opened later.
+    """Opened with the service, and closed in reverse order.
 
-    `app.core.service.Service.resource` gives what `open` yielded.
+    `app.core.service.Service.resource` returns what `open` yielded.
     """
 
     name: str
-    """In the answer of `/health/ready`."""
+    """As shown by `/health/ready`."""
     open: Callable[[Any], AbstractAsyncContextManager[T]]
-    """Takes the service as it is by then: settings, database, and resources opened earlier."""
+    """Takes the service as opened so far: settings, database, and earlier resources."""
     check: Callable[[T], Awaitable[str]] | None = None
-    """`ok`, or what is wrong in a word or two; asked by `/health/ready`, and bounded in time."""
+    """Returns `ok`, or a word or two on what is wrong; called by `/health/ready`, with a time limit."""

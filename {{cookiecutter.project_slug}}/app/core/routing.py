@@ -1,4 +1,4 @@
-"""Routers, as every feature makes them, and which methods their paths take."""
+"""Routers for features, and the methods that their paths accept."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ API_PREFIX = "/api/v1"
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Whose rows an endpoint reaches."""
+    """Whose rows an endpoint accesses."""
 
     name: str
 
@@ -25,11 +25,11 @@ class About:
 SERVICE = About("service")
 """The service's own rows: accounts, roles, jobs."""
 CUSTOMER = About("customer")
-"""Rows of customers: those of a `Resource`."""
+"""Rows of customers: those of each `Resource`."""
 
 
 class Router(APIRouter):
-    """A router whose endpoints, WebSockets too, say whose rows they reach."""
+    """A router whose endpoints, WebSockets included, declare whose rows they access."""
 
     def __init__(self, *, about: About, **options: Any) -> None:  # noqa: ANN401, FastAPI's
         super().__init__(**options)
@@ -46,14 +46,14 @@ class Router(APIRouter):
         dependencies: Sequence[Depends] | None = None,
         **options: Any,  # noqa: ANN401
     ) -> None:
-        """Add a WebSocket, of which FastAPI makes a copy in each router that includes this one."""
+        """Add a WebSocket; a dependency marks it, as FastAPI copies it into each including router."""
         first = Depends(self.note)
         super().add_api_websocket_route(
             *args, dependencies=[first, *(dependencies or ())], **options
         )
 
     async def note(self, connection: HTTPConnection) -> None:
-        """Say in the scope whose rows the WebSocket reaches."""
+        """Record in the scope whose rows the WebSocket accesses."""
         connection.scope[ABOUT] = self.about
 
 
@@ -69,21 +69,21 @@ class Mount:
     path: str
     app: ASGIApp
     access: Any
-    """As an endpoint says it: `public`, `signed_in` or `Can(...)`."""
+    """As on an endpoint: `public`, `signed_in` or `Can(...)`."""
     about: About
 
 
 ABOUT = "app.about"
-"""Where mounts and WebSockets say in the scope what a route says itself."""
+"""The key in the scope for mounts and WebSockets; a route has an attribute instead."""
 
 
 def about_of(connection: HTTPConnection) -> About:
-    """Whose rows the endpoint that is called reaches."""
+    """Whose rows the called endpoint accesses."""
     return connection.scope.get(ABOUT) or connection.scope["route"].about
 
 
 def methods_at(scope: Scope) -> set[str]:
-    """The methods of all routes at the request's path; none when there is no such path."""
+    """The methods of all routes at the request's path; none if there is no such path."""
     found: set[str] = set()
     for route in iter_route_contexts(scope["app"].routes):
         if route.methods and route.matches(scope)[0] is not Match.NONE:
@@ -92,7 +92,7 @@ def methods_at(scope: Scope) -> set[str]:
 
 
 def allow(methods: set[str]) -> dict[str, str]:
-    """The header that names these methods, and those that `GeneralMethods` adds."""
+    """The header that lists these methods, and those that `GeneralMethods` adds."""
     general = {"HEAD", "OPTIONS"} if "GET" in methods else {"OPTIONS"}
     return {"Allow": ", ".join(sorted(methods | general))}
 
@@ -114,7 +114,7 @@ class GeneralMethods:
             await self.head(scope, receive, send)
 
     async def head(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """The answer to GET, its body left out."""
+        """The response to GET, without its body."""
 
         async def send_head(message: Message) -> None:
             if message["type"] == "http.response.body":

@@ -1,4 +1,4 @@
-"""What a process runs with, as requests, sessions and jobs reach it."""
+"""The service of a process, as requests, sessions and jobs access it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -26,12 +26,12 @@ Kind = TypeVar("Kind", bound=FeatureSettings)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Service:
-    """Composed by `app/service.py`; two of them in one process share nothing."""
+    """Composed in `app/service.py`; two services in one process share nothing."""
 
     features: tuple[Feature, ...]
     settings: Settings
     configured: Kinds
-    """The settings of the features, by their class."""
+    """The settings of the features, by class."""
     keys: Sequence[str]
     """The key that signs and encrypts, then those that are still accepted."""
     jobs: Jobs
@@ -48,34 +48,34 @@ class Service:
         return cast("Kind", self.configured[kind])
 
     def resource(self, resource: Resource[T]) -> T:
-        """What a feature keeps open."""
+        """An open resource of a feature."""
         try:
             return self.opened[resource]
         except KeyError:
             raise RuntimeError(
-                f"{resource.name} is not open: name it in `resources` of the feature, and open the"
-                " service with `running` of app/service.py"
+                f"{resource.name} is not open: list it in the feature's `resources`, and open the"
+                " service with `running` from app/service.py"
             ) from None
 
 
 def service_of(session: AsyncSession) -> Service:
-    """The service that the session was opened by."""
+    """The service that opened the session."""
     try:
         return session.info[SERVICE]
     except KeyError:
         raise RuntimeError(
             "this session belongs to no service: open it from `service.database`, where `service`"
-            " comes from `running` of app/service.py"
+            " comes from `running` in app/service.py"
         ) from None
 
 
 def settings_of(session: AsyncSession, kind: type[Kind]) -> Kind:
-    """The settings of a feature, in the service that the session was opened by."""
+    """The settings of a feature, in the service that opened the session."""
     return service_of(session).of(kind)
 
 
 async def publish(session: AsyncSession, event: Event) -> None:
-    """Notify every listener; one that fails undoes the whole transaction."""
+    """Notify every listener; one that fails rolls back the whole transaction."""
     service = service_of(session)
     for listener in service.listeners.of(event):
         if listener.after_commit:
@@ -85,7 +85,7 @@ async def publish(session: AsyncSession, event: Event) -> None:
 
 
 def notify_later(service: Service, listener: Listener, event: Event) -> Any:  # noqa: ANN401
-    """What is called after the commit, when nothing can be undone any more."""
+    """The callback for after the commit: a failure is only logged, as nothing can be rolled back."""
 
     async def notify() -> None:
         try:
@@ -97,12 +97,12 @@ def notify_later(service: Service, listener: Listener, event: Event) -> Any:  # 
 
 
 def service_at(connection: HTTPConnection) -> Service:
-    """The service that a request or a WebSocket has reached."""
+    """The service that handles a request or a WebSocket."""
     return connection.scope["state"]["service"]
 
 
 async def get_service(connection: HTTPConnection) -> Service:
-    """The same, for an endpoint."""
+    """The same, as a dependency."""
     return service_at(connection)
 
 

@@ -73,7 +73,7 @@ SECRETS = "/run/secrets"
 class FeatureSettings(BaseSettings):
     """Settings from environment variables, from `.env`, or from files named like the variables.
 
-    A feature derives its own, with an `env_prefix` of its own.
+    A feature derives a class from it, with its own `env_prefix`.
     """
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", hide_input_in_errors=True)
@@ -87,7 +87,7 @@ class FeatureSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """What stands first wins; a folder that does not exist is left out."""
+        """The first source wins; a folder that does not exist is left out."""
         folder = Path(os.environ.get("SECRETS_DIR", SECRETS))  # noqa: TID251, it says where settings are
         files = [SecretsSettingsSource(settings_cls, secrets_dir=folder)] if folder.is_dir() else []
         return (init_settings, env_settings, dotenv_settings, *files)
@@ -98,7 +98,7 @@ class FeatureSettings(BaseSettings):
 
 
 class Settings(FeatureSettings):
-    """The service's own: each field is the environment variable of the same name in capitals."""
+    """The service's own settings: each field is the environment variable of the same name in capitals."""
 
     project_name: str = "{{ cookiecutter.__project_name }}"
     environment: Environment = Environment.LOCAL

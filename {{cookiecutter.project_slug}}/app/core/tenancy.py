@@ -1,4 +1,4 @@
-"""For which tenant the work at hand is done. A tenant is a customer whose rows nobody else sees."""
+"""The current tenant. A tenant is a customer whose rows no other customer can see."""
 
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -19,15 +19,15 @@ class AllTenants:
 
 
 Scope = UUID | AllTenants | None
-"""One tenant; all of them; or none, for what the service does for itself."""
+"""One tenant; all of them; or none, for the service's own rows."""
 
 scope: ContextVar[Scope] = ContextVar("tenant_scope", default=None)
-"""The scope of every session that is opened from here on; a session keeps the one it began with."""
+"""The scope of sessions opened from here on; a session keeps the one it was opened with."""
 
 
 @contextmanager
 def within(value: Scope) -> Generator[None]:
-    """Open sessions for this tenant, and give their rows to it."""
+    """Open sessions in this scope, and assign new rows to its tenant."""
     token = scope.set(value)
     try:
         yield
@@ -36,13 +36,13 @@ def within(value: Scope) -> Generator[None]:
 
 
 def current() -> UUID | None:
-    """The tenant, if there is one."""
+    """The current tenant, if there is one."""
     found = scope.get()
     return found if isinstance(found, UUID) else None
 
 
 def label(session: AsyncSession | None = None) -> str:
-    """What to put into a key (of a cache, a limit, a lock, a cursor) that tenants must not share."""
+    """The tenant's part of a key (of a cache, limit, lock or cursor) that tenants must not share."""
     found: Scope = getattr(session.sync_session, "scope", None) if session else None
     return str(found if isinstance(found, UUID) else current() or "")
 
@@ -54,4 +54,4 @@ carrier = Carrier(
     describe=lambda value: {"tenant_id": str(value)} if isinstance(value, UUID) else {},
     partition=label,
 )
-"""A row of the job table is stamped with the tenant, as every other is."""
+"""It records nothing: a row of the job table is stamped with the tenant, like any other."""

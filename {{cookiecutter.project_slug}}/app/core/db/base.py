@@ -1,4 +1,4 @@
-"""What every table has."""
+"""The base of every table."""
 
 from datetime import UTC, datetime
 from typing import Any, ClassVar
@@ -19,18 +19,18 @@ NAMING = {
 }
 
 
-# In a table's `info`: its rows are added and never changed, and kept for as many days as the setting
-# says whose environment variable is named here; 0 is for ever.
+# In a table's `info`: its rows are never changed, and kept for the number of days in the setting whose
+# environment variable is the value; 0 is forever.
 APPEND_ONLY = "append_only"
 
 
 def utc_now() -> datetime:
-    """This instant, aware, in UTC."""
+    """The current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 class Base(DeclarativeBase):
-    """A row with a time-ordered key (UUIDv7, RFC 9562) and its times of writing."""
+    """A row with a time-ordered key (UUIDv7, RFC 9562) and timestamps."""
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map: ClassVar = {

@@ -1,8 +1,8 @@
-"""What sessions carry in their `info`."""
+"""Keys in the `info` of sessions."""
 
 SERVICE = "service"
-"""The service that the session was opened by."""
+"""The service that opened the session."""
 ENGINE = "engine"
-"""The engine that transactions run on, also where the session reads without one."""
+"""The engine for transactions, even if the session reads without one."""
 AFTER_COMMIT = "after_commit"
-"""What is to be done once its work is committed."""
+"""What to call after the commit."""

@@ -1,4 +1,4 @@
-"""How tables are constrained: models build their constraints with the methods of their base."""
+"""Constraints of tables: models build theirs with the methods of their base."""
 
 from typing import ClassVar, Literal
 
@@ -6,10 +6,10 @@ from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
 
 
 class Constrained:
-    """How the tables of a kind of row are constrained."""
+    """Builds the constraints of tables with one kind of row."""
 
     leads_with: ClassVar[tuple[str, ...]] = ()
-    """Columns that every key begins with."""
+    """The leading columns of every key."""
 
     @classmethod
     def unique(cls, *columns: str, name: str) -> UniqueConstraint:

@@ -24,13 +24,13 @@ logger = logging.getLogger(__name__)
 IDLE_SECONDS = 30.0  # below it a connection is trusted: testing each one costs a tenth of a read
 PING_SECONDS = 2.0  # a firewall may have forgotten a connection: then nothing ever answers on it
 RECYCLE_SECONDS = 1800
-REPLACED_SECONDS = 5.0  # so old a connection is when its fault is held against all the others
+REPLACED_SECONDS = 5.0  # from this age on, a connection's fault invalidates all others
 OPENED = "opened"  # in a connection's `info`
-SPARE_CONNECTIONS = 2  # beside those of requests: for whoever asks how the service is
+SPARE_CONNECTIONS = 2  # besides those of requests: for health checks and metrics
 
 
 def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
-    """The service's engine; `database_url` must be known by now. It may `log` why that is refused."""
+    """The service's engine; `database_url` must be set. With `log`, it logs why connecting fails."""
     url = settings.database_url
     if url is None:
         raise ValueError("no database URL: open the embedded database first")
@@ -54,7 +54,7 @@ def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
 
 
 def report_refusals(engine: Engine, *, log: bool) -> None:
-    """Say `DatabaseUnavailable` when a connection cannot be opened, whatever the driver raises."""
+    """Raise `DatabaseUnavailable` if a connection cannot be opened, whatever the driver raises."""
     told: str | None = None
 
     @event.listens_for(engine, "do_connect")
@@ -78,7 +78,7 @@ def report_refusals(engine: Engine, *, log: bool) -> None:
 
 
 class ConnectionPool(AsyncAdaptedQueuePool):
-    """Says `DatabaseUnavailable` when it has no connection to give, whatever the driver raises."""
+    """Raises `DatabaseUnavailable` if it has no connection to give, whatever the driver raises."""
 
     def connect(self) -> PoolProxiedConnection:
         """A connection that works."""
@@ -89,12 +89,12 @@ class ConnectionPool(AsyncAdaptedQueuePool):
         except MissingRoleError as error:
             raise NotMigrated from error
         except Exception as error:
-            logger.warning("the database gives no connection: %s", named(error))
+            logger.warning("no connection to the database: %s", named(error))
             raise DatabaseUnavailable from error
 
 
 def drop_useless_connections(engine: Engine) -> None:
-    """Give nobody a connection again on which nothing was answered, or nothing can be changed."""
+    """Drop connections that the server stopped answering, or that turn out to be read-only."""
     fault_of = dialects.dialect_of(engine.url).fault_of
 
     @event.listens_for(engine, "connect")
@@ -105,22 +105,22 @@ def drop_useless_connections(engine: Engine) -> None:
     def look(context: ExceptionContext) -> None:
         error = context.original_exception
         if isinstance(error, OSError) and context.sqlalchemy_exception is None:
-            # Drivers let these through, time-outs among them; SQLAlchemy has wrapped what is ours.
+            # Drivers raise these themselves, timeouts included; SQLAlchemy wraps errors of the database.
             context.is_disconnect = True
             context.invalidate_pool_on_disconnect = False
             raise OperationalError(
                 context.statement, None, error, hide_parameters=True, connection_invalidated=True
             ) from error
         if fault_of(error) is Fault.READ_ONLY and context.connection:
-            # A new one may lead to another server by now, which holds for all the others as well. But
-            # while there is no other server, each write would have all of them replaced.
+            # A new one may reach another server by now, and so may all the others. But as long as
+            # there is no other server, each write would replace all of them.
             context.is_disconnect = True
             age = monotonic() - context.connection.info[OPENED]
             context.invalidate_pool_on_disconnect = age > REPLACED_SECONDS
 
 
 def test_idle_connections(engine: Engine) -> None:
-    """Replace a connection that died while nobody used it, before anybody notices."""
+    """Replace a connection that died while idle, before it is used."""
 
     @event.listens_for(engine, "checkin")
     def remember(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
@@ -139,6 +139,6 @@ def test_idle_connections(engine: Engine) -> None:
 
 
 async def answer(dialect: Dialect, connection: DBAPIConnection) -> None:
-    """Raise unless the server answers on this connection, and soon."""
+    """Raise unless the server soon answers on this connection."""
     async with asyncio.timeout(PING_SECONDS):
         await greenlet_spawn(dialect.do_ping, connection)

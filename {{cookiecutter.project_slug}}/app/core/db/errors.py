@@ -17,11 +17,11 @@ from app.core.errors import Conflict, Failure, NotFound, Unavailable
 logger = logging.getLogger(__name__)
 
 NO_SUCH_ROW = re.compile(r"ForeignKeyViolation|\(1452,|FOREIGN KEY constraint failed")
-"""How drivers tell of a reference, by words that no server translates."""
+"""How drivers report a broken reference, in words that no server translates."""
 
 
 class DatabaseUnavailable(Unavailable):
-    """The database cannot be reached, or cannot do its work."""
+    """The database is unreachable, or cannot do its work."""
 
     told: ClassVar[str] = "The database cannot be reached at the moment. Try again shortly."
     state: ClassVar[str] = "unreachable"
@@ -38,9 +38,9 @@ class DatabaseTimeout(DatabaseUnavailable):
 
 
 class DatabaseReadOnly(DatabaseUnavailable):
-    """The database is a standby, or takes no changes for another reason."""
+    """The database is a standby, or read-only for another reason."""
 
-    told = "The database takes no changes at the moment. Try again shortly."
+    told = "The database is read-only at the moment. Try again shortly."
     state = "read-only"
 
 
@@ -52,15 +52,15 @@ class NotMigrated(DatabaseUnavailable):
 
 
 def named(error: BaseException | None) -> str:
-    """Its type and what it says; some, such as a time-out, say nothing."""
+    """The type and message of an error; some, such as a timeout, have no message."""
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
 class LostRace(Conflict):
-    """Of two transactions that waited for each other, this one was undone."""
+    """This transaction conflicted with another, and was rolled back."""
 
     def __init__(self) -> None:
-        super().__init__("Another request changed the same at the same moment. Try again.")
+        super().__init__("A concurrent request changed the same data. Try again.")
 
 
 FAILURES: dict[Fault | None, Callable[[], Failure]] = {
@@ -71,15 +71,15 @@ FAILURES: dict[Fault | None, Callable[[], Failure]] = {
 
 
 class DeletedMeanwhile(NotFound):
-    """A row that the request is about was deleted while the request was under way."""
+    """A row that the request refers to was deleted during the request."""
 
     def __init__(self) -> None:
-        super().__init__("What this is about, or refers to, does not exist any more.")
+        super().__init__("A resource that this request refers to no longer exists.")
 
 
 @contextmanager
 def reporting_deletion() -> Generator[None]:
-    """Say `DeletedMeanwhile` when a row is gone that was to be written, or referred to."""
+    """Raise `DeletedMeanwhile` if a row that is to be written, or referred to, is gone."""
     try:
         yield
     except (StaleDataError, IntegrityError) as error:
@@ -90,7 +90,7 @@ def reporting_deletion() -> Generator[None]:
 
 
 def _refers_to_nothing(error: IntegrityError) -> bool:
-    """Whether a row was written whose reference leads nowhere; a deletion breaks them the other way."""
+    """Whether a written row refers to a missing one; a deletion breaks references the other way."""
     written = (error.statement or "").startswith(("INSERT", "UPDATE"))
     told = f"{type(error.orig).__name__}: {error.orig}"
     return written and NO_SUCH_ROW.search(told) is not None
@@ -98,7 +98,7 @@ def _refers_to_nothing(error: IntegrityError) -> bool:
 
 @contextmanager
 def refusing(constraint: str, failure: Exception) -> Generator[None]:
-    """Raise `failure` when a row breaks the unique constraint of that name."""
+    """Raise `failure` if a row violates the unique constraint of that name."""
     try:
         yield
     except IntegrityError as error:
@@ -108,7 +108,7 @@ def refusing(constraint: str, failure: Exception) -> Generator[None]:
 
 
 def _names(message: str, constraint: str) -> bool:
-    """Whether the driver speaks of `constraint`; SQLite names its columns instead."""
+    """Whether the driver's message names `constraint`; SQLite names its columns instead."""
     return constraint in message or any(
         message.endswith(", ".join(f"{table.name}.{column.name}" for column in found.columns))
         for table in Base.metadata.tables.values()

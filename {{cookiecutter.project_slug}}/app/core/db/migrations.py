@@ -1,4 +1,4 @@
-"""Migrations: what the `app db` commands, the readiness check and the tests share."""
+"""Migrations, for the `app db` commands, the readiness check and the tests."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,12 +22,12 @@ ROOT = Path(__file__).parents[3]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """What a feature adds to migrating. What is left out, it does not do."""
+    """What a feature adds to migrations; functions that are left out do nothing."""
 
     before: Callable[[Connection], None] | None = None
     """On the owner's connection, before any migration runs."""
     revise: Callable[[MigrationContext, ops.UpgradeOps], None] | None = None
-    """Rewrites what `app db revision` has found, before it is written to a file."""
+    """Rewrites what `app db revision` found, before it is written to a file."""
     after: Callable[[Connection, Access], None] | None = None
     """After the last migration, in its transaction, when something has changed."""
 
@@ -35,29 +35,29 @@ class Step:
 def config(settings: Settings | None = None, *, grant: bool = False) -> Config:
     """Alembic's configuration from `pyproject.toml`, for the database of `settings`.
 
-    With `grant` the service's rights are brought in step with the settings even if nothing is migrated.
+    With `grant`, the service's rights are updated to match the settings even if nothing is migrated.
     """
     attributes = {"settings": settings, "grant": grant}
     return Config(toml_file=str(ROOT / "pyproject.toml"), attributes=attributes)
 
 
 def upgrade(settings: Settings, revision: str = "head") -> None:
-    """Bring the database up to `revision`."""
+    """Upgrade the database to `revision`."""
     command.upgrade(config(settings, grant=True), revision)
 
 
 def downgrade(settings: Settings, revision: str) -> None:
-    """Bring the database back to `revision`, such as `-1` or `base`."""
+    """Downgrade the database to `revision`, such as `-1` or `base`."""
     command.downgrade(config(settings), revision)
 
 
 def check(settings: Settings) -> None:
-    """Fail when the models and the migrated database differ."""
+    """Fail if the models and the migrated database differ."""
     command.check(config(settings))
 
 
 def revise(settings: Settings, message: str) -> None:
-    """Write a migration from the database as it is to the models as they are."""
+    """Generate a migration from the current database to the current models."""
     command.revision(config(settings), message, autogenerate=True)
 
 
@@ -68,7 +68,7 @@ def head() -> str | None:
 
 
 async def current(session: AsyncSession) -> str | None:
-    """The revision that the database is at; `None` before the first migration."""
+    """The revision of the database; `None` before the first migration."""
     try:
         return await session.scalar(text("SELECT version_num FROM alembic_version"))
     except DBAPIError as error:

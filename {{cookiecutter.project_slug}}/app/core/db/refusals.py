@@ -1,4 +1,4 @@
-"""Why a database cannot be opened, in the words of whoever has to mend it."""
+"""Why connecting to a database fails, and how to fix it."""
 
 from collections.abc import Callable, Iterator
 from socket import gaierror
@@ -10,10 +10,10 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.db.dialects import dialect_of
 
-# The first that fits; what is away may come back.
+# The first match applies; an unreachable server may come back.
 AWAY: dict[type[BaseException], str] = {
     gaierror: "the host {place} is unknown: correct it",
-    TimeoutError: "{place} does not answer: see that the server runs, and that it can be reached",
+    TimeoutError: "{place} does not answer: check that the server runs, and that it is reachable",
     FileNotFoundError: "there is no socket in {place}: start the server, or correct the host",
     OSError: "{place} cannot be reached ({reason}): start the server, or correct host and port",
     Exception: "cannot connect to {place}: {reason}",
@@ -21,16 +21,16 @@ AWAY: dict[type[BaseException], str] = {
 
 
 class Refused(RuntimeError):
-    """A database that cannot be opened: the variable that names it, what is wrong, what to do."""
+    """A failed connection: the variable that names the database, what is wrong, what to do."""
 
     def __init__(self, text: str, *, lasting: bool) -> None:
         super().__init__(text)
         self.lasting = lasting
-        """Whether it stays so until somebody corrects the settings or the server."""
+        """Whether it persists until the settings or the server are corrected."""
 
 
 def explain(engine: Engine, variable: str) -> None:
-    """Raise `Refused` when a connection cannot be opened, whatever the driver raises."""
+    """Raise `Refused` if a connection cannot be opened, whatever the driver raises."""
 
     @event.listens_for(engine, "do_connect")
     def open_connection(
@@ -48,7 +48,7 @@ def opened(url: URL, variable: str, connect: Callable[[], DBAPIConnection]) -> D
 
 
 def refused(url: URL, variable: str, error: Exception) -> Refused:
-    """What the driver raised, told without a password."""
+    """What the driver raised, without a password."""
     causes = list(chain(error))
     for cause in causes:
         for code in (getattr(cause, "sqlstate", None), *cause.args[:1]):
@@ -84,5 +84,5 @@ def place(url: URL) -> str:
 
 
 def is_lasting(error: BaseException) -> bool:
-    """Whether waiting does not help against what `error` was raised from."""
+    """Whether waiting cannot resolve what `error` was raised from."""
     return isinstance(error.__cause__, Refused) and error.__cause__.lasting

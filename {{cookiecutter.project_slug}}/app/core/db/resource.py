@@ -1,4 +1,4 @@
-"""`Resource`: the base of every row that a customer owns. Here the scope of a row is decided."""
+"""`Resource` and `Record`: the bases of models, which alone define the scope of a row."""
 
 from app.core.db import (
     base,
@@ -28,6 +28,6 @@ class Record(
     constraints.Constrained,
     base.Base,
 ):
-    """A row of the service's own, about something that is done or was done for a customer."""
+    """A row of the service's own, about something done for a customer."""
 
     __abstract__ = True

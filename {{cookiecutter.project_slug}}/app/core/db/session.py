@@ -38,7 +38,7 @@ from app.core.settings import Settings
 logger = logging.getLogger(__name__)
 
 PROBE_SECONDS = 2.0
-"""Whoever asks how the service is has an answer by then."""
+"""The time limit of health checks and metrics."""
 
 T = TypeVar("T")
 
@@ -54,17 +54,17 @@ class Database:
     timeout: float
     dialect: Dialect
     info: dict[str, Any]
-    """What each session carries."""
+    """The `info` of each session."""
 
     def carry(self, service: object) -> None:
-        """Let every session that is opened from here on know its service."""
+        """Have every session opened from here on refer to its service."""
         self.info[SERVICE] = service
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
-        """Admit as many at once as there are connections, first come first served.
+        """Admit as many at once as there are connections, first come, first served.
 
-        The pool itself is not fair: under load it lets some wait a second while others fly past.
+        The pool itself is not fair: under load some wait a second while others overtake them.
         """
         try:
             async with asyncio.timeout(self.timeout):  # `wait_for` may swallow a cancellation
@@ -83,8 +83,8 @@ async def connect(
 ) -> AsyncGenerator[Database]:
     """Open the engine; close it at the end.
 
-    A service is patient: a database that is away does not keep it from starting, and it logs why. What
-    waiting does not mend does: a wrong password, no such database, a login that is too mighty.
+    If `patient`, it starts without a reachable database. What waiting cannot resolve still fails: a
+    wrong password, a missing database, an over-privileged login.
     """
     engine = engines.create_engine(settings, log=log)
     try:
@@ -100,7 +100,7 @@ async def connect(
 
 
 def from_engine(engine: AsyncEngine, settings: Settings) -> Database:
-    """The two kinds of session over one pool."""
+    """The two kinds of session on one pool."""
     info: dict[str, Any] = {ENGINE: engine.sync_engine}
     options: dict[str, Any] = {
         "expire_on_commit": False,
@@ -122,7 +122,7 @@ def from_engine(engine: AsyncEngine, settings: Settings) -> Database:
 
 
 async def failure_of(database: Database, error: DBAPIError) -> Failure | None:
-    """What is wrong with the database, for the client; nothing when `error` is a bug."""
+    """The failure to report to the client; `None` if `error` is a bug."""
     fault = database.dialect.fault_of(error.orig)
     if fault is Fault.INCOMPLETE:
         return None if await probe(database, migrations.is_current) else NotMigrated()
@@ -133,7 +133,7 @@ async def failure_of(database: Database, error: DBAPIError) -> Failure | None:
 
 @asynccontextmanager
 async def telling_outages(database: Database) -> AsyncGenerator[None]:
-    """Raise the failure that an error of the database amounts to, unless it is a bug."""
+    """Raise an error of the database as the failure that it amounts to, unless it is a bug."""
     try:
         yield
     except DBAPIError as error:
@@ -145,7 +145,7 @@ async def telling_outages(database: Database) -> AsyncGenerator[None]:
 
 @asynccontextmanager
 async def unit_of_work(database: Database) -> AsyncGenerator[AsyncSession]:
-    """A session whose work is committed at the end, or rolled back when something raises."""
+    """A session that is committed at the end, or rolled back if something raises."""
     async with telling_outages(database):
         with reporting_deletion():
             async with database.slot(), database.writer() as session:
@@ -159,7 +159,7 @@ async def unit_of_work(database: Database) -> AsyncGenerator[AsyncSession]:
 
 
 async def commit(session: AsyncSession) -> None:
-    """Commit, then do what waited for it."""
+    """Commit, then call what waited for it."""
     await session.commit()
     for act in session.info.pop(AFTER_COMMIT, []):
         done = act()
@@ -168,19 +168,19 @@ async def commit(session: AsyncSession) -> None:
 
 
 def after_commit(session: AsyncSession, act: Callable[[], object]) -> None:
-    """Call `act` once the work of `session` is committed; never when it is rolled back."""
+    """Call `act` once `session` is committed; never if it is rolled back."""
     session.info.setdefault(AFTER_COMMIT, []).append(act)
 
 
 @asynccontextmanager
 async def reading(database: Database) -> AsyncGenerator[AsyncSession]:
-    """A session for pure reads: what is written in it is never committed as one."""
+    """A session for reads only: what is written in it is never committed as one transaction."""
     async with telling_outages(database), database.slot(), database.reader() as session:
         yield session
 
 
 async def probe(database: Database, ask: Callable[[AsyncSession], Awaitable[T]]) -> T:
-    """What `ask` finds out, soon or not at all, on a connection that no request waits for."""
+    """The result of `ask`, within a time limit, on a connection that no request waits for."""
     try:
         async with (
             asyncio.timeout(PROBE_SECONDS),
@@ -194,12 +194,12 @@ async def probe(database: Database, ask: Callable[[AsyncSession], Awaitable[T]])
 
 
 async def get_database(connection: HTTPConnection) -> Database:
-    """For work that needs several transactions, or none while it waits for something else."""
+    """For endpoints that need several transactions, or none while they wait for something else."""
     return connection.state.service.database
 
 
 async def get_session(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
-    """Commit when the endpoint has returned and before the response is sent."""
+    """Commit after the endpoint returns and before the response is sent."""
     async with unit_of_work(connection.state.service.database) as session:
         yield session
 
@@ -211,6 +211,6 @@ async def get_read_session(connection: HTTPConnection) -> AsyncGenerator[AsyncSe
 
 
 DatabaseDep = Annotated[Database, Depends(get_database)]
-# "function" closes the session before the response leaves: a commit that fails is an error response.
+# "function" closes the session before the response is sent: a failed commit is an error response.
 SessionDep = Annotated[AsyncSession, Depends(get_session, scope="function")]
 ReadSessionDep = Annotated[AsyncSession, Depends(get_read_session, scope="function")]

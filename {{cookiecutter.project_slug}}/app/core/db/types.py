@@ -10,7 +10,7 @@ from app.core.db.dialects import BY_SCHEME
 
 
 class ExactText(TypeDecorator[str]):
-    """Text for names and addresses: equal only when every letter is, on every database."""
+    """Text for names and addresses, compared with case and accents on every database."""
 
     impl = String
     cache_ok = True
@@ -21,11 +21,11 @@ class ExactText(TypeDecorator[str]):
 
     @property
     def python_type(self) -> type[str]:
-        """What the values are in Python."""
+        """The type of the values in Python."""
         return str
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        """What each database calls it."""
+        """The type in each database."""
         return dialect.type_descriptor(BY_SCHEME[dialect.name].exact_text(self.length))
 
 
@@ -37,15 +37,15 @@ class UTCDateTime(TypeDecorator[datetime]):
 
     @property
     def python_type(self) -> type[datetime]:
-        """What the values are in Python."""
+        """The type of the values in Python."""
         return datetime
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
-        """What each database calls it."""
+        """The type in each database."""
         return dialect.type_descriptor(BY_SCHEME[dialect.name].instant)
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse a naive time: nobody knows which instant it means."""
+        """Refuse a naive time, whose instant is ambiguous."""
         if value is None:
             return None
         if value.tzinfo is None:
@@ -55,7 +55,7 @@ class UTCDateTime(TypeDecorator[datetime]):
         return in_utc if keeps_zone else in_utc.replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give back the time zone that some databases drop."""
+        """Restore the time zone that some databases drop."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)

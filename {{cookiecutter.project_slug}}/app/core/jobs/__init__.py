@@ -1,4 +1,4 @@
-"""Work that outlives its request: `@job` declares it, `enqueue` asks for it, a `Queue` runs it."""
+"""Background jobs: `@job` declares one, `enqueue` requests a run, a `Queue` adapter runs it."""
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,46 +16,46 @@ from app.core.jobs.schedule import Schedule
 P = ParamSpec("P")
 
 HOUSEKEEPING = "housekeeping"
-"""The queue of what the service does for itself: with a share of its own, it waits for no backlog."""
+"""The queue for the service's own maintenance: it has its own share, so that no backlog delays it."""
 
 
 class JobError(Exception):
-    """A failure in words of our own: they are stored and shown, those of a secret job too."""
+    """A failure whose message is ours, and is therefore stored and shown even for a secret job."""
 
 
 class GiveUp(JobError):
-    """Raised by a job that no retry can help; it says why, without repeating what is secret."""
+    """Raised by a job that no retry can help; says why, without repeating secrets."""
 
 
 class UnreadableArguments(JobError):
-    """Another version of the service, or one with another key, enqueued this; it may run there."""
+    """Enqueued by another version of the service, or with another key; it may run there."""
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Job(Generic[P]):
-    """What is to be done, and how patiently. It stays the same whichever queue runs it."""
+    """A job and its retry policy, whichever queue runs it."""
 
     name: str
-    """Stable and unique, such as `mail.deliver`: rows in the database carry it."""
+    """Stable and unique, such as `mail.deliver`: rows in the database refer to it."""
     function: Callable[..., Awaitable[None]]
     arguments: type[BaseModel]
     queue: str
     retries: int
-    """How many more times it is tried after it failed."""
+    """How many times it is retried after a failure."""
     backoff: timedelta
-    """Before the first retry, at most; it doubles each time, up to `max_backoff`."""
+    """The maximum delay before the first retry; it doubles each time, up to `max_backoff`."""
     max_backoff: timedelta
     time_limit: timedelta
     schedule: Schedule | None
     unique_for: timedelta | None
-    """For so long the same job with the same arguments is enqueued once only."""
+    """For how long the same job with the same arguments is enqueued only once."""
     each_customer: bool
     """Whether a scheduled job runs once for each customer, or once for the service."""
     secret: bool
-    """Whether its arguments are encrypted in the database, and shown to nobody."""
+    """Whether its arguments are encrypted in the database, and never shown."""
 
     def delay(self, attempt: int) -> timedelta:
-        """How long to wait after failed attempt number `attempt`: exponential, with full jitter."""
+        """The delay after failed attempt number `attempt`: exponential, with full jitter."""
         doubled = self.backoff.total_seconds() * 2.0 ** min(attempt - 1, 60)
         ceiling = min(self.max_backoff.total_seconds(), doubled)
         return timedelta(seconds=random.uniform(0, ceiling))  # noqa: S311, it guards nothing
@@ -77,10 +77,10 @@ def job(  # noqa: PLR0913, each has a default
     each_customer: bool = False,
     secret: bool = False,
 ) -> Callable[[Callable[Concatenate[Any, P], Awaitable[None]]], Job[P]]:
-    """Declare a job: an `async` function of a `Work` and of keyword arguments with types.
+    """Declare a job: an `async` function that takes a `Work` and typed keyword arguments.
 
-    It may run twice when a process dies, so what it does outside of its session must bear that;
-    what it writes in its session is kept exactly once.
+    It may run twice if a process dies, so its effects outside its session must be idempotent; what it
+    writes in its session is committed exactly once.
     """
 
     def declare(function: Callable[Concatenate[Any, P], Awaitable[None]]) -> Job[P]:
@@ -108,31 +108,31 @@ def job(  # noqa: PLR0913, each has a default
 
 
 def arguments_of(name: str, function: Callable[..., object]) -> type[BaseModel]:
-    """A model of the keyword arguments: what goes into the database is checked, and comes back typed."""
+    """A model of the keyword arguments, which validates what is stored and restores its types."""
     fields: dict[str, Any] = {}
     for parameter in list(signature(function, eval_str=True).parameters.values())[1:]:
         if parameter.kind is not Parameter.KEYWORD_ONLY:
             raise TypeError(f"{name}: {parameter.name} must be a keyword-only argument")
         if parameter.annotation in {SecretStr, SecretBytes}:
-            raise TypeError(f"{name}: {parameter.name} is stored as stars; use str and secret=True")
+            raise TypeError(f"{name}: {parameter.name} is stored masked; use str and secret=True")
         default = ... if parameter.default is Parameter.empty else parameter.default
         fields[parameter.name] = (parameter.annotation, default)
     return create_model(name, __config__=ConfigDict(extra="forbid"), **fields)
 
 
 class Queue(Protocol):
-    """An adapter: it sees to it that the rows of the job table are worked off."""
+    """An adapter, which gets the rows of the job table run."""
 
     def __init__(self, settings: Any, jobs: Jobs) -> None: ...  # noqa: ANN401, they import this module
 
     def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
-        """Rows (id and name) have just been committed; never blocks, and may be lost."""
+        """Notify of rows (id and name) just committed; never blocks, and may be lost."""
         ...
 
     def working(self, service: Any) -> AbstractAsyncContextManager[None]:  # noqa: ANN401, likewise
-        """What the process does for jobs while the service runs."""
+        """What this process does for jobs while the service runs."""
         ...
 
     async def check(self) -> dict[str, str]:
-        """What the queue depends on, beside the database, each with `ok` or what is wrong."""
+        """The queue's dependencies besides the database, each with `ok` or what is wrong."""
         ...

@@ -23,14 +23,14 @@ from app.core.settings import Settings
 log = structlog.stdlib.get_logger(__name__)
 
 PATIENCE = 5.0  # seconds between one cancellation and the next
-SPARE_CONNECTIONS = 2  # to claim, and to enqueue what is scheduled, while all jobs are under way
-LONGEST_SLEEP = 60.0  # seconds; a clock that is set is noticed by then
+SPARE_CONNECTIONS = 2  # to claim and to enqueue scheduled jobs while all slots are taken
+LONGEST_SLEEP = 60.0  # seconds; a change of the clock is noticed by then
 
 
 class LocalQueue:
-    """Claims due rows, as many at once as `job_concurrency` says; other processes do the same.
+    """Claims due rows, up to `job_concurrency` at once; other processes do the same.
 
-    Queues with something due share these slots; a queue that is alone has them all.
+    Queues with due jobs share these slots; a single one gets them all.
     """
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
@@ -42,19 +42,18 @@ class LocalQueue:
         self.shares = Shares()
 
     def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
-        """Look at the table now rather than soon."""
+        """Poll the table now instead of soon."""
         self.due.set()
 
     async def check(self) -> dict[str, str]:
-        """It depends on nothing."""
+        """It depends on nothing else."""
         return {}
 
     @asynccontextmanager
     async def working(self, service: Service) -> AsyncGenerator[None]:
-        """Work until the end, then let what is under way finish, within the shutdown's time.
+        """Run jobs until the end, then let running ones finish, within the shutdown timeout.
 
-        Jobs have connections of their own: however many wait for something, no request waits for
-        them.
+        Jobs have their own connections, so that no request waits for them.
         """
         pool = {"database_pool_size": self.settings.job_concurrency + SPARE_CONNECTIONS}
         async with connect(service.settings.model_copy(update=pool), patient=True) as database:
@@ -68,7 +67,7 @@ class LocalQueue:
                 await self.stop(claiming, watching)
 
     async def stop(self, claiming: asyncio.Task[None], watching: asyncio.Task[None]) -> None:
-        """Claim nothing more, and begin what is claimed already; then wait."""
+        """Stop claiming, start what is already claimed, then wait."""
         self.stopping = True
         self.due.set()
         await asyncio.wait([claiming], timeout=self.settings.database_timeout)
@@ -78,7 +77,7 @@ class LocalQueue:
         await cancel(self.under_way)
 
     async def work(self, service: Service) -> None:
-        """Claim and begin, until the end."""
+        """Claim and start jobs, until stopped."""
         while not self.stopping:
             self.due.clear()
             free = self.settings.job_concurrency - len(self.under_way)
@@ -89,7 +88,7 @@ class LocalQueue:
                 await self.rest()
 
     async def rest(self) -> None:
-        """Until somebody nudges, a job ends, or it is time to look for the rows of others."""
+        """Wait until notified, a job ends, or it is time to poll for rows of other processes."""
         try:
             async with asyncio.timeout(self.settings.job_poll_seconds):
                 await self.due.wait()
@@ -97,7 +96,7 @@ class LocalQueue:
             pass
 
     async def claim(self, service: Service, limit: int) -> list[JobRun]:
-        """Due rows; none while the database is away."""
+        """Claim due rows; none while the database is unreachable."""
         try:
             async with unit_of_work(service.database) as session:
                 return await store.claim(session, self.jobs, limit=limit, shares=self.shares)
@@ -108,7 +107,7 @@ class LocalQueue:
         return []
 
     def begin(self, service: Service, run: JobRun) -> None:
-        """Run it beside the others."""
+        """Run a job concurrently with the others."""
         job = self.jobs[run.name]
         task = asyncio.create_task(execute(service, job, run))
         self.under_way.add(task)
@@ -116,7 +115,7 @@ class LocalQueue:
         task.add_done_callback(partial(self.end, job.queue))
 
     def end(self, queue: str, task: asyncio.Task[None]) -> None:
-        """Make room for the next."""
+        """Free the slot for the next job."""
         self.under_way.discard(task)
         self.shares.end(queue)
         self.due.set()
@@ -133,7 +132,7 @@ class LocalQueue:
 
 
 async def cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """End these, however deaf they are; a job that is cancelled gives its row back."""
+    """Cancel these until they end; a cancelled job returns its row to the queue."""
     left = set(tasks)
     while left:
         for task in left:

@@ -1,4 +1,4 @@
-"""What is measured about jobs, for Prometheus."""
+"""Prometheus metrics of jobs."""
 
 from prometheus_client import Counter, Gauge, Histogram
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,23 +9,21 @@ from app.core.service import service_of
 
 SECONDS = (0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30, 60, 300, 1800)
 
-RUNS = Counter("job_runs", "Attempts to run a job, by how they ended", ["job", "outcome"])
-DURATION = Histogram("job_duration_seconds", "How long an attempt took", ["job"], buckets=SECONDS)
+RUNS = Counter("job_runs", "Attempts to run a job, by outcome", ["job", "outcome"])
+DURATION = Histogram("job_duration_seconds", "Duration of an attempt", ["job"], buckets=SECONDS)
 WAITING = Gauge(
     "jobs_waiting", "Jobs that are due and not done", ["queue"], multiprocess_mode="mostrecent"
 )
 AGE = Gauge(
     "jobs_oldest_waiting_seconds",
-    "For how long the oldest of them has been due",
+    "How long the oldest waiting job has been due",
     ["queue"],
     multiprocess_mode="mostrecent",
 )
-DEAD = Gauge(
-    "jobs_dead", "Jobs that failed for the last time", ["queue"], multiprocess_mode="mostrecent"
-)
+DEAD = Gauge("jobs_dead", "Jobs that failed permanently", ["queue"], multiprocess_mode="mostrecent")
 
 
-# Queues that are reported although nothing waits in them: the registry is the process's too.
+# Queues that are reported even when empty; one set per process, like the registry.
 known: set[str] = set()
 
 
@@ -36,7 +34,7 @@ def observe(job: str, outcome: str, seconds: float) -> None:
 
 
 async def measure_queues(session: AsyncSession) -> None:
-    """Count what is waiting, and what is dead, in each queue."""
+    """Measure the waiting and the dead jobs of each queue."""
     now = utc_now()
     waiting = {queue: (count, since) for queue, count, since in await store.waiting(session)}
     dead = {row[0]: row[1] for row in await store.dead(session)}

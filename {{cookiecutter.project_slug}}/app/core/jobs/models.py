@@ -1,4 +1,4 @@
-"""The job table: outbox, record of what ran, and dead letters at once."""
+"""The job table: outbox, run record and dead letters in one."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,7 @@ from app.core.db.resource import Record
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """The state of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -21,7 +21,7 @@ class JobState(StrEnum):
 
 
 class JobRun(Record):
-    """One job that somebody asked for."""
+    """One enqueued job."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -37,11 +37,11 @@ class JobRun(Record):
     arguments: Mapped[dict[str, Any]]
     attempts: Mapped[int] = mapped_column(default=0)
     due_at: Mapped[datetime | None]
-    """When to run it; while it runs, when to believe that its process has died; then nothing."""
+    """When to run it; while it runs, when its lease expires; then null."""
     claim: Mapped[UUID | None]
-    """Whose turn it is: the work of anybody else is not kept."""
+    """The claim of the current attempt: work under any other is rolled back."""
     nudged_at: Mapped[datetime | None]
-    """When a queue was last told of it."""
+    """When its queue was last notified."""
     finished_at: Mapped[datetime | None]
     error: Mapped[str | None] = mapped_column(String(1000))
     """Why the last attempt failed."""

@@ -1,4 +1,4 @@
-"""Asking for jobs from within a transaction."""
+"""Enqueueing jobs within a transaction."""
 
 import hashlib
 import hmac
@@ -23,19 +23,19 @@ from app.core.service import service_of
 NEW = "new_jobs"
 """In a session's `info`: the rows of which the queue is notified after the commit."""
 MISFIRE_GRACE = timedelta(hours=1)
-"""So late a scheduled job still runs, if nothing ran when it was due."""
+"""How late a scheduled job still runs, if no process was running when it was due."""
 
 
 class AlreadyEnqueued(Exception):
-    """The same job with the same arguments is there already."""
+    """The same job with the same arguments is already enqueued."""
 
 
 async def enqueue(
     session: AsyncSession, job: Job[P], *args: P.args, **kwargs: P.kwargs
 ) -> UUID | None:
-    """Have `job` run soon after the work of `session` is committed; a rollback takes it back.
+    """Enqueue `job`, to run soon after `session` is committed; a rollback discards it.
 
-    Its id, or that of the same job where `unique_for` forbids a second.
+    Returns its id, or that of the same job if `unique_for` forbids a second.
     """
     return await enqueue_at(session, utc_now(), job, *args, **kwargs)
 
@@ -43,7 +43,7 @@ async def enqueue(
 async def enqueue_at(
     session: AsyncSession, when: datetime, job: Job[P], *args: P.args, **kwargs: P.kwargs
 ) -> UUID | None:
-    """Have `job` run at `when`, or soon after the commit if that is later."""
+    """Enqueue `job`, to run at `when`, or soon after the commit if that is later."""
     if args:
         raise TypeError(f"{job.name} takes keyword arguments")
     arguments = job.arguments.model_validate(kwargs).model_dump(mode="json")
@@ -64,7 +64,7 @@ async def enqueue_at(
 
 
 async def enqueue_tick(session: AsyncSession, job: Job[...], tick: datetime) -> None:
-    """Have a scheduled job run for `tick`, unless another process has seen to that."""
+    """Enqueue a scheduled job for `tick`, unless another process has done so."""
     run = new_run(session, job, {}, tick)
     run.unique_key = key_of(session, job.name, tick.isoformat())
     run.unique_until = tick + 2 * MISFIRE_GRACE
@@ -75,7 +75,7 @@ async def enqueue_tick(session: AsyncSession, job: Job[...], tick: datetime) -> 
 def new_run(
     session: AsyncSession, job: Job[...], arguments: dict[str, Any], when: datetime
 ) -> JobRun:
-    """A row for the table; on whose behalf, and for which request, goes with it."""
+    """A new row, which records on whose behalf and for which request it runs."""
     return JobRun(
         name=job.name,
         queue=job.queue,
@@ -86,13 +86,13 @@ def new_run(
 
 
 def key_of(session: AsyncSession, name: str, value: object, key: str = "") -> str:
-    """What two runs that may not both exist share; with a key nobody can guess from it."""
+    """A digest shared by runs that must not coexist; `key` keeps secrets from being guessed from it."""
     message = json.dumps([*partition(session), name, value], sort_keys=True).encode()
     return hmac.digest(key.encode(), message, hashlib.sha256).hex()
 
 
 async def insert_unique(session: AsyncSession, run: JobRun) -> None:
-    """Insert a row that holds a key; fail while another row holds it that is not done, or is recent."""
+    """Insert a row with a unique key; fail while an unfinished or recent row holds it."""
     holder = await session.scalar(
         select(JobRun).filter_by(unique_key=run.unique_key).with_for_update()
     )
@@ -108,7 +108,7 @@ async def insert_unique(session: AsyncSession, run: JobRun) -> None:
 
 
 def remember(session: AsyncSession, run: JobRun) -> None:
-    """Nudge the queue after the commit, if the job is due by then."""
+    """Notify the queue after the commit, if the job is due by then."""
     if run.due_at is None or run.due_at > utc_now():
         return
     run.nudged_at = utc_now()
@@ -118,6 +118,6 @@ def remember(session: AsyncSession, run: JobRun) -> None:
 
 
 def nudge(session: AsyncSession) -> None:
-    """Tell the queue of the rows that are really there; a savepoint may have taken some back."""
+    """Notify the queue of the committed rows; a savepoint may have rolled some back."""
     runs: list[JobRun] = session.info.pop(NEW)
     service_of(session).queue.nudge([(run.id, run.name) for run in runs if inspect(run).persistent])

@@ -1,4 +1,4 @@
-"""Deleting what has been kept long enough, in batches that no one waits for."""
+"""Deleting rows after their retention period, in short batches."""
 
 from datetime import timedelta
 
@@ -15,12 +15,12 @@ CLOCKS_DIFFER = timedelta(hours=1)
 
 
 def kept_for(model: type[Base], days: int) -> ColumnElement[bool]:
-    """Which rows have been kept for so many days, by the database's clock too."""
+    """Rows that have been kept for this many days, by the database's clock too."""
     return model.created_at < utc_now() - timedelta(days=days) - CLOCKS_DIFFER
 
 
 async def purge(session: AsyncSession, model: type[Base], condition: ColumnElement[bool]) -> bool:
-    """Delete at most `BATCH` rows, their own parts included; whether there may be more."""
+    """Delete at most `BATCH` rows, with dependent ones; returns whether there may be more."""
     found = select(model.id).where(condition).limit(BATCH)
     ids = (await session.scalars(found)).all()
     if ids:

@@ -1,4 +1,4 @@
-"""Running one claimed job: limits, retries, records. Every queue does it here."""
+"""Running one claimed job, with its limits, retries and records; shared by all queues."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -22,17 +22,17 @@ from app.core.service import Service
 log = structlog.stdlib.get_logger(__name__)
 
 PATIENCE = timedelta(minutes=1)
-"""How long a database that is away is waited for, to write down how an attempt failed."""
+"""How long to wait for an unreachable database to record that an attempt failed."""
 AGAIN_SECONDS = 1.0
 DONE, RETRIED, DEAD, LOST, RELEASED = "done", "retried", "dead", "lost", "released"
 
 
 class ClaimLostError(Exception):
-    """The attempt took so long that somebody else has taken over; its work is not kept."""
+    """The attempt outlived its lease and another process took over; its work is rolled back."""
 
 
 class AttemptFailedError(Exception):
-    """The job raised; nothing that it wrote is kept."""
+    """The job raised; what it wrote is rolled back."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -40,8 +40,8 @@ class AttemptFailedError(Exception):
 
 
 async def execute(service: Service, job: Job[...], run: JobRun) -> None:
-    """Run a claimed job once, and write down how it ended."""
-    with carrying(resumed(run)):  # it is logged and audited as the request that asked for it
+    """Run a claimed job once, and record the outcome."""
+    with carrying(resumed(run)):  # logged and audited as part of the request that enqueued it
         started = perf_counter()
         outcome = await attempt(service, job, run)
         seconds = perf_counter() - started
@@ -57,7 +57,7 @@ async def execute(service: Service, job: Job[...], run: JobRun) -> None:
 
 
 async def attempt(service: Service, job: Job[...], run: JobRun) -> str:
-    """How it went."""
+    """Run one attempt; returns its outcome."""
     database, begun = service.database, asyncio.Event()
     try:
         async with asyncio.timeout(job.time_limit.total_seconds()):
@@ -71,18 +71,18 @@ async def attempt(service: Service, job: Job[...], run: JobRun) -> str:
         error: Exception = TimeoutError(f"not done within {job.time_limit}")
     except AttemptFailedError as failed:
         error = failed.error
-    except Exception as other:  # noqa: BLE001, whatever it is, it is written down
+    except Exception as other:  # noqa: BLE001, whatever it is, it is recorded
         error = other
     else:
         return DONE
-    # Not within `except`: what fails now would carry the error, and its secrets, into the log.
+    # Outside `except`: a failure from here on would carry the error, and its secrets, into the log.
     if isinstance(error, Unavailable) and not begun.is_set():
         return await release(database, run)
     return await fail(database, job, run, error)
 
 
 async def work(service: Service, job: Job[...], run: JobRun, begun: asyncio.Event) -> None:
-    """What the job does and that it is done are committed together, or not at all."""
+    """Run the job; its work and its state are committed together, or not at all."""
     async with unit_of_work(service.database) as session:
         begun.set()
         try:
@@ -105,7 +105,7 @@ async def work(service: Service, job: Job[...], run: JobRun, begun: asyncio.Even
 
 
 def arguments_for(job: Job[...], run: JobRun, keys: Sequence[str]) -> dict[str, Any]:
-    """The arguments as the function wants them; those that a newer version has added are left out."""
+    """The arguments as the function expects them, without those added by a newer version."""
     stored = unseal(keys, run.arguments) if job.secret else run.arguments
     known = {name: stored[name] for name in job.arguments.model_fields if name in stored}
     try:
@@ -116,7 +116,7 @@ def arguments_for(job: Job[...], run: JobRun, keys: Sequence[str]) -> dict[str, 
 
 
 async def fail(database: Database, job: Job[...], run: JobRun, error: Exception) -> str:
-    """Try again later, or never."""
+    """Schedule a retry, or declare the job dead."""
     last = isinstance(error, GiveUp) or run.attempts > job.retries
     told = describe(job, error)
     log.warning(
@@ -135,13 +135,13 @@ async def fail(database: Database, job: Job[...], run: JobRun, error: Exception)
             ending |= {"unique_key": None, "unique_until": None}
     else:
         ending["due_at"] = utc_now() + job.delay(run.attempts)
-    # Else it would be taken for one whose process died, and only when its lease is over.
+    # Unrecorded, it would look as if the process had died, and wait until its lease expires.
     until = min(run.due_at or utc_now(), utc_now() + PATIENCE)
     return await ended(database, run, DEAD if last else RETRIED, ending, until)
 
 
 def describe(job: Job[...], error: Exception) -> str:
-    """What went wrong, as every database can store it; of a secret job only our own words."""
+    """The error as text that every database can store; of a secret job only messages of ours."""
     told = type(error).__name__
     if isinstance(error, JobError) or not job.secret:
         told += f": {error}"
@@ -149,7 +149,7 @@ def describe(job: Job[...], error: Exception) -> str:
 
 
 async def release(database: Database, run: JobRun) -> str:
-    """It has not begun, or this process must end before it did: give it back as it was."""
+    """Return the job to the queue unchanged: it has not started, or this process stops before it ends."""
     values = {"state": JobState.QUEUED, "due_at": utc_now(), "attempts": run.attempts - 1}
     return await ended(database, run, RELEASED, values)
 
@@ -161,7 +161,7 @@ async def ended(
     values: Mapping[str, object],
     until: datetime | None = None,
 ) -> str:
-    """Write an ending, and wait for the database `until` then; after that the lease ends by itself."""
+    """Record an outcome, waiting for the database `until` then; after that, the lease expires."""
     while True:
         try:
             async with unit_of_work(database) as session:
@@ -175,7 +175,7 @@ async def ended(
 
 
 async def run_due(service: Service) -> int:
-    """Run what is due until nothing is, one after the other; how many that were."""
+    """Run due jobs one by one until none is left; returns how many."""
     count = 0
     while True:
         async with unit_of_work(service.database) as session:

@@ -11,7 +11,7 @@ CRON_FIELDS = 5
 
 
 class Schedule(Protocol):
-    """Instants at which something is due, the same for every process that asks."""
+    """The instants at which a job is due, the same in every process."""
 
     def latest(self, now: datetime) -> datetime:
         """The last of them that is not after `now`."""
@@ -40,7 +40,7 @@ class Cron:
 
 @dataclass(frozen=True, slots=True)
 class Every:
-    """Each time that this much has passed since 1970-01-01 00:00 UTC."""
+    """At every multiple of this period since 1970-01-01 00:00 UTC."""
 
     period: timedelta
 
@@ -54,13 +54,13 @@ class Every:
 
 
 def cron(expression: str) -> Cron:
-    """Such as `cron("30 3 * * *")`: each day at 03:30 UTC. Wrong expressions are refused here."""
+    """Such as `cron("30 3 * * *")`: each day at 03:30 UTC. Invalid expressions are refused here."""
     CronSim(expression, EPOCH)
     fields = expression.split()
     if len(fields) != CRON_FIELDS or (fields[2] != "*" and fields[4] != "*"):
         raise ValueError(
             f"{expression!r}: give five fields, and not both a day of the month and of the week:"
-            " programs disagree on what that means"
+            " implementations disagree on what that means"
         )
     return Cron(expression)
 

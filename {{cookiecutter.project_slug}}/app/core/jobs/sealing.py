@@ -1,4 +1,4 @@
-"""Arguments that nobody may read in the database, such as letters that hold tokens."""
+"""Encryption of job arguments in the database, such as mails that contain tokens."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ SEALED = "sealed"
 
 
 def cipher(keys: Sequence[str]) -> MultiFernet:
-    """Encrypts under the first key, and reads what any of them has encrypted."""
+    """Encrypts with the first key, and decrypts with any of them."""
     derived = (hmac.digest(key.encode(), b"job arguments", hashlib.sha256) for key in keys)
     return MultiFernet([Fernet(base64.urlsafe_b64encode(key)) for key in derived])
 
@@ -26,10 +26,10 @@ def seal(keys: Sequence[str], arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def unseal(keys: Sequence[str], stored: dict[str, Any]) -> dict[str, Any]:
-    """The arguments again."""
+    """The arguments, decrypted."""
     try:
         return json.loads(cipher(keys).decrypt(stored[SEALED]))
     except InvalidToken:
         raise UnreadableArguments(
-            "the arguments were encrypted under another SECRET_KEY: set it as PREVIOUS_SECRET_KEY"
+            "the arguments were encrypted with another SECRET_KEY: set it as PREVIOUS_SECRET_KEY"
         ) from None

@@ -6,30 +6,30 @@ from copy import deepcopy
 
 
 class Shares:
-    """What each queue has of the slots of one process."""
+    """The slots of one process, shared by its queues."""
 
     def __init__(self) -> None:
         self.under_way: Counter[str] = Counter()
         self.last_turn: Counter[str] = Counter()
 
     def begin(self, queue: str) -> None:
-        """A slot went to this queue."""
+        """Give a slot to this queue."""
         self.under_way[queue] += 1
         self.last_turn[queue] = max(self.last_turn.values(), default=0) + 1
 
     def end(self, queue: str) -> None:
-        """It is free again."""
+        """Free the slot."""
         self.under_way[queue] -= 1
 
     def next(self, queues: Collection[str]) -> str:
-        """The one with the fewest jobs under way; of those, the one whose last turn is longest ago.
+        """The queue with the fewest running jobs; of those, the least recently served.
 
-        Turns matter where slots are few: with a single one, no queue ever has fewer than another.
+        Turns matter if slots are few: with a single one, no queue ever has fewer than another.
         """
         return min(queues, key=lambda queue: (self.under_way[queue], self.last_turn[queue]))
 
     def share_out(self, due: Iterable[tuple[str, str]], slots: int) -> Counter[str]:
-        """How many jobs of each name to begin; `due` are queues and names, the oldest first."""
+        """How many jobs of each name to start; `due` lists queues and names, oldest first."""
         lines: defaultdict[str, deque[str]] = defaultdict(deque)
         for queue, name in due:
             lines[queue].append(name)

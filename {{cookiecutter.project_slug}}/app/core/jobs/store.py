@@ -1,4 +1,4 @@
-"""All SQL about the job table, but for what enqueues."""
+"""All SQL on the job table, except that of enqueueing."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.shares import Shares
 
 GRACE = timedelta(seconds=10)
-"""What a process may take beyond a job's time limit before others believe that it has died."""
+"""How long a lease exceeds the job's time limit, after which the process is presumed dead."""
 LOST = "the process that ran it died, or took too long"
 Columns = TypeVarTuple("Columns")
 
@@ -32,9 +32,9 @@ Columns = TypeVarTuple("Columns")
 async def claim(
     session: AsyncSession, jobs: Jobs, *, limit: int, shares: Shares | None = None
 ) -> list[JobRun]:
-    """Take due rows, each for the time that its job may last; nobody else has them meanwhile.
+    """Claim due rows, each with a lease for the time that its job may take.
 
-    Each queue gets its share of `limit`. Rows whose process died come back here; after the last
+    Each queue gets its share of `limit`. Rows whose process died are claimed again; after the last
     attempt they are dead.
     """
     connection = await session.connection()
@@ -50,31 +50,31 @@ async def claim(
             runs += [run for run in found if take(run, jobs[name], now)]
             free -= len(found)
             if len(found) < count:
-                names.discard(name)  # other processes have locked the rest of it
+                names.discard(name)  # other processes have locked the rest
         if names.issuperset(chosen):
             break
     return runs
 
 
 def next_up(names: Iterable[str], now: datetime, limit: int) -> CompoundSelect[str, datetime]:
-    """Names and times of the rows that are due, the oldest first; of each name `limit` at most."""
+    """Names and times of due rows, oldest first, at most `limit` for each name."""
     columns = select(JobRun.name, JobRun.due_at)
     each = [select(due_rows(columns, name, now, limit).subquery()) for name in names]
     return union_all(*each).order_by("due_at")
 
 
 def due_rows(wanted: Select[*Columns], name: str, now: datetime, limit: int) -> Select[*Columns]:
-    """The oldest due rows of one name: a piece of an index, however many other rows are due.
+    """The oldest due rows of one name: one range of an index, however many other rows are due.
 
-    Several names in one condition would be read and sorted whole, or, in the order of an index on the
-    time alone, together with the rows of every other queue and of other versions of the service.
+    A condition on several names would read and sort all of their rows or, by an index on the time
+    alone, read those of every other queue and of other versions of the service too.
     """
     due = wanted.where(JobRun.name == name, JobRun.due_at <= now)
     return due.order_by(JobRun.due_at).limit(limit)
 
 
 def take(run: JobRun, job: Job[...], now: datetime) -> bool:
-    """Mark a row as running, unless it has been tried often enough."""
+    """Mark a row as running, unless its attempts are used up."""
     if run.state == JobState.RUNNING:
         run.error = LOST
         if run.attempts > job.retries:
@@ -89,13 +89,13 @@ def take(run: JobRun, job: Job[...], now: datetime) -> bool:
 
 
 def forget_key(run: JobRun, job: Job[...]) -> None:
-    """A dead job makes room for the same job; a tick has had its turn."""
+    """Free the key of a dead job, so that the same job can be enqueued; a tick keeps its key."""
     if job.schedule is None:
         run.unique_key = run.unique_until = None
 
 
 async def settle(session: AsyncSession, run: JobRun, **values: object) -> bool:
-    """Write how an attempt ended; false when it is no longer ours, because it took too long."""
+    """Record how an attempt ended; false if its claim was lost, because it took too long."""
     statement = update(JobRun).where(JobRun.id == run.id, JobRun.claim == run.claim)
     options = {"synchronize_session": False}
     values |= {"claim": None, "nudged_at": None, "updated_at": utc_now()}
@@ -104,11 +104,11 @@ async def settle(session: AsyncSession, run: JobRun, **values: object) -> bool:
 
 
 async def waiting(session: AsyncSession) -> Sequence[Row[str, int, datetime | None]]:
-    """For each queue: how many rows are due, and since when the first of them."""
+    """For each queue: how many rows are due, and since when the oldest is."""
     statement = (
         select(JobRun.queue, func.count(), func.min(JobRun.due_at))
         .where(
-            # Of whatever is due these two are true; said, all of it is one piece of an index.
+            # True of all due rows; stated, so that one range of an index suffices.
             JobRun.state.in_([JobState.QUEUED, JobState.RUNNING]),
             JobRun.finished_at.is_(None),
             JobRun.due_at <= utc_now(),
@@ -119,7 +119,7 @@ async def waiting(session: AsyncSession) -> Sequence[Row[str, int, datetime | No
 
 
 async def dead(session: AsyncSession) -> Sequence[Row[str, int]]:
-    """For each queue: how many rows nobody tries any more."""
+    """For each queue: how many rows are dead."""
     statement = (
         select(JobRun.queue, func.count())
         .where(JobRun.state == JobState.DEAD)

@@ -15,11 +15,11 @@ from app.core.service import Service
 log = structlog.stdlib.get_logger(__name__)
 
 LATE = timedelta(seconds=5)
-"""Whoever looks at the clock at least this often misses no tick, however close they are."""
+"""A process that checks the clock at least this often misses no tick, however close they are."""
 
 
 class Ticker:
-    """Looks at the clock for one process."""
+    """Watches the clock for one process."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -28,11 +28,11 @@ class Ticker:
         self.seen: dict[str, datetime] = {}
 
     def following(self, now: datetime) -> datetime | None:
-        """When there is something to do next."""
+        """When the next job is due."""
         return min((schedule.following(now) for schedule in self.schedules), default=None)
 
     async def fire(self, now: datetime) -> None:
-        """Enqueue what is due, unless it is there already."""
+        """Enqueue due jobs, unless they already are."""
         for job in self.jobs:
             if job.schedule is None:
                 continue
@@ -48,7 +48,7 @@ class Ticker:
                     log.exception("tick_not_enqueued", job=job.name)
 
     async def enqueue(self, job: Job[...], tick: datetime) -> None:
-        """One row, or one for each customer."""
+        """Enqueue one row, or one for each customer."""
         async with unit_of_work(self.service.database) as session:
             customers = (
                 await self.service.customers(session) if job.each_customer else [nullcontext()]
@@ -59,7 +59,7 @@ class Ticker:
 
 
 def recent(schedule: Schedule, now: datetime) -> list[datetime]:
-    """The last tick, and before it those that are hardly over, in their order."""
+    """The last tick and those shortly before it, in order."""
     ticks = [schedule.latest(now)]
     while ticks[-1] > now - LATE:
         ticks.append(schedule.latest(ticks[-1] - timedelta(microseconds=1)))

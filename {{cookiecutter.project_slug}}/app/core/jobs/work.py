@@ -1,4 +1,4 @@
-"""What a job is given."""
+"""What a job receives."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from app.core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The session of one attempt: what is written in it is committed together with "done"."""
+    """One attempt: what it writes in `session` is committed together with the state "done"."""
 
     session: AsyncSession
     service: Service

@@ -1,4 +1,4 @@
-"""Who may call an endpoint: every one says `Can(...)`, `signed_in` or `public`."""
+"""Who may call an endpoint: each declares `Can(...)`, `signed_in` or `public`."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,7 +20,7 @@ LOGIN = f"{API_PREFIX}/auth/login"
 
 
 class NotAuthenticated(Unauthorized):
-    """The caller has shown no credentials."""
+    """The caller presented no credentials."""
 
     def __init__(self) -> None:
         super().__init__("The access token is missing, invalid or expired. Sign in again.")
@@ -30,20 +30,20 @@ class NotAllowed(Forbidden):
     """The caller lacks a permission."""
 
     def __init__(self, missing: str) -> None:
-        super().__init__(f"This needs the permission {missing}.")
+        super().__init__(f"This requires the permission {missing}.")
 
 
 class Bearer(OAuth2PasswordBearer):
-    """Has FastAPI mark operations as protected; on WebSockets too."""
+    """Makes FastAPI mark operations as protected; works on WebSockets too."""
 
     async def __call__(self, connection: HTTPConnection) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Credentials are looked for by the schemes of the features."""
+        """Do nothing: the schemes of the features read the credentials."""
 
 
 bearer = Bearer(
     LOGIN,
     scheme_name="OAuth2PasswordBearer",
-    description="Sign in with e-mail address and password, and leave everything else as it is.",
+    description="Sign in with e-mail address and password; leave the other fields as they are.",
 )
 
 
@@ -66,7 +66,7 @@ async def authenticate(connection: HTTPConnection) -> Principal:
 
 
 async def authorize(connection: HTTPConnection, scopes: Iterable[str]) -> Principal:
-    """The caller, authenticated once for each connection, who holds all of these permissions."""
+    """The caller, authenticated once per connection, who holds all of these permissions."""
     principal: Principal | None = getattr(connection.state, "principal", None)
     if principal is None:
         principal = connection.state.principal = await authenticate(connection)
@@ -86,7 +86,7 @@ async def authenticated(
 
 
 async def anyone() -> None:
-    """Nothing is asked of the caller."""
+    """Require nothing of the caller."""
 
 
 def Can(permission: StrEnum) -> Any:  # noqa: ANN401, N802, reads as a sentence: `Can(X.WRITE)`

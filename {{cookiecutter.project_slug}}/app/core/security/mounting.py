@@ -1,4 +1,4 @@
-"""Applications that a feature mounts, behind the same door as endpoints."""
+"""Applications mounted by features, with the same access control as endpoints."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -13,11 +13,11 @@ from app.core.security.access import anyone, authorize
 
 
 class Guarded:
-    """Lets through whom the mount's `access` admits; the rest get a problem document."""
+    """Admits the callers that the mount's `access` allows; others get a problem document."""
 
     def __init__(self, mount: Mount) -> None:
         if not callable(getattr(mount.access, "dependency", None)):
-            raise TypeError(f"{mount.path}: say `public`, `signed_in` or `Can(...)` as its access")
+            raise TypeError(f"{mount.path}: set `public`, `signed_in` or `Can(...)` as its access")
         self.mount = mount
         self.public = mount.access.dependency is anyone
         self.scopes: Sequence[str] = getattr(mount.access, "scopes", None) or ()

@@ -1,4 +1,4 @@
-"""Who is calling, and how a feature finds that out."""
+"""The caller, and how features authenticate one."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -21,24 +21,24 @@ class Principal:
     session_id: UUID | None = None
 
     def holds(self, permissions: set[str] | frozenset[str]) -> bool:
-        """Whether all of these are among the caller's."""
+        """Whether the caller has all of these permissions."""
         return EVERYTHING in self.permissions or permissions <= self.permissions
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the database is asked about a caller, in one statement, and what its answer means."""
+    """The one query that authenticates a caller, and how its result is read."""
 
     user_id: UUID
     statement: Select[Any]
-    """About `User`; columns and outer joins may be added."""
+    """Selects from `User`; columns and outer joins may be added."""
     answer: Callable[[Sequence[Row[Any]]], Principal]
-    """Raises an `Unauthorized` when the rows prove nothing."""
+    """Raises `Unauthorized` if the rows do not authenticate the caller."""
 
 
 Ask = Callable[[HTTPConnection], Awaitable[Question | None]]
 Narrow = Callable[[HTTPConnection, Question], Question]
-"""Narrows the principal, say to one customer: it asks more, and makes more of the answer."""
+"""Narrows the principal, such as to one customer: extends the query, and how its result is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,4 +50,4 @@ class Scheme:
     described: SecurityBase
     """How OpenAPI describes it."""
     ask: Ask
-    """Nothing when the connection presents no credentials of this kind; raises when they are bad."""
+    """Returns `None` if the connection has no credentials of this kind; raises if they are invalid."""

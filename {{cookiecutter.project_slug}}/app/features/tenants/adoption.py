@@ -1,4 +1,4 @@
-"""Where tenants begin to exist in a database that has users, the first one has them all as members."""
+"""When tenants are added to a database with users, the first tenant gets them all as members."""
 
 from collections.abc import Sequence
 from uuid import uuid4
@@ -12,7 +12,7 @@ TENANT = """\
 INSERT INTO tenants (id, created_at, updated_at, name)
 SELECT '[id]', COALESCE(MIN(created_at), CURRENT_TIMESTAMP), COALESCE(MIN(created_at), CURRENT_TIMESTAMP), 'Main'
 FROM users"""
-# Administrators own it; where there are none, whoever came first. Each row takes over the id of its user.
+# Administrators own it; without any, the first user does. Each row takes the id of its user.
 MEMBERS = """\
 INSERT INTO memberships (id, created_at, updated_at, tenant_id, user_id, role)
 SELECT users.id, users.created_at, users.created_at, '[id]', users.id,
@@ -24,27 +24,27 @@ FROM users""".replace("[admin]", "SELECT id FROM roles WHERE name = 'admin'")
 
 
 def make_first(migration: MigrationContext, found: ops.UpgradeOps) -> None:
-    """The first tenant, where the tenants themselves begin to exist."""
+    """Create the first tenant in the migration that adds tenants."""
     if creates_tenants(found.ops):
         place = after_new_tables(found.ops)
         found.ops[place:place] = first_tenant()
 
 
 def creates_tenants(operations: Sequence[ops.MigrateOperation]) -> bool:
-    """Whether tenants begin to exist here, in a database that has users already."""
+    """Whether this migration adds tenants to a database that already has users."""
     made = {each.table_name for each in operations if isinstance(each, ops.CreateTableOp)}
     return "tenants" in made and "users" not in made
 
 
 def after_new_tables(operations: Sequence[ops.MigrateOperation]) -> int:
-    """The place behind the last table that is made."""
+    """The position after the last table that is created."""
     made = [i for i, each in enumerate(operations) if isinstance(each, ops.CreateTableOp)]
     return made[-1] + 1
 
 
 def first_tenant() -> list[ops.MigrateOperation]:
-    """The tenant that gets everything."""
-    tenant_id = uuid4().hex  # as every database stores or reads it
+    """Statements that create the first tenant and its memberships."""
+    tenant_id = uuid4().hex  # a form that every database stores or accepts
     return [ops.ExecuteSQLOp(text.replace("[id]", tenant_id)) for text in (TENANT, MEMBERS)]
 
 

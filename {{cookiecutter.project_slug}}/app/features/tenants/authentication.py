@@ -1,4 +1,4 @@
-"""From the caller to the tenant in which they act: a step of authentication."""
+"""A step of authentication: find the tenant that the caller acts in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,14 +25,14 @@ from app.features.tenants.repository import Standing
 
 HEADER = RequestHeader(
     "X-Tenant-ID",
-    "In which tenant, by default your own; no other than the path names",
+    "Tenant to act in, by default your personal one; must match the tenant in the path, if any",
     {"type": "string", "format": "uuid"},
 )
 
 
 @dataclass(frozen=True, slots=True)
 class InPath(About):
-    """Rows of the tenant that the path names in this parameter."""
+    """Rows of the tenant that this path parameter names."""
 
     parameter: str
 
@@ -47,12 +47,12 @@ class Member(Principal):
     tenant_id: UUID
     role: str
     granted: Mapping[str, frozenset[str]]
-    """What each role within a tenant may do there."""
+    """The permissions of each tenant role."""
 
     def holds(self, permissions: set[str] | frozenset[str]) -> bool:
-        """With the permissions of their role in the tenant, and those of the service but about tenants.
+        """Whether the tenant role grants these, or a role of the service does, except on tenants.
 
-        Operators of the service own no tenant by that.
+        So operators of the service do not own tenants.
         """
         return all(
             permission in self.granted.get(self.role, ())
@@ -62,9 +62,9 @@ class Member(Principal):
 
 
 def narrow(connection: HTTPConnection, question: Question) -> Question:
-    """Whatever is asked after this sees the rows of one tenant, or of none.
+    """Restrict what follows to the rows of one tenant, or of none.
 
-    To a caller who is no member of a tenant it does not exist.
+    To a caller who is not a member, the tenant does not exist.
     """
     about, in_header = about_of(connection), asked_in_header(connection)
     if about is SERVICE and in_header is None:
@@ -112,7 +112,7 @@ def in_path(connection: HTTPConnection, about: InPath, in_header: UUID | None) -
 
 
 def open_to_members(standing: Standing | None) -> Standing:
-    """The same, if its members may act in the tenant at present."""
+    """The same standing, if members may currently act in the tenant."""
     if standing is None or standing.deleted_at is not None:
         raise TenantNotFound
     if standing.suspended_at is not None:

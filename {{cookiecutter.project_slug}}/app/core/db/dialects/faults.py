@@ -4,13 +4,13 @@ from enum import Enum, auto
 
 
 class Fault(Enum):
-    """What is wrong with the database, when it is no bug of ours."""
+    """What is wrong with the database, as opposed to a bug of ours."""
 
     LATE = auto()
     """It did not answer, or did not get a lock, in time."""
     READ_ONLY = auto()
-    """It is a standby, or takes no changes for another reason."""
+    """It is a standby, or read-only for another reason."""
     INCOMPLETE = auto()
     """It lacks a table or a column: a migration is missing, or the statement is wrong."""
     LOST_RACE = auto()
-    """Of two transactions that waited for each other, it undid this one."""
+    """It rolled this transaction back, because of a conflict with another."""

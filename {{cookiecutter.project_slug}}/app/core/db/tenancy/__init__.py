@@ -25,7 +25,7 @@ steps.append(policies.step)
 
 
 def session_options(engine: Engine) -> dict[str, Any]:
-    """Have sessions over this engine see the rows of one tenant, and every statement judged."""
+    """Restrict sessions on this engine to the rows of one tenant, and check every statement."""
     gate.watch(engine)
     options: dict[str, Any] = {"sync_session_class": TenantSession}
     # {% if cookiecutter.database == "postgresql" %}

@@ -1,4 +1,4 @@
-"""The one way around: sessions that see every tenant, each on record with its reason."""
+"""The one exception: sessions that see every tenant, each recorded with its reason."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -22,12 +22,12 @@ class TenantsCrossed(Event):
 
 @asynccontextmanager
 async def all_tenants(database: Database, *, reason: str) -> AsyncGenerator[AsyncSession]:
-    """A session of its own, in which nothing is filtered or stamped; committed at the end.
+    """A separate session, in which nothing is filtered or stamped; committed at the end.
 
-    New rows must say which tenant they belong to.
+    New rows must name their tenant.
     """
     if not reason.strip():
-        raise ValueError("say why every tenant is looked at")
+        raise ValueError("say why every tenant is accessed")
     with within(AllTenants(reason)):
         async with unit_of_work(database) as session:
             await publish(session, TenantsCrossed(reason=reason))

@@ -1,4 +1,4 @@
-"""Policies: in PostgreSQL itself, nobody sees the rows of a tenant for whom they do not work."""
+"""Policies: PostgreSQL itself restricts a session to the rows of its tenant."""
 
 import re
 from collections.abc import Collection, Iterator
@@ -10,8 +10,8 @@ from app.core.db.dialects.access import Access
 from app.core.db.migrations import Step
 from app.core.db.tenancy.rows import OWNED, TAGGED
 
-# Asked once for each statement, not for each row. A pooled connection answers '' after a
-# transaction that had set it, and NULL before.
+# Evaluated once per statement, not per row. On a pooled connection it is '' after a transaction
+# that set it, and NULL before.
 SETTING = "(SELECT coalesce(current_setting('app.tenant_id', true), ''))"
 SAME = (
     "tenant_id = (SELECT nullif(nullif(current_setting('app.tenant_id', true), ''), 'all')::uuid)"
@@ -23,16 +23,16 @@ CONDITIONS = {
 
 
 def enforce(connection: Connection, access: Access) -> None:
-    """Write them anew."""
+    """Recreate the policies."""
     if connection.dialect.name == "postgresql":
         for statement in statements(access.tables):
             connection.exec_driver_sql(statement)
 
 
 def statements(tables: Collection[str]) -> Iterator[str]:
-    """Write the policies of these tables anew; after each migration, so that no table misses one.
+    """Recreate the policies of these tables; after each migration, so that no table lacks one.
 
-    Without `FORCE` they would not bind the owner.
+    Without `FORCE` they would not apply to the owner.
     """
     for kind, names in (("owned", OWNED), ("tagged", TAGGED)):
         for name in sorted(names.intersection(tables)):
@@ -43,14 +43,14 @@ def statements(tables: Collection[str]) -> Iterator[str]:
 
 
 def lift(connection: Connection) -> None:
-    """Let a migration reach every row, and take the column away that a policy is about."""
+    """Let a migration access every row, and drop a column that a policy depends on."""
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET app.tenant_id = 'all'")
         event.listen(connection, "before_cursor_execute", release)
 
 
 def release(connection: Connection, cursor: DBAPICursor, statement: str, *_: object) -> None:
-    """Drop the policy first."""
+    """Drop the policy before its column."""
     if found := re.match(r'ALTER TABLE "?(\w+)"? DROP COLUMN tenant_id', statement):
         cursor.execute(f'DROP POLICY IF EXISTS tenant ON "{found[1]}"')
 

@@ -11,27 +11,27 @@ from app.core.tenancy import current
 TENANTS = "tenants"
 """The table whose rows are the tenants: a feature has a model of this name."""
 OWNED: set[str] = set()
-"""Tables of rows that belong to a tenant. Without a tenant they cannot be reached."""
+"""Tables of rows that belong to a tenant. Without a tenant they cannot be accessed."""
 TAGGED: set[str] = set()
-"""The service's own tables, whose rows may be about a tenant. Within one, only its rows are seen."""
+"""The service's own tables, whose rows may be about a tenant. In one, only its rows are visible."""
 
 
 def table_of(model: type) -> Table | None:
-    """The table that the class has declared, if it is no mere base."""
+    """The table that the class declares, unless it is only a base."""
     table: Table | None = model.__dict__.get("__table__")
     if table is not None and "tenant_id" not in table.columns:
-        raise TypeError(f"{model.__name__}: tables of tenants know no inheritance by joined tables")
+        raise TypeError(f"{model.__name__}: tables of tenants do not support joined inheritance")
     return table
 
 
 class Tenancy:
-    """What both have in common: a row is stamped when it is made, and filtered when it is read."""
+    """Common to both: a row is stamped when it is created, and filtered when it is read."""
 
     tenant_id: Mapped[Any] = mapped_column()
 
 
 class TenantOwned(Tenancy):
-    """A row that belongs to one tenant for ever."""
+    """A row that permanently belongs to one tenant."""
 
     leads_with: ClassVar[tuple[str, ...]] = ("tenant_id",)
 
@@ -47,14 +47,14 @@ class TenantOwned(Tenancy):
                     ["tenant_id"], [f"{TENANTS}.id"], name=f"fk_{table.name}_tenant_id"
                 )
             )
-            # What refers to the row names its tenant too, so that no reference leads to another's.
+            # A reference to the row includes its tenant, so that none crosses tenants.
             table.append_constraint(
                 UniqueConstraint("tenant_id", "id", name=f"uq_{table.name}_tenant_id_id")
             )
 
 
 class TenantTagged(Tenancy):
-    """A record of the service's that may be about a tenant, which it outlives."""
+    """A record of the service that may be about a tenant, and outlives it."""
 
     tenant_id: Mapped[UUID | None] = mapped_column()
 
@@ -69,5 +69,5 @@ class TenantTagged(Tenancy):
 
 @event.listens_for(Tenancy, "init", propagate=True)
 def stamp(row: Tenancy, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """A new row belongs to the tenant that we work for, unless it says otherwise."""
+    """A new row belongs to the current tenant, unless it names another."""
     kwargs.setdefault("tenant_id", current())

@@ -1,4 +1,4 @@
-"""Telling PostgreSQL, whose policies are the second wall, for whom a session works."""
+"""Setting a session's tenant in PostgreSQL, whose policies are the second line of defence."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ SET = text("SELECT set_config('app.tenant_id', :value, true)")
 
 
 class PolicySession(TenantSession):
-    """Says for whom it works at the beginning of each transaction, and for its length only."""
+    """Sets its tenant at the start of each transaction, and for that transaction only."""
 
     def get_bind(self, *args: Any, **options: Any) -> Engine | Connection:  # noqa: ANN401
-        """Reads for a tenant run in a transaction too: what is said is local to it."""
+        """Reads in a tenant run in a transaction too: the setting is local to it."""
         bind = super().get_bind(*args, **options)
         if self.scope is None or bind.dialect.name != BACKEND or isinstance(bind, Connection):
             return bind
@@ -27,12 +27,12 @@ class PolicySession(TenantSession):
 
 @event.listens_for(PolicySession, "after_begin")
 def say(session: PolicySession, transaction: SessionTransaction, connection: Connection) -> None:
-    """Without a tenant only where another session may have said something in the same transaction."""
+    """Set the tenant; without one only if another session may have set it in this transaction."""
     shared = connection.in_nested_transaction()
     if connection.dialect.name == BACKEND and (session.scope is not None or shared):
         connection.execute(SET, {"value": setting(session.scope)})
 
 
 def setting(scope: Scope) -> str:
-    """A scope as the policies know it."""
+    """A scope as the policies read it."""
     return EVERY if isinstance(scope, AllTenants) else str(scope or "")

@@ -1,4 +1,4 @@
-"""Jobs on Celery. A message only says that a row of the job table is due; all else is in the row."""
+"""Jobs on Celery. A message only says that a row of the job table is due; everything else is in the row."""
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
@@ -22,15 +22,15 @@ __all__ = ["CeleryQueue", "CelerySettings", "feature"]
 log = structlog.stdlib.get_logger(__name__)
 
 UNSENT = 1000
-"""So many messages wait at most; the relay sees to the rest."""
+"""The maximum number of waiting messages; the relay sends the rest."""
 BREAK = 5.0
-"""Seconds for which a broker that does not answer is left alone."""
+"""Seconds before an unresponsive broker is tried again."""
 ANSWER = 2.0
-"""Seconds after which a broker that does not answer is as good as away."""
+"""Seconds after which a broker that does not answer counts as unreachable."""
 
 
 class CeleryQueue:
-    """Tells the workers of committed rows. Whatever it cannot tell them, the relay does."""
+    """Notifies the workers of committed rows; the relay sends what could not be sent."""
 
     def __init__(self, settings: Settings, jobs: Jobs) -> None:
         self.jobs = jobs
@@ -43,13 +43,13 @@ class CeleryQueue:
         self.resume_at = 0.0
 
     def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
-        """Send in a thread of its own, because publishing blocks."""
+        """Send in a separate thread, because publishing blocks."""
         if runs and self.waiting < UNSENT and monotonic() >= self.resume_at:
             self.waiting += len(runs)
             self.thread.submit(self.publish, runs)
 
     def publish(self, runs: Sequence[tuple[UUID, str]]) -> None:
-        """Send; when the broker is away, leave it alone for a while."""
+        """Send; if the broker is unreachable, pause for a while."""
         try:
             if monotonic() >= self.resume_at:
                 self.send(runs)
@@ -60,7 +60,7 @@ class CeleryQueue:
             self.waiting -= len(runs)
 
     def send(self, runs: Sequence[tuple[UUID, str]]) -> None:
-        """One message for each row; raises when the broker is away."""
+        """Send one message for each row; raises if the broker is unreachable."""
         with self.celery.connection_for_write() as connection:
             producer = self.celery.amqp.Producer(connection, auto_declare=False)
             for run_id, name in runs:
@@ -74,14 +74,14 @@ class CeleryQueue:
 
     @asynccontextmanager
     async def working(self, service: object) -> AsyncGenerator[None]:
-        """The web service runs no jobs; at the end it sends what is still to be sent."""
+        """The web service runs no jobs; at the end it sends the remaining messages."""
         try:
             yield
         finally:
             await asyncio.to_thread(self.thread.shutdown)
 
     async def check(self) -> dict[str, str]:
-        """Whether the broker can be reached; asked one at a time, in a thread of its own."""
+        """Whether the broker is reachable; one check at a time, in a separate thread."""
         if self.checking is None or self.checking.done():
             self.checking = self.checker.submit(self.reach)
         try:
@@ -94,7 +94,7 @@ class CeleryQueue:
         return {"broker": "unreachable" if error else "ok"}
 
     def reach(self) -> str:
-        """Why the broker cannot be reached; not raised, because nobody may be waiting any more."""
+        """Why the broker is unreachable; not raised, because the check may have timed out."""
         try:
             with self.celery.connection_for_write() as connection:
                 connection.ensure_connection(max_retries=1, timeout=CONNECT_SECONDS)
@@ -103,14 +103,15 @@ class CeleryQueue:
         return ""
 
     def empty(self, queues: Sequence[str]) -> set[str]:
-        """Those in which no message waits, so that one that was sent has arrived or is lost."""
+        """The queues without a message, so that any message sent there was delivered or lost."""
         with self.celery.connection_for_write() as connection, connection.channel() as channel:
             return {queue for queue in queues if self.count(channel, queue) == 0}
 
     def count(self, channel: StdChannel, queue: str) -> int:
-        """How many messages wait in a queue.
+        """The number of messages in a queue.
 
-        It is declared as workers do: asked passively, Redis has no queue whose keys have a prefix.
+        It is declared as workers do: on Redis, a passive declaration finds no queue whose keys have
+        a prefix.
         """
         declared: Any = self.celery.amqp.queues[queue_name(self.ours, queue)](
             channel
@@ -119,7 +120,7 @@ class CeleryQueue:
 
 
 def chosen(settings: Settings, configured: Kinds) -> type[Queue] | None:
-    """Celery runs the jobs, but for a developer who has named no broker."""
+    """Celery runs the jobs, except in development without a configured broker."""
     ours = cast("CelerySettings", configured[CelerySettings])
     return CeleryQueue if settings.deployed or ours.broker_url else None
 

@@ -1,4 +1,4 @@
-"""The Celery application, as the web service, the workers and beat need it."""
+"""The Celery application of the web service, the workers and beat."""
 
 from datetime import timedelta
 from typing import Any
@@ -12,21 +12,21 @@ from app.core.jobs.celery.settings import CelerySettings
 CONNECT_SECONDS = 2
 ANSWER_SECONDS = 3
 HARD = timedelta(seconds=5)
-"""Beyond a job's own limit, which its event loop keeps: who does not give way is killed with its process."""
+"""Beyond a job's limit, which its event loop enforces: a job that blocks is terminated with its process."""
 REDIS = ("redis", "rediss", "sentinel")
 RELAY = "jobs.relay"
 RELAY_SECONDS = 1.0
 
 
 def queue_name(ours: CelerySettings, queue: str) -> str:
-    """Several services may share a broker."""
+    """The queue's name on a broker that several services may share."""
     return f"{ours.prefix}.{queue}"
 
 
 def make_celery(ours: CelerySettings, jobs: Jobs, *, patient: bool = True) -> Celery:
-    """At least once, in JSON, one message at a time for each process; results are in the table.
+    """The application: delivery at least once, one message at a time per process, results in the table.
 
-    Workers are patient with the broker; who tells it something is not.
+    Workers are patient with the broker; publishers are not.
     """
     names = sorted({"relay", *(job.queue for job in jobs.values())})
     celery = Celery(ours.prefix, broker=ours.broker)
@@ -52,7 +52,7 @@ def make_celery(ours: CelerySettings, jobs: Jobs, *, patient: bool = True) -> Ce
         task_send_sent_event=True,
         timezone="UTC",
         result_expires=None,
-        # Beat is a pulse and remembers nothing: what is due, and what has been sent, is in the table.
+        # Beat keeps no state: what is due, and what has been sent, is in the table.
         beat_scheduler="celery.beat:Scheduler",
         beat_schedule={
             RELAY: {"task": RELAY, "schedule": RELAY_SECONDS, "options": {"expires": 5}}
@@ -63,12 +63,12 @@ def make_celery(ours: CelerySettings, jobs: Jobs, *, patient: bool = True) -> Ce
 
 
 def make_queue(name: str) -> Queue:
-    """A queue with an exchange of its own, or it would get the messages of the others too."""
+    """A queue with its own exchange, or it would receive the messages of the others too."""
     return Queue(name, Exchange(name), routing_key=name)
 
 
 def transport_options(ours: CelerySettings, jobs: Jobs, *, patient: bool) -> dict[str, Any]:
-    """On Redis a message comes back when nobody has acknowledged it for longer than any job takes."""
+    """On Redis a message is redelivered once it is unacknowledged for longer than any job takes."""
     if not is_redis(ours):
         limits = (
             {} if patient else {"read_timeout": ANSWER_SECONDS, "write_timeout": ANSWER_SECONDS}

@@ -21,9 +21,9 @@ from app.core.service import Service
 log = structlog.stdlib.get_logger(__name__)
 
 PATIENCE = timedelta(seconds=10)
-"""A message that has not begun to run after this long may be lost, if its queue is empty."""
+"""A message whose job has not started after this long may be lost, if its queue is empty."""
 BACKLOG_PATIENCE = timedelta(minutes=5)
-"""The same while messages wait in it: this one may be among them."""
+"""The same while the queue has messages: this one may be among them."""
 BATCH = 500
 
 
@@ -40,7 +40,7 @@ class Process:
         self.opened: tuple[Service, Ticker] | None = None
 
     def run(self, act: Callable[[Service, Ticker], Coroutine[Any, Any, None]]) -> None:
-        """Do it in the event loop. Without a database nothing is lost: the relay asks again."""
+        """Run `act` in the event loop; without a database nothing is lost, as the relay sends it again."""
         self.runner = self.runner or asyncio.Runner()
         try:
             self.runner.run(self.open_and(act))
@@ -48,21 +48,21 @@ class Process:
             log.warning("jobs_wait_for_the_database")
 
     async def open_and(self, act: Callable[[Service, Ticker], Coroutine[Any, Any, None]]) -> None:
-        """Open the service, if that has not been done."""
+        """Open the service, if it is not open yet, and run `act`."""
         if self.opened is None:
             service = await self.stack.enter_async_context(self.opening())
             self.opened = service, Ticker(service)
         await act(*self.opened)
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the service and the event loop."""
         if self.runner is not None:
             self.runner.run(self.stack.aclose())
             self.runner.close()
             self.runner = self.opened = None
 
     def perform(self, run_id: str) -> None:
-        """Run the job of one row, if it is still to be run."""
+        """Run the job of one row, if it is still due."""
 
         async def claim_and_execute(service: Service, _: Ticker) -> None:
             async with unit_of_work(service.database) as session:
@@ -73,7 +73,7 @@ class Process:
         self.run(claim_and_execute)
 
     def relay(self) -> None:
-        """Enqueue scheduled jobs; send what is due and was never sent, or was lost on its way."""
+        """Enqueue scheduled jobs; send due ones that were never sent, or whose message was lost."""
 
         async def look(service: Service, ticker: Ticker) -> None:
             await ticker.fire(utc_now())
@@ -83,11 +83,11 @@ class Process:
             for name in found:
                 queues[service.jobs[name].queue].append(name)
             empty = self.queue.empty([*queues]) if queues else set[str]()
-            for which, names in queues.items():  # a batch of each, so that none waits for another
+            for which, names in queues.items():  # a batch for each, so that none delays another
                 patience = PATIENCE if which in empty else BACKLOG_PATIENCE
                 async with unit_of_work(service.database) as session:
                     runs = await store.mark_nudged(session, names, patience, BATCH)
-                # After the commit, or a worker that is quick finds nothing due.
+                # After the commit, or a quick worker would find nothing due.
                 self.queue.send(runs)
 
         self.run(look)

@@ -25,7 +25,7 @@ class CelerySettings(FeatureSettings):
 
     @model_validator(mode="after")
     def demand_folder(self) -> Self:
-        """The processes of a worker count for themselves, in files."""
+        """Require the folder for metrics: each process of a worker writes a file of its own."""
         if self.metrics_port and "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # noqa: TID251, the library's own
             raise ValueError("CELERY_METRICS_PORT needs PROMETHEUS_MULTIPROC_DIR, an empty folder")
         return self

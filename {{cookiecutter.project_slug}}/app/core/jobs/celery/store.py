@@ -1,4 +1,4 @@
-"""What SQL about the job table only Celery needs."""
+"""SQL on the job table that only Celery needs."""
 
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
@@ -16,10 +16,10 @@ CLOCKS_DIFFER = timedelta(minutes=1)
 
 
 async def claim_one(session: AsyncSession, jobs: Jobs, run_id: UUID) -> JobRun | None:
-    """Take this row, of which a queue was told; nobody is told of one that is not due yet.
+    """Claim this row, for which a message was sent; none is sent before a row is due.
 
-    So it is not left lying because the clock of whoever enqueued it is ahead of ours, or because
-    somebody holds it for a moment.
+    So do not skip it because the clock of its sender is ahead of ours, or because it is locked for a
+    moment.
     """
     now = utc_now()
     told = and_(JobRun.state == JobState.QUEUED, JobRun.due_at <= now + CLOCKS_DIFFER)
@@ -33,7 +33,7 @@ async def claim_one(session: AsyncSession, jobs: Jobs, run_id: UUID) -> JobRun |
 
 
 def neglected(names: Iterable[str], patience: timedelta) -> ColumnElement[bool]:
-    """Due rows that no queue was told of, or longer ago than that."""
+    """Due rows whose queue was not notified, or longer ago than `patience`."""
     now = utc_now()
     return and_(
         JobRun.due_at <= now,
@@ -45,7 +45,7 @@ def neglected(names: Iterable[str], patience: timedelta) -> ColumnElement[bool]:
 async def neglected_names(
     session: AsyncSession, jobs: Iterable[str], patience: timedelta
 ) -> Sequence[str]:
-    """Those of the jobs that have such rows."""
+    """The names of jobs with such rows."""
     statement = select(JobRun.name).where(neglected(jobs, patience)).distinct()
     return (await session.scalars(statement)).all()
 
@@ -53,7 +53,7 @@ async def neglected_names(
 async def mark_nudged(
     session: AsyncSession, names: Iterable[str], patience: timedelta, limit: int
 ) -> list[tuple[UUID, str]]:
-    """Note for such rows that their queue is told of them now: their ids and names."""
+    """Mark such rows as notified now; returns their ids and names."""
     due = select(JobRun.id, JobRun.name).where(neglected(names, patience))
     found = (await session.execute(due.order_by(JobRun.due_at).limit(limit))).all()
     mark = update(JobRun).where(JobRun.id.in_([row[0] for row in found]))
