@@ -152,7 +152,7 @@ REFUSED: dict[str, str] = {
     "a literal": f"{ALL} WHERE test_books.tenant_id = '0190f5e8-0000-7000-8000-000000000000'",
     "without the table's name": f"{ALL} WHERE tenant_id = :tenant_id",
     "an alias is ignored": f"SELECT b.title FROM test_books b WHERE {MINE}",
-    "an alias of other letters": (
+    "an alias in another case": (
         "SELECT title FROM tenants b WHERE EXISTS (SELECT 1 FROM test_books B"
         " WHERE b.tenant_id = :tenant_id)"
     ),
@@ -219,9 +219,9 @@ REFUSED: dict[str, str] = {
     "table in a subquery": "SELECT 1 WHERE EXISTS (TABLE test_books)",
     "in brackets": "SELECT title FROM (test_books)",
     "in many brackets": f"SELECT title FROM ((test_books)) WHERE {SHELVES}",
-    "letters": "SELECT title FROM Test_Books",
+    "another case": "SELECT title FROM Test_Books",
     "quotes": 'SELECT title FROM "test_books"',
-    "letters by number": r'SELECT title FROM U&"test\005fbooks"',
+    "characters by number": r'SELECT title FROM U&"test\005fbooks"',
     "schema": f"SELECT title FROM public.test_books WHERE {SHELVES}",
     "another schema": "SELECT title FROM test_books WHERE public.test_books.tenant_id = :tenant_id",
     # What is written.

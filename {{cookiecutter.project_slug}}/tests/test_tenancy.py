@@ -69,9 +69,9 @@ from app.installed import FEATURES
 from tests import tenancy_constructs as constructs
 from tests.inline import serving
 
-# Tables without a tenant, and why nobody sees there what is another's.
+# Tables without a tenant, and why they show nothing of other tenants.
 GLOBAL = {
-    "users": "a person may work for several tenants; others see those of their own through members",
+    "users": "a user may be a member of several tenants; others see those of their own through members",
     "roles": "what may be done in the service as a whole",
     "user_roles": "who may do what in the service as a whole",
     "auth_sessions": "belong to a person, who alone reaches them",
@@ -344,7 +344,7 @@ REFUSED: dict[str, Callable[[Library, Book], Any]] = {
     "text with an OR": lambda _, __: text(
         "SELECT title FROM test_books WHERE test_books.tenant_id = :tenant_id OR 1 = 1"
     ),
-    "text in other letters": lambda _, __: text("SELECT title FROM Test_Books"),
+    "text in another case": lambda _, __: text("SELECT title FROM Test_Books"),
     "text that copies": lambda _, __: text(
         "INSERT INTO test_shelves (id, tenant_id, name) SELECT id, :tenant_id, title FROM test_books"
     ),
@@ -723,7 +723,7 @@ WAYS = [by_text, by_stream, by_connection]
 
 
 async def answer(library: Library, tenant: UUID | None, statement: str, way: Way) -> object:
-    """What a session for `tenant` is told; what it may have changed is rolled back."""
+    """What a session of `tenant` gets; its changes are rolled back."""
 
     async def act(session: AsyncSession) -> object:
         try:

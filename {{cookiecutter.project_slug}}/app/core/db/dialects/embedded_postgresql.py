@@ -142,7 +142,8 @@ def run(program: str, *arguments: str | Path, log: Path) -> None:
     if done.returncode:
         with log.open(errors="replace") as text:
             text.seek(before.st_size)
-            said = [line.rstrip() for line in text if not line.startswith(("pg_ctl:", "Examine"))]
+            every = [line.rstrip() for line in text]
+        said = [line for line in every if not line.startswith(("pg_ctl:", "Examine"))] or every
         raise RuntimeError(
             "the built-in PostgreSQL does not start: fix the error below, or set DATABASE_URL to a"
             f" server of your own. {log} ends:\n" + "\n".join(said[-TAIL:])

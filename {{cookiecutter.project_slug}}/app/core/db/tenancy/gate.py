@@ -1,4 +1,4 @@
-"""The last look at each statement: whatever made it, its SQL shows and changes the rows of one tenant.
+"""The final check of each statement: whatever its origin, its SQL reads and changes rows of one tenant only.
 
 Wherever a table of tenants stands, `products.tenant_id = <parameter>` must be a condition of its own in the WHERE, or
 in the ON that decides about it. A text is parsed once, the values of those parameters are compared each time. Only a
@@ -25,14 +25,14 @@ from app.core.db.tenancy.rows import OWNED, TAGGED
 from app.core.tenancy import AllTenants
 
 SCOPE = "tenant_scope"
-"""In a connection's `info`: for whom the session that uses it works."""
+"""In a connection's `info`: the scope of the session that uses it."""
 
 DIALECTS = {
     "postgresql": ("postgres", r"\$(?P<number>\d+)(?:(?i:::UUID)\b)?(?P<quoted>)"),
     "mysql": ("mysql", r"%s(?P<number>)(?P<quoted>)"),
     "sqlite": ("sqlite", r"\?(?P<number>)|(?P<quoted>'[^']*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\])"),
 }
-"""What the parser calls them, and where their drivers see a parameter."""
+"""The parser's name of each dialect, and how its driver writes a parameter."""
 WRITES = (exp.Insert, exp.Update, exp.Delete)
 KINDS = (exp.Query, exp.Set, exp.Commit, exp.Rollback, *WRITES)
 JOINS = {"", "INNER", "OUTER", "CROSS", "NATURAL", "STRAIGHT_JOIN"}
@@ -43,11 +43,11 @@ UNSURE = re.compile(
     r"--|/\*|[\\$]|@\w|(?<!:):(?!_\d)\w|\bu&|_to_xml|\b(?:dblink|crosstab|connectby|xpath_|ts_stat|ts_rewrite|pg_stat)",
     re.IGNORECASE,
 )
-"""What is read in different ways: comments, escapes, other parameters. Functions that run SQL, or show samples."""
+"""What databases read differently (comments, escapes, other parameters), and functions that run SQL or show samples."""
 NESTED = re.compile(r"\(\s*(?:select|table|with|insert|update|delete)\b|--|/\*", re.IGNORECASE)
 ITEM = r"(?::_[^(),']+|\(:_[^()']+\))"
 LIST = re.compile(rf"(?:(?<=\bIN \()|(?<=\bVALUES ))({ITEM})(?:, {ITEM})+")
-"""Of which the parser is shown one item: a long list takes it long."""
+"""Lists that are shortened to one item before parsing, which is slow for long ones."""
 ALLOWED = (
     "within a tenant run only SELECT, INSERT, UPDATE, DELETE and SET, one at a time, without comments,"
     " backslashes and functions that run SQL: give strings as parameters"
@@ -69,7 +69,7 @@ class Verdict(NamedTuple):
 
 @contextmanager
 def vouching() -> Generator[None]:
-    """Let pass what is executed here, but no query inside of it: each row that it writes was checked."""
+    """Accept what is executed here, except queries within it: each row that it writes was checked."""
     token = vouched.set(True)
     try:
         yield
@@ -78,7 +78,7 @@ def vouching() -> Generator[None]:
 
 
 def watch(engine: Engine) -> None:
-    """Look at every statement of this engine."""
+    """Check every statement of this engine."""
     if not event.contains(engine, "before_cursor_execute", look):
         event.listen(engine, "before_cursor_execute", look)
         event.listen(engine, "checkin", forget)
@@ -105,12 +105,12 @@ def look(
 
 
 def forget(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-    """The next session has a scope of its own."""
+    """Clear the scope: the next session has its own."""
     record.info.pop(SCOPE, None)
 
 
 def refuse_others(verdict: Verdict, tenant_id: UUID, executions: Iterable[Any]) -> None:
-    """In each place, at each execution, a parameter must be this tenant."""
+    """Require that at each occurrence, in each execution, a parameter is this tenant."""
     if verdict.fault:
         raise TenancyError(verdict.fault)
     own = (tenant_id, tenant_id.hex, str(tenant_id))
@@ -125,7 +125,7 @@ def refuse_others(verdict: Verdict, tenant_id: UUID, executions: Iterable[Any]) 
 
 @lru_cache(maxsize=1024)
 def judge(statement: str, dialect: str, *, trusted: bool = False) -> Verdict:
-    """What must hold for a text to be about one tenant; what a `trusted` one writes is vouched for."""
+    """What must hold for a text to be confined to one tenant; the writes of a `trusted` one were checked."""
     closed = OWNED | TAGGED
     tree = parse(statement, *DIALECTS[dialect])
     if tree is None:
@@ -148,7 +148,7 @@ def judge(statement: str, dialect: str, *, trusted: bool = False) -> Verdict:
 
 
 def parse(statement: str, dialect: str, parameter: str) -> exp.Expr | None:
-    """The one statement of this text, with numbered parameters, if there is no doubt what it says."""
+    """The single statement of this text, with numbered parameters, if its meaning is unambiguous."""
     numbers = count(1)
 
     def number(match: re.Match[str]) -> str:
@@ -166,7 +166,7 @@ def parse(statement: str, dialect: str, parameter: str) -> exp.Expr | None:
 
 
 def standing(node: exp.Expr) -> Places:
-    """What stands in FROM, USING or a part of it, or is written to; each with what filters it."""
+    """What occurs in FROM or USING, or is written to; each with the conditions that filter it."""
     places: Places = [(node, [])] if isinstance(node, exp.Table) or node.alias else []
     for child in () if node.alias else node.iter_expressions():  # an alias hides names inside
         if isinstance(child, exp.From | exp.Table | exp.Subquery):
@@ -182,7 +182,7 @@ def standing(node: exp.Expr) -> Places:
 
 
 def note(condition: exp.Expr | None, places: Places) -> None:
-    """Give to each place the parameters that its `tenant_id` equals wherever the condition holds."""
+    """Assign to each occurrence the parameters that its `tenant_id` must equal."""
     match condition:
         case exp.Where() | exp.Paren():
             note(condition.this, places)

@@ -1,4 +1,4 @@
-"""Sessions that see, and write, the rows of one tenant."""
+"""Sessions that read and write the rows of one tenant."""
 
 from typing import Any, cast
 from uuid import UUID
@@ -31,11 +31,11 @@ from app.core.tenancy import Scope, scope
 
 TENANT = "tenant_id"
 BESIDE_ROWS = ("_values", "_multi_values", "select", "_post_values_clause", "_prefixes")
-"""What an insert may consist of, beside the rows that it is executed with."""
+"""Parts of an insert beside the rows that it is executed with."""
 
 
 class TenantSession(Session):
-    """A session for the tenant that was at hand when it was opened; that never changes."""
+    """A session of the tenant that was current when it was opened; it never changes."""
 
     scope: Scope
 
@@ -44,13 +44,13 @@ class TenantSession(Session):
         self.scope = scope.get()
 
     def flush(self, objects: Any = None) -> None:  # noqa: ANN401, SQLAlchemy's
-        """Write; what is written has been looked at row by row in `check_rows`."""
+        """Write; each row was checked in `check_rows`."""
         with gate.vouching():
             super().flush(objects)
 
 
 def own_rows(tenant_id: UUID) -> Any:  # noqa: ANN401, SQLAlchemy's type for it says less
-    """The filter: in whatever place a statement names a table of tenants, the rows of this one."""
+    """The filter: wherever a statement names a tenant table, the rows of this tenant."""
     return with_loader_criteria(
         Tenancy,
         lambda row: row.tenant_id == tenant_id,
@@ -62,13 +62,13 @@ def own_rows(tenant_id: UUID) -> Any:  # noqa: ANN401, SQLAlchemy's type for it 
 def note_scope(
     session: TenantSession, transaction: SessionTransaction, connection: Connection
 ) -> None:
-    """Let the gate know for whom this connection works now."""
+    """Note the session's scope on the connection, for the check at the cursor."""
     connection.info[gate.SCOPE] = session.scope
 
 
 @event.listens_for(TenantSession, "do_orm_execute")
 def narrow(state: ORMExecuteState) -> Result[Any] | None:
-    """Within a tenant: filter, stamp, or leave it to the gate, which refuses."""
+    """Within a tenant: filter or stamp the statement, or leave it to the check at the cursor."""
     tenant_id = cast("TenantSession", state.session).scope
     if not isinstance(tenant_id, UUID):
         return None
@@ -84,7 +84,7 @@ def narrow(state: ORMExecuteState) -> Result[Any] | None:
 
 
 def filtered(state: ORMExecuteState, tenant_id: UUID) -> Executable:
-    """The statement with its filter; when a row is read again, SQLAlchemy heeds no option."""
+    """The statement with its filter; for refreshes of rows, SQLAlchemy ignores loader criteria."""
     statement = state.statement
     mapper = state.bind_mapper
     if state.is_column_load and mapper is not None and issubclass(mapper.class_, Tenancy):
@@ -93,7 +93,7 @@ def filtered(state: ORMExecuteState, tenant_id: UUID) -> Executable:
 
 
 def narrow_text(statement: TextClause, tenant_id: UUID) -> TextClause:
-    """A text may say `table.tenant_id = :tenant_id`; we say which."""
+    """Bind the value of `:tenant_id` in text."""
     named = TENANT in statement.compile().params
     return statement.bindparams(bindparam(TENANT, tenant_id, type_=Uuid())) if named else statement
 
@@ -120,13 +120,13 @@ def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> 
 
 
 def is_there(part: object) -> bool:
-    """Whether a statement has this part; clauses have no truth of their own."""
+    """Whether a statement has this part; clauses have no truth value."""
     return bool(cast("tuple[object, ...]", part)) if isinstance(part, tuple) else part is not None
 
 
 @event.listens_for(TenantSession, "before_flush")
 def check_rows(session: TenantSession, context: UOWTransaction, instances: object) -> None:
-    """What is written belongs to the session's tenant, and belongs to it for ever."""
+    """Require that what is written belongs to the session's tenant, permanently."""
     for row in session.new:
         if isinstance(row, Tenancy):
             row.tenant_id = row.tenant_id or tenant_of(session.scope)
@@ -141,12 +141,12 @@ def check_rows(session: TenantSession, context: UOWTransaction, instances: objec
 
 
 def tenant_of(value: Scope) -> UUID | None:
-    """The one tenant of this scope."""
+    """The tenant of this scope, if it is one."""
     return value if isinstance(value, UUID) else None
 
 
 def check_row(value: Scope, row: Tenancy) -> None:
-    """Refuse a row that this scope does not reach."""
+    """Refuse a row outside this scope."""
     tenant_id = row.tenant_id
     if isinstance(value, UUID) and tenant_id != value:
         raise gate.TenancyError(f"this {type(row).__name__} belongs to another tenant")
@@ -156,7 +156,7 @@ def check_row(value: Scope, row: Tenancy) -> None:
 
 @event.listens_for(TenantSession, "before_attach")
 def check_stranger(session: TenantSession, row: object) -> None:
-    """Whose a row is that was read elsewhere, nobody here has seen."""
+    """Refuse a row of another session: its tenant was not checked here."""
     if isinstance(row, Tenancy) and isinstance(session.scope, UUID):
         state: InstanceState[Any] = inspect(row)
         if state.key is not None:
