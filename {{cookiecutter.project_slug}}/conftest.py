@@ -56,6 +56,7 @@ from tests import (
 # Tests do not depend on the shell, except for where the built-in database is.
 for field in Settings.model_fields.keys() - {"data_dir"}:
     os.environ.pop(field.upper(), None)
+os.environ["SECRETS_DIR"] = ""
 
 
 configure_log.hand_over()

@@ -88,8 +88,9 @@ class FeatureSettings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """The first source wins; a folder that does not exist is left out."""
-        folder = Path(os.environ.get("SECRETS_DIR", SECRETS))  # noqa: TID251, it says where settings are
-        files = [SecretsSettingsSource(settings_cls, secrets_dir=folder)] if folder.is_dir() else []
+        folder = os.environ.get("SECRETS_DIR", SECRETS)  # noqa: TID251, it says where settings are
+        found = folder and Path(folder).is_dir()
+        files = [SecretsSettingsSource(settings_cls, secrets_dir=folder)] if found else []
         return (init_settings, env_settings, dotenv_settings, *files)
 
     def faults(self) -> Iterable[str]:
