@@ -244,7 +244,7 @@ async def test_a_message_that_was_lost_is_sent_again(
             session.info[SERVICE] = serving(working.database, queue=InlineQueue(settings, JOBS))
             await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
             await session.execute(
-                update(JobRun).where(JobRun.nudged_at.is_(None)).values(nudged_at=nudged_at)
+                update(JobRun).where(JobRun.state == JobState.QUEUED).values(nudged_at=nudged_at)
             )
 
     await until(delivered)
