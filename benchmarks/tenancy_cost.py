@@ -26,7 +26,7 @@ from contextlib import nullcontext
 from sqlalchemy import text
 from app.core.db.embedded import ensure_database
 from app.core.db.session import connect, unit_of_work
-from app.core.settings import get_settings
+from app.core.settings import Settings
 from app.features.products.models import Product
 
 async def fill(database, count, scope):
@@ -37,7 +37,7 @@ async def fill(database, count, scope):
                 session.add(Product(sku=f"SKU-{number}", currency="EUR", **values))
 
 async def main(settings, tenants, products):
-    async with connect(settings, {}) as database:
+    async with connect(settings) as database:
         if tenants == 1:
             await fill(database, products, nullcontext())
         else:
@@ -54,7 +54,7 @@ async def fill_tenants(database, tenants, products):
     for tenant_id in found:
         await fill(database, products, within(tenant_id))
 
-with ensure_database(get_settings()) as settings:
+with ensure_database(Settings()) as settings:
     asyncio.run(main(settings, int(sys.argv[1]), int(sys.argv[2])))
 """
 ANALYZE = """
@@ -62,7 +62,7 @@ import asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 from app.core.db.embedded import ensure_database
-from app.core.settings import get_settings
+from app.core.settings import Settings
 
 async def main(settings):
     engine = create_async_engine(settings.database_url, isolation_level="AUTOCOMMIT")
@@ -70,7 +70,7 @@ async def main(settings):
         await connection.execute(text("VACUUM ANALYZE products"))
     await engine.dispose()
 
-with ensure_database(get_settings()) as settings:
+with ensure_database(Settings()) as settings:
     asyncio.run(main(settings))
 """
 

@@ -66,19 +66,16 @@ async def tick(work: Work) -> None:
 '''
 ENQUEUE = """
 import asyncio, sys
-from app.core.db.session import connect, unit_of_work
+from app.core.db.session import unit_of_work
 from app.core.jobs.outbox import enqueue
-from app.core.settings import get_settings
+from app.core.settings import Settings
 from app.features.probe.jobs import count
-from app.installed import JOBS
-from app.main import session_info
+from app.service import running
 
 async def main():
-    settings = get_settings()
-    queue = settings.job_queue(settings, JOBS)
-    async with connect(settings, session_info(settings, queue)) as database:
+    async with running(Settings(), work=False) as service:
         for start in range(0, int(sys.argv[1]), 50):
-            async with unit_of_work(database) as session:
+            async with unit_of_work(service.database) as session:
                 for number in range(start, start + 50):
                     await enqueue(session, count, number=number)
 
@@ -89,11 +86,11 @@ import asyncio, json
 from sqlalchemy import func, select
 from app.core.db.session import connect, reading
 from app.core.jobs.models import JobRun
-from app.core.settings import get_settings
+from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
 
 async def main():
-    async with connect(get_settings(), {}) as database, reading(database) as session:
+    async with connect(Settings()) as database, reading(database) as session:
         states = select(JobRun.state, func.count(), func.max(JobRun.attempts))
         found = await session.execute(states.where(JobRun.name.like("probe.%")).group_by(JobRun.state))
         rows = {state: [count, attempts] for state, count, attempts in found}

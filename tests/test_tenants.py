@@ -20,21 +20,20 @@ PEOPLE = 5
 # Data from before the change.
 FILL = """
 import asyncio, sys
-from app.core.db.embedded import ensure_database
-from app.core.db.session import connect, unit_of_work
-from app.core.settings import get_settings
+from app.core.db.session import unit_of_work
+from app.core.settings import Settings
 from app.features.products.models import Product
 from app.features import users
+from app.service import running
 
-async def main(settings):
-    async with connect(settings, {}) as database, unit_of_work(database) as session:
+async def main():
+    async with running(Settings(), work=False) as service, unit_of_work(service.database) as session:
         for number in range(int(sys.argv[1])):
             session.add(Product(sku=str(number), name="x", description="", price=1, currency="EUR"))
         for number in range(int(sys.argv[2])):
             await users.add(session, f"{number}@example.com", "", "", "member")
 
-with ensure_database(get_settings()) as settings:
-    asyncio.run(main(settings))
+asyncio.run(main())
 """
 
 
