@@ -2,7 +2,8 @@
 
 # ruff: noqa: S608, that is what they are for
 
-PG, LITE, MARIA = "postgresql", "sqlite", "mysql"
+# Databases, by the style of parameters of their drivers.
+PG, LITE, MARIA = "numeric_dollar", "qmark", "format"
 MINE = "test_books.tenant_id = :tenant_id"
 """The condition; wherever it holds, a row is ours."""
 BOOKS = f"SELECT title FROM test_books WHERE {MINE}"
@@ -20,7 +21,7 @@ ANSWERED: dict[str, str | tuple[str, set[str]]] = {
         'SELECT title FROM "test_books" WHERE "test_books".tenant_id = :tenant_id',
         {PG, LITE},
     ),
-    "quotes of MySQL": (
+    "backticks": (
         "SELECT title FROM `test_books` WHERE `test_books`.tenant_id = :tenant_id",
         {MARIA, LITE},
     ),
@@ -251,7 +252,7 @@ REFUSED: dict[str, str] = {
         "INSERT INTO test_shelves (id, tenant_id, name) VALUES (:tenant_id, :tenant_id, 'x')"
         " ON CONFLICT (id) DO UPDATE SET name = 'stolen'"
     ),
-    "insert or update, as MySQL has it": (
+    "insert or update by a duplicate key": (
         "INSERT INTO test_shelves (id, tenant_id, name) VALUES (:tenant_id, :tenant_id, 'x')"
         " ON DUPLICATE KEY UPDATE name = 'stolen'"
     ),

@@ -16,7 +16,7 @@ from app.core.jobs.schedule import Schedule
 P = ParamSpec("P")
 
 HOUSEKEEPING = "housekeeping"
-"""The queue for the service's own maintenance: it has its own share, so that no backlog delays it."""
+"""The queue of the service's own chores: it has its own share, so that no backlog delays it."""
 
 
 class JobError(Exception):

@@ -1,6 +1,6 @@
 """The final check of each statement: whatever its origin, its SQL reads and changes rows of one tenant only.
 
-Wherever a table of tenants stands, `products.tenant_id = <parameter>` must be a condition of its own in the WHERE, or
+Wherever a table of tenants stands, `orders.tenant_id = <parameter>` must be a condition of its own in the WHERE, or
 in the ON that decides about it. A text is parsed once, the values of those parameters are compared each time. Only a
 cursor of the driver's own does not pass here.
 """
@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlglot import exp
+from sqlglot.dialects.dialect import Dialects
 from sqlglot.errors import SqlglotError
 
 from app.core.db.tenancy.rows import OWNED, TAGGED
@@ -27,12 +28,12 @@ from app.core.tenancy import AllTenants
 SCOPE = "tenant_scope"
 """In a connection's `info`: the scope of the session that uses it."""
 
-DIALECTS = {
-    "postgresql": ("postgres", r"\$(?P<number>\d+)(?:(?i:::UUID)\b)?(?P<quoted>)"),
-    "mysql": ("mysql", r"%s(?P<number>)(?P<quoted>)"),
-    "sqlite": ("sqlite", r"\?(?P<number>)|(?P<quoted>'[^']*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\])"),
+PARAMETERS = {
+    "numeric_dollar": r"\$(?P<number>\d+)(?:(?i:::UUID)\b)?(?P<quoted>)",
+    "format": r"%s(?P<number>)(?P<quoted>)",
+    "qmark": r"\?(?P<number>)|(?P<quoted>'[^']*'|\"[^\"]*\"|`[^`]*`|\[[^\]]*\])",
 }
-"""The parser's name of each dialect, and how its driver writes a parameter."""
+"""How drivers write a parameter, by SQLAlchemy's names of their styles."""
 WRITES = (exp.Insert, exp.Update, exp.Delete)
 KINDS = (exp.Query, exp.Set, exp.Commit, exp.Rollback, *WRITES)
 JOINS = {"", "INNER", "OUTER", "CROSS", "NATURAL", "STRAIGHT_JOIN"}
@@ -96,7 +97,8 @@ def look(
     scope, trusted = connection.info.get(SCOPE), vouched.get()
     if isinstance(scope, AllTenants) or (trusted and not NESTED.search(statement)):
         return
-    verdict = judge(statement, connection.dialect.name, trusted=trusted)
+    dialect = connection.dialect
+    verdict = judge(statement, dialect.name, dialect.paramstyle, trusted=trusted)
     if isinstance(scope, UUID):
         refuse_others(verdict, scope, parameters if many else [parameters])
     else:
@@ -124,10 +126,10 @@ def refuse_others(verdict: Verdict, tenant_id: UUID, executions: Iterable[Any]) 
 
 
 @lru_cache(maxsize=1024)
-def judge(statement: str, dialect: str, *, trusted: bool = False) -> Verdict:
+def judge(statement: str, dialect: str, style: str, *, trusted: bool = False) -> Verdict:
     """What must hold for a text to be confined to one tenant; the writes of a `trusted` one were checked."""
     closed = OWNED | TAGGED
-    tree = parse(statement, *DIALECTS[dialect])
+    tree = parse(statement, parsed_as(dialect), PARAMETERS[style])
     if tree is None:
         words = closed.intersection(re.findall(r"\w+", statement.lower()))
         fault = "" if SAVEPOINT.fullmatch(statement) else ALLOWED
@@ -145,6 +147,12 @@ def judge(statement: str, dialect: str, *, trusted: bool = False) -> Verdict:
     changes = [change.this for each in tree.find_all(exp.Update) for change in each.expressions]
     names = {each.name.lower() for change in changes for each in change.find_all(exp.Identifier)}
     return Verdict(places, "no row moves to another tenant" if "tenant_id" in names else "")
+
+
+@lru_cache
+def parsed_as(dialect: str) -> str:
+    """The parser's name of a database, which SQLAlchemy may spell out."""
+    return next(each for each in Dialects if each and dialect.startswith(each))
 
 
 def parse(statement: str, dialect: str, parameter: str) -> exp.Expr | None:
