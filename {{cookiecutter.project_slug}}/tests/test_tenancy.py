@@ -660,7 +660,7 @@ async def test_a_job_works_for_the_tenant_that_asked(library: Library, settings:
 
 # The databases of this service, by the style of parameters of their drivers.
 SPOKEN = {
-    make_url(f"{each.driver}://").get_dialect().default_paramstyle: each.driver.split("+")[0]
+    make_url(f"{each.driver}://").get_dialect()().paramstyle: each.driver.split("+")[0]
     for each in DIALECTS
 }
 
