@@ -49,9 +49,11 @@ class Place:
     def servers(self) -> list[int]:
         """The processes that serve the data."""
         ours = os.fsencode(self.data / "postgresql")
-        return [
+        found = {
             pid for pid, words in commands() if words[0].endswith(b"/postgres") and ours in words
-        ]
+        }
+        # A process that the server has just forked still has the server's command.
+        return [pid for pid in found if parent(pid) not in found]
 
     @contextmanager
     def used(self) -> Generator[tuple[subprocess.Popen[str], str]]:
@@ -80,6 +82,15 @@ def commands() -> Generator[tuple[int, list[bytes]]]:
             yield int(folder.name), (folder / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
+
+
+def parent(pid: int) -> int:
+    """The process that started this one."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return 0
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def install(app: FastAPI, features: Sequence[Feature]) -> None:
 
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = with_schemes(with_problems(write(), features), features)
+            app.openapi_schema = with_problems(with_schemes(write(), features), features)
         return app.openapi_schema
 
     app.openapi = complete
