@@ -114,21 +114,11 @@ class InlineQueue:
             await run_due(service)
 
 
-def service_of(
-    engine: AsyncEngine,
-    settings: Settings,
-    queue: Queue | None = None,
-    features: Sequence[Feature] = FEATURES,
-) -> Service:
-    """The service with the production's sessions over this engine."""
-    return service_over(from_engine(engine, settings), settings, queue, features)
-
-
 def database_of(
     engine: AsyncEngine,
     settings: Settings,
     queue: Queue | None = None,
     features: Sequence[Feature] = FEATURES,
 ) -> Database:
-    """Its sessions."""
-    return service_of(engine, settings, queue, features).database
+    """Production sessions over this engine, in a service."""
+    return service_over(from_engine(engine, settings), settings, queue, features).database

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
 from app.core.context import actor
-from app.core.db.session import SessionDep
+from app.core.db.session import SessionDep, reading
 from app.core.errors import Unauthorized
 from app.core.events import Event, Listener
 from app.core.feature import Feature, RequestHeader
@@ -101,6 +101,8 @@ async def tell(service: Service, event: Probed) -> None:
     """Runs after the commit."""
     if event.text == "broken":
         raise RuntimeError(event.text)
+    async with reading(service.database) as session:
+        await session.scalar(select(1))
     service.resource(LINE).heard.append(event.text)
 
 

@@ -1,5 +1,6 @@
 """A feature declares whatever it needs: nothing under `app/core` knows this one."""
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -91,6 +92,20 @@ async def test_what_fails_after_the_commit_undoes_nothing(
 
     assert (await probing.actions())[-1] == "heard.probe.probed"
     assert "listener_failed" in caplog.text
+
+
+async def test_after_the_commit_a_listener_waits_for_no_connection_of_its_request(
+    probing: Probing,
+) -> None:
+    """With a single connection it still gets one."""
+    alone = replace(probing.service.database, slots=asyncio.Semaphore(1), timeout=1.0)
+    service = replace(probing.service, database=alone)
+    alone.carry(service)
+
+    async with unit_of_work(alone) as session:
+        await publish(session, Probed(text="alone"))
+
+    assert service.resource(LINE).heard == ["alone"]
 
 
 async def test_a_listener_sends_mail_from_a_command_too(probing: Probing, sent: list[Mail]) -> None:

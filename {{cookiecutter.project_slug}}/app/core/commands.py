@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 from typer import Context
@@ -10,12 +9,10 @@ from typer import Context
 from app.core.service import Service
 
 T = TypeVar("T")
-Opening = Callable[[], AbstractAsyncContextManager[Service]]
-"""What the command `app` passes to its subcommands, as the `obj` of their context."""
 
 
 def run(context: Context, act: Callable[[Service], Awaitable[T]]) -> T:
-    """Open the service, run `act`, and close the service."""
+    """Open the service by what `app` passes in the context, run `act`, and close the service."""
 
     async def opened() -> T:
         async with context.obj() as service:

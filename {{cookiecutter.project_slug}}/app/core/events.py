@@ -25,7 +25,8 @@ class Listener:
     event: type[Event]
     handle: Callable[[Any, Any], Awaitable[None]]
     after_commit: bool = False
-    """Called with the service instead, once the transaction is committed; a failure is only logged."""
+    """Called with the service instead, once the work is committed and its connection is free; a failure is only
+    logged."""
 
 
 class Listeners:

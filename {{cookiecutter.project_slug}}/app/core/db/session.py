@@ -146,6 +146,22 @@ async def telling_outages(database: Database) -> AsyncGenerator[None]:
 @asynccontextmanager
 async def unit_of_work(database: Database) -> AsyncGenerator[AsyncSession]:
     """A session that is committed at the end, or rolled back if something raises."""
+    waiting: list[Callable[[], object]] = []
+    try:
+        async with transaction(database, waiting) as session:
+            yield session
+    finally:
+        for act in waiting:  # the connection is free by now, as they may need one of their own
+            done = act()
+            if isawaitable(done):
+                await done
+
+
+@asynccontextmanager
+async def transaction(
+    database: Database, waiting: list[Callable[[], object]]
+) -> AsyncGenerator[AsyncSession]:
+    """The session itself; what waits for a commit is in `waiting` if there was one."""
     async with telling_outages(database):
         with reporting_deletion():
             async with database.slot(), database.writer() as session:
@@ -153,18 +169,15 @@ async def unit_of_work(database: Database) -> AsyncGenerator[AsyncSession]:
                     yield session
                 except Failure as failure:
                     if failure.keeps_work:
-                        await commit(session)
+                        waiting += await commit(session)
                     raise
-                await commit(session)
+                waiting += await commit(session)
 
 
-async def commit(session: AsyncSession) -> None:
-    """Commit, then call what waited for it."""
+async def commit(session: AsyncSession) -> list[Callable[[], object]]:
+    """Commit; returns what waited for it."""
     await session.commit()
-    for act in session.info.pop(AFTER_COMMIT, []):
-        done = act()
-        if isawaitable(done):
-            await done
+    return session.info.pop(AFTER_COMMIT, [])
 
 
 def after_commit(session: AsyncSession, act: Callable[[], object]) -> None:

@@ -120,4 +120,6 @@ def remember(session: AsyncSession, run: JobRun) -> None:
 def nudge(session: AsyncSession) -> None:
     """Notify the queue of the committed rows; a savepoint may have rolled some back."""
     runs: list[JobRun] = session.info.pop(NEW)
-    service_of(session).queue.nudge([(run.id, run.name) for run in runs if inspect(run).persistent])
+    service_of(session).queue.nudge(
+        [(run.id, run.name) for run in runs if inspect(run).has_identity]
+    )
