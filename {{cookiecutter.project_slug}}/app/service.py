@@ -22,6 +22,11 @@ async def everyone(session: AsyncSession) -> Sequence[nullcontext[None]]:
     return [nullcontext()]
 
 
+def configured_for(features: Sequence[Feature] = FEATURES) -> Kinds:
+    """The settings of these features, from the environment."""
+    return {kind: kind() for kind in settings_of(features) if kind is not Settings}
+
+
 def compose(
     settings: Settings,
     database: Database,
@@ -31,8 +36,7 @@ def compose(
     queue: Queue | None = None,
 ) -> Service:
     """A service on this database, whose sessions refer to it; whatever is not given is created."""
-    kinds = settings_of(features)
-    configured = configured or {kind: kind() for kind in kinds if kind is not Settings}
+    configured = configured or configured_for(features)
     jobs = jobs_of(features)
     chosen = [feature.queue(settings, configured) for feature in features if feature.queue]
     make_queue = next(filter(None, [settings.job_queue, *chosen]), LocalQueue)
@@ -42,7 +46,7 @@ def compose(
         configured=configured,
         keys=signing_keys(settings),
         jobs=jobs,
-        queue=queue or make_queue(settings, jobs),
+        queue=queue or make_queue(settings, jobs, configured),
         database=database,
         listeners=Listeners(each for feature in features for each in feature.listeners),
         schemes=[each for feature in features for each in feature.schemes],
@@ -59,6 +63,7 @@ async def running(
     *,
     work: bool,
     features: Sequence[Feature] = FEATURES,
+    configured: Kinds | None = None,
     queue: Queue | None = None,
 ) -> AsyncGenerator[Service]:
     """Open the service, and close it at the end.
@@ -69,7 +74,7 @@ async def running(
     async with AsyncExitStack() as stack:
         complete = stack.enter_context(ensure_database(settings))
         database = await stack.enter_async_context(connect(complete, patient=work, log=work))
-        service = compose(complete, database, features=features, queue=queue)
+        service = compose(complete, database, features=features, configured=configured, queue=queue)
         for resource in (each for feature in features for each in feature.resources):
             service.opened[resource] = await stack.enter_async_context(resource.open(service))
         if work:

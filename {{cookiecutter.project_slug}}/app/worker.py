@@ -15,16 +15,17 @@ from app.core.jobs.celery.application import HARD, RELAY, make_celery
 from app.core.jobs.celery.process import Process
 from app.core.settings import Settings
 from app.installed import JOBS, SETTINGS
-from app.service import running
+from app.service import configured_for, running
 
 CONNECTIONS = 2
 """Per process, which runs one task at a time."""
 
 configuration.check(SETTINGS)
 settings = Settings().model_copy(update={"database_pool_size": CONNECTIONS})
-queue = CeleryQueue(settings, JOBS)
+configured = configured_for()
+queue = CeleryQueue(settings, JOBS, configured)
 celery = make_celery(queue.ours, JOBS)
-process = Process(queue, partial(running, settings, work=True, queue=queue))
+process = Process(queue, partial(running, settings, work=True, configured=configured, queue=queue))
 
 
 def add_task(job: Job[...]) -> None:

@@ -94,7 +94,7 @@ class RecordingMailer:
 class InlineQueue:
     """Runs enqueued jobs when `run` is called, in the same process."""
 
-    def __init__(self, settings: Settings, jobs: Jobs) -> None:
+    def __init__(self, settings: Settings, jobs: Jobs, configured: object = None) -> None:
         self.nudges: list[tuple[UUID, str]] = []
 
     def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:

@@ -34,7 +34,7 @@ from app.core.service import Service
 from app.core.settings import Environment, Settings
 from app.features.jobs.jobs import purge_jobs
 from app.installed import JOBS
-from app.service import compose, running
+from app.service import compose, configured_for, running
 from conftest import client_of
 from tests.brokers import URLS, clean
 from tests.inline import database_of
@@ -72,7 +72,7 @@ async def test_the_relay_sends_a_batch_of_each_queue_and_nothing_that_still_wait
     url = URLS[variable] or pytest.skip(f"{variable} names no broker")
     monkeypatch.setenv("CELERY_BROKER_URL", url)
     monkeypatch.setenv("CELERY_PREFIX", f"test-{uuid4().hex[:8]}")
-    queue = CeleryQueue(settings, RELAYED)
+    queue = CeleryQueue(settings, RELAYED, configured_for())
     for name, count in (
         (bulk.name, BATCH + 50),
         ("relay.of_another_version", BATCH),
@@ -129,7 +129,7 @@ async def test_an_unavailable_broker_delays_no_request(
     nowhere: None,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    queue = CeleryQueue(settings, JOBS)
+    queue = CeleryQueue(settings, JOBS, configured_for())
     database = database_of(engine, settings, queue)
     async with queue.working(None), client_of(app, database, settings) as client:
         for _ in range(3):

@@ -40,6 +40,7 @@ from app.core.settings import Settings
 from app.features.auth.jobs import forgot_password
 from app.features.jobs.jobs import purge_jobs
 from app.installed import JOBS
+from app.service import configured_for
 from conftest import PASSWORD, client_of
 from tests.brokers import BROKERS, URLS, clean
 from tests.inline import InlineQueue, database_of, make_due, serving
@@ -130,7 +131,7 @@ def worker(
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-            clean(CeleryQueue(settings, JOBS).celery, url, ours)
+            clean(CeleryQueue(settings, JOBS, {CelerySettings: ours}).celery, url, ours)
 
 
 def environment(
@@ -192,7 +193,7 @@ async def working(
     settings: Settings,
 ) -> AsyncGenerator[Working]:
     """The service, with real commits and the worker's queue."""
-    queue = CeleryQueue(settings, JOBS)
+    queue = CeleryQueue(settings, JOBS, configured_for())
     database = database_of(engine, settings, queue)
     seen = len(worker.log.read_text(encoding="utf-8"))
     async with client_of(app, database, settings) as client, queue.working(None):

@@ -123,7 +123,9 @@ def arguments_of(name: str, function: Callable[..., object]) -> type[BaseModel]:
 class Queue(Protocol):
     """An adapter, which gets the rows of the job table run."""
 
-    def __init__(self, settings: Any, jobs: Jobs) -> None: ...  # noqa: ANN401, they import this module
+    def __init__(self, settings: Any, jobs: Jobs, configured: Any) -> None:  # noqa: ANN401, they import this module
+        """Make it with the service's settings, and those of the features, by class."""
+        ...
 
     def nudge(self, runs: Sequence[tuple[UUID, str]]) -> None:
         """Notify of rows (id and name) just committed; never blocks, and may be lost."""

@@ -33,7 +33,7 @@ class LocalQueue:
     Queues with due jobs share these slots; a single one gets them all.
     """
 
-    def __init__(self, settings: Settings, jobs: Jobs) -> None:
+    def __init__(self, settings: Settings, jobs: Jobs, configured: object = None) -> None:
         self.settings = settings
         self.jobs = jobs
         self.due = asyncio.Event()

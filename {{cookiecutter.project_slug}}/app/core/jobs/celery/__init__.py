@@ -32,9 +32,9 @@ ANSWER = 2.0
 class CeleryQueue:
     """Notifies the workers of committed rows; the relay sends what could not be sent."""
 
-    def __init__(self, settings: Settings, jobs: Jobs) -> None:
+    def __init__(self, settings: Settings, jobs: Jobs, configured: Kinds) -> None:
         self.jobs = jobs
-        self.ours = CelerySettings()
+        self.ours = settings_in(configured)
         self.celery = make_celery(self.ours, jobs, patient=False)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="nudge")
         self.checker = ThreadPoolExecutor(1, thread_name_prefix="check")
@@ -119,10 +119,15 @@ class CeleryQueue:
         return declared.message_count
 
 
+def settings_in(configured: Kinds) -> CelerySettings:
+    """The settings of Celery among those of the features."""
+    return cast("CelerySettings", configured[CelerySettings])
+
+
 def chosen(settings: Settings, configured: Kinds) -> type[Queue] | None:
     """Celery runs the jobs, except in development without a configured broker."""
-    ours = cast("CelerySettings", configured[CelerySettings])
-    return CeleryQueue if settings.deployed or ours.broker_url else None
+    broker_url = settings_in(configured).broker_url
+    return CeleryQueue if settings.deployed or broker_url else None
 
 
 feature = Feature(settings=(CelerySettings,), queue=chosen)
