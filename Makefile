@@ -24,10 +24,10 @@ demo: build/tools  ## Generate a service and run it: make demo ANSWERS="database
 	"$(TOOLS)/cookiecutter" . --no-input --output-dir build project_name=Demo $(ANSWERS)
 	cd build/demo && env -u UV_PROJECT_ENVIRONMENT -u PYTHONPYCACHEPREFIX uv run app dev --port $(PORT)
 
-test: environments  ## Run all tests (TEST_POSTGRES_URL, TEST_MYSQL_URL, TEST_REDIS_URL, TEST_AMQP_URL name servers; REQUIRE_SERVERS=1 requires them)
+test: environments  ## Run all tests (TEST_POSTGRES_URL, TEST_MYSQL_URL, TEST_REDIS_URL, TEST_AMQP_URL name servers; REQUIRE_SERVERS=1 requires them; SHARD=2/4 runs a part, NIGHTLY=1 more)
 	@# Not in pytest's own folder, which the suites of the generated projects close to other users,
 	@# such as the one that an embedded PostgreSQL runs as when root tests.
-	@folder=$$(mktemp -d) && { "$(TOOLS)/pytest" -n 2 --dist loadgroup --basetemp="$$folder/t" $(PYTEST); status=$$?; rm -rf "$$folder"; exit $$status; }
+	@folder=$$(mktemp -d) && { "$(TOOLS)/pytest" -n 2 --dist loadgroup --basetemp="$$folder/t" --junitxml="$(BUILD)/junit.xml" $(if $(SHARD),--shard "$(SHARD)") $(PYTEST); status=$$?; rm -rf "$$folder"; exit $$status; }
 
 check: environments  ## Check the template in seconds: style, types, guards, generated files
 	"$(TOOLS)/ruff" check .

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from pytest_cookies.plugin import Cookies
 
-from tests.template import Answers, bake_with_cookiecutter, export, identity, run
+from tests.combinations import Answers, complete, identity
+from tests.template import baked, export, nobodys_config, run
+
+pytest_plugins = ["tests.reporting", "tests.sharding"]
 
 
 @pytest.fixture(scope="session")
@@ -23,19 +26,30 @@ def own_template(tmp_path: Path) -> Path:
     return export(folder)
 
 
+@pytest.fixture(scope="session")
+def cookies_session(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Cookies:
+    """pytest-cookies over the clone, in paths that are hard on shells: a space, and not ASCII."""
+
+    def folder(name: str) -> Path:
+        odd = tmp_path_factory.mktemp(name) / "sp ace" / "ünï"
+        odd.mkdir(parents=True)
+        return odd
+
+    return Cookies(str(template), folder, nobodys_config())
+
+
 Generated = Callable[[Answers], Path]
 
 
 @pytest.fixture(scope="session")
-def generated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Generated:
+def generated(cookies_session: Cookies) -> Generated:
     """Bake these answers once, and only read the project."""
-    folder = tmp_path_factory.mktemp("generated")
     made: dict[str, Path] = {}
 
     def bake(answers: Answers) -> Path:
-        name = identity(answers)
+        name = identity(complete(answers))
         if name not in made:
-            made[name] = bake_with_cookiecutter(template, folder / name, answers)
+            made[name] = baked(cookies_session, answers)
         return made[name]
 
     return bake
@@ -45,20 +59,16 @@ Installed = Callable[[Answers], Path]
 
 
 @pytest.fixture(scope="session")
-def installed(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
-    """Bake these answers once, with their dependencies installed; do not change the project.
-
-    Its path is hard on shells: it has a space and non-ASCII characters.
-    """
-    made: dict[tuple[tuple[str, Any], ...], Path] = {}
+def installed(cookies_session: Cookies) -> Installed:
+    """Bake these answers once, with their dependencies installed; do not change the project."""
+    made: dict[str, Path] = {}
 
     def bake(answers: Answers) -> Path:
-        key = tuple(sorted(answers.items()))
-        if key not in made:
-            folder = tmp_path_factory.mktemp("bake") / "sp ace" / "ünï"
-            project = bake_with_cookiecutter(template, folder, answers)
+        name = identity(complete(answers))
+        if name not in made:
+            project = baked(cookies_session, answers)
             run("uv", "sync", "--quiet", cwd=project)
-            made[key] = project
-        return made[key]
+            made[name] = project
+        return made[name]
 
     return bake

@@ -1,67 +1,27 @@
 """How tests bake the template, with either engine, and run the result."""
 
-import itertools
-import json
+import atexit
 import os
 import shutil
 import subprocess
+import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from cookiecutter.main import cookiecutter
 from copier import run_copy
-from covertable import make
+from pytest_cookies.plugin import Cookies
 
-ROOT = Path(__file__).parent.parent
-HOUSE = ROOT / "{{cookiecutter.project_slug}}"
+from tests.combinations import HOUSE, ROOT, SOURCE, Answers
+
+__all__ = ["HOUSE", "ROOT", "SOURCE", "Answers"]
+
 TOOLS = ROOT / "build" / "tools" / "bin"
-SOURCE: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encoding="utf-8"))
 ANSWERS_FILE = ".copier-answers.yml"
-
-Answers = Mapping[str, Any]
-
-
-def options() -> dict[str, list[Any]]:
-    """Each option that changes what is generated, with its values."""
-    found: dict[str, list[Any]] = {}
-    for name, default in SOURCE.items():
-        if name.startswith("_"):
-            continue
-        if isinstance(default, bool):
-            found[name] = [True, False]
-        elif isinstance(default, list):
-            found[name] = default
-    return found
-
-
-def combinations() -> list[dict[str, Any]]:
-    """Every combination of the options."""
-    named = options()
-    return [dict(zip(named, values, strict=True)) for values in itertools.product(*named.values())]
-
-
-def identity(answers: Answers) -> str:
-    """A readable name of a combination, for pytest."""
-    return "-".join(
-        name if value is True else f"no_{name}" if value is False else str(value)
-        for name, value in answers.items()
-    )
-
-
-def parameter(answers: Answers) -> Any:  # noqa: ANN401, what pytest makes of it
-    """A combination as pytest takes it; its tests run on one worker, which installs it once."""
-    name = identity(answers)
-    return pytest.param(answers, id=name, marks=pytest.mark.xdist_group(name))
-
-
-COMBINATIONS = [parameter(answers) for answers in combinations()]
-# A pairwise covering of the answers.
-PAIRS = [parameter(each) for each in combinations() if each in make(options(), strength=2)]
-ON_POSTGRESQL = [parameter(each) for each in combinations() if each["database"] == "postgresql"]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -117,17 +77,28 @@ def export(target: Path) -> Path:
     return target
 
 
+@cache
+def nobodys_config() -> Path:
+    """Cookiecutter's settings of no user: its own defaults, and folders of this run."""
+    folder = Path(tempfile.mkdtemp(prefix="cookiecutter-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    named = {f"{name}_dir": str(folder / name) for name in ("cookiecutters", "replay")}
+    (folder / "config").write_text(yaml.safe_dump(named), encoding="utf-8")
+    return folder / "config"
+
+
 def bake_with_cookiecutter(template: Path, output: Path, answers: Answers) -> Path:
     """The project, in a folder of its slug below `output`."""
-    return Path(
-        cookiecutter(
-            str(template),
-            no_input=True,
-            output_dir=str(output),
-            extra_context=dict(answers),
-            default_config=True,
-        )
-    )
+    return baked(Cookies(str(template), lambda _: output, nobodys_config()), answers)
+
+
+def baked(cookies: Cookies, answers: Answers) -> Path:
+    """The project that pytest-cookies makes of these answers; raises what the template raised."""
+    result = cookies.bake(extra_context=dict(answers))
+    if result.exception:
+        raise result.exception
+    assert result.project_path
+    return result.project_path
 
 
 def bake_with_copier(template: Path, target: Path, answers: Answers) -> Path:

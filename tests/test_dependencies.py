@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.template import COMBINATIONS, HOUSE, PAIRS, ROOT, Answers, run
+from tests.combinations import COMBINATIONS, HOUSE, ROOT, ROWS, Answers
+from tests.template import run
 
 Generated = Callable[[Answers], Path]
 Installed = Callable[[Answers], Path]
@@ -141,7 +142,7 @@ def test_the_reasons_are_about_what_is_declared_and_not_imported(
     assert not NOT_IMPORTED.keys() & imported(service_sources(HOUSE), distributions)
 
 
-@pytest.mark.parametrize("answers", PAIRS)
+@pytest.mark.parametrize("answers", ROWS)
 def test_the_service_imports_without_what_only_development_needs(
     installed: Installed, distributions: dict[str, list[str]], tmp_path: Path, answers: Answers
 ) -> None:

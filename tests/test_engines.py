@@ -3,25 +3,22 @@
 import ast
 import io
 import tokenize
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.template import (
-    COMBINATIONS,
-    Answers,
-    bake_with_cookiecutter,
-    bake_with_copier,
-    git,
-    options,
-    recorded,
-    tree,
-)
+from tests.combinations import COMBINATIONS, Answers, largest, smallest
+from tests.template import bake_with_cookiecutter, bake_with_copier, git, recorded, tree
+
+Generated = Callable[[Answers], Path]
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS)
-def test_the_trees_are_equal(template: Path, tmp_path: Path, answers: Answers) -> None:
-    ours = bake_with_cookiecutter(template, tmp_path / "cookiecutter", answers)
+def test_the_trees_are_equal(
+    generated: Generated, template: Path, tmp_path: Path, answers: Answers
+) -> None:
+    ours = generated(answers)
     theirs = bake_with_copier(template, tmp_path / "copier", answers)
 
     assert tree(ours) == tree(theirs)
@@ -53,8 +50,8 @@ MARKS = {
 
 
 @pytest.mark.parametrize("answers", COMBINATIONS)
-def test_what_was_not_chosen_is_nowhere(template: Path, tmp_path: Path, answers: Answers) -> None:
-    project = bake_with_cookiecutter(template, tmp_path, answers)
+def test_what_was_not_chosen_is_nowhere(generated: Generated, answers: Answers) -> None:
+    project = generated(answers)
 
     for (option, value), words in MARKS.items():
         if answers[option] == value:
@@ -79,12 +76,9 @@ def lines_of_code(source: str) -> int:
     return len(found)
 
 
-# Without any option, and with every one of them.
-LEAN = {name: False for name, values in options().items() if values == [True, False]}
-FULL = dict.fromkeys(LEAN, True) | {"multi_tenancy": "row"}
-
-
-@pytest.mark.parametrize(("answers", "budget"), [(LEAN, 6500), (FULL, 11500)], ids=["lean", "full"])
+@pytest.mark.parametrize(
+    ("answers", "budget"), [(smallest(), 6500), (largest(), 11500)], ids=["smallest", "largest"]
+)
 def test_the_service_stays_lean(
     template: Path, tmp_path: Path, answers: Answers, budget: int
 ) -> None:

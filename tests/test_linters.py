@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.template import HOUSE, ROOT, TOOLS, bake_with_cookiecutter, options, run
+from tests.combinations import HOUSE, ROOT, largest, smallest
+from tests.template import TOOLS, bake_with_cookiecutter, run
 
 SCHEMA = ["check-jsonschema", "--builtin-schema"]
 YAML_RULES = """
@@ -36,14 +37,12 @@ PINNED = re.compile(r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
 UV = re.compile(r"pip install.* uv(?:==([\d.]+))?")
 
 
-@pytest.fixture(scope="module", params=[True, False], ids=["everything", "nothing"])
+@pytest.fixture(scope="module", params=[largest(), smallest()], ids=["everything", "nothing"])
 def project(
     template: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
 ) -> Path:
     """A project with every option, or with none."""
-    last = -1 if request.param else 0
-    answers = {name: sorted(values, key=str)[last] for name, values in options().items()}
-    return bake_with_cookiecutter(template, tmp_path_factory.mktemp("bake"), answers)
+    return bake_with_cookiecutter(template, tmp_path_factory.mktemp("bake"), request.param)
 
 
 @pytest.mark.parametrize("name", GENERATED)

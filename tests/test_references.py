@@ -10,14 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.template import (
-    COMBINATIONS,
-    HOUSE,
-    ROOT,
-    Answers,
-    run,
-    tree,
-)
+from tests.combinations import COMBINATIONS, HOUSE, ROOT, Answers
+from tests.template import run, tree
 from tests.test_in_place import ELSEWHERE
 
 pytestmark = pytest.mark.xdist_group("generated")

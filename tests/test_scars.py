@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.combinations import COMBINATIONS, Answers
 from tests.conftest import Generated
-from tests.template import COMBINATIONS, Answers
 
 LINE = 100
 PAIRS = {"(": ")", "[": "]", "{": "}"}

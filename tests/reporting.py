@@ -1,0 +1,65 @@
+"""A pytest plugin: one line as each step of a combination ends, and a table of all at the end."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+import pytest
+
+STEP = re.compile(r"test_bakes\.py::test_(\w+)\[(.+?)\]")
+COUNT = re.compile(r"(\d+) passed")
+
+
+class Combinations:
+    """Reports of the combinations, on the process that prints."""
+
+    def __init__(self, terminal: pytest.TerminalReporter) -> None:
+        self.terminal = terminal
+        self.reports: dict[str, list[pytest.TestReport]] = defaultdict(list)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Print what has just ended."""
+        step = STEP.search(report.nodeid)
+        if step and (report.when == "call" or not report.passed):
+            self.reports[step[2]].append(report)
+            name = step[1].replace("_", " ")
+            line = f"{step[2]}: {name}: {report.outcome}, {report.duration:.0f} s {told(report)}"
+            self.terminal.ensure_newline()
+            self.terminal.write_line(line.strip())
+
+    def pytest_terminal_summary(self) -> None:
+        """Print the table."""
+        if self.reports:
+            self.terminal.section("combinations")
+            for line in table(self.reports):
+                self.terminal.write_line(line)
+
+
+def told(report: pytest.TestReport) -> str:
+    """What the project's own tests say of themselves."""
+    return next((str(text) for name, text in report.user_properties if name == "tests"), "")
+
+
+def table(reports: dict[str, list[pytest.TestReport]]) -> Iterator[str]:
+    """Combination, seconds, how many of its own tests passed, result."""
+    width = max(map(len, reports))
+    yield f"{'combination':<{width}}  seconds   tests  result"
+    for name, of_combination in sorted(reports.items()):
+        seconds = sum(report.duration for report in of_combination)
+        tests = sum(int(n) for report in of_combination for n in COUNT.findall(told(report)))
+        yield f"{name:<{width}}  {seconds:7.0f}  {tests:6}  {result(of_combination)}"
+
+
+def result(reports: Iterable[pytest.TestReport]) -> str:
+    """Passed, or how many steps did not."""
+    outcomes = [report.outcome for report in reports]
+    counts = {each: outcomes.count(each) for each in ("failed", "skipped") if each in outcomes}
+    return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "passed"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Install it where pytest prints."""
+    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    if isinstance(terminal, pytest.TerminalReporter) and not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Combinations(terminal), "combinations")

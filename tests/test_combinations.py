@@ -1,0 +1,87 @@
+"""The combinations that are tested are enough, and no shard leaves one out."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.combinations import (
+    CORE,
+    INSTALLED,
+    combinations,
+    covering,
+    each_alone,
+    entangled,
+    largest,
+    options,
+    smallest,
+)
+from tests.sharding import shard
+from tests.template import ROOT, TOOLS, run
+
+SHARDS = 2
+
+
+def uncovered(rows: list[dict[str, Any]], names: tuple[str, ...]) -> list[tuple[Any, ...]]:
+    """Values of these options that meet in no row."""
+    met = {tuple(row[name] for name in names) for row in rows}
+    possible = itertools.product(*(options()[name] for name in names))
+    return [values for values in possible if values not in met]
+
+
+@pytest.mark.parametrize("strength", [2, 3])
+def test_all_values_of_any_options_meet(strength: int) -> None:
+    rows = covering(strength)
+
+    for names in itertools.combinations(options(), strength):
+        assert uncovered(rows, names) == [], names
+    assert len(rows) == len({tuple(row.values()) for row in rows})
+
+
+def test_all_values_of_options_that_one_condition_names_meet() -> None:
+    assert ("database", "multi_tenancy", "include_example") in entangled()
+
+    for names in entangled():
+        assert uncovered(covering(), names) == [], names
+
+
+def test_each_option_is_tested_alone() -> None:
+    rows = covering()
+
+    for answers in [smallest(), largest(), *each_alone()]:
+        assert answers in rows
+    for name, values in options().items():
+        for value in values:
+            assert smallest() | {name: value} in rows
+
+
+def test_every_combination_of_the_core_is_installed() -> None:
+    assert set(CORE) <= options().keys()
+    assert [case.values[0] for case in INSTALLED] == combinations(CORE)
+
+
+def collected(*arguments: str, cwd: Path = ROOT) -> list[str]:
+    """The tests that pytest would run."""
+    listed = run(TOOLS / "pytest", "--collect-only", "-q", "-n0", *arguments, cwd=cwd).stdout
+    return [line for line in listed.splitlines() if "::" in line]
+
+
+def test_shards_divide_all_tests() -> None:
+    whole = collected()
+    shards = [collected("--shard", f"{number}/{SHARDS}") for number in range(1, SHARDS + 1)]
+
+    assert sorted(itertools.chain(*shards)) == sorted(whole)
+    assert all(len(part) > len(whole) / SHARDS / 3 for part in shards)
+    for answers in INSTALLED:
+        of_combination = [
+            any("test_bakes.py::" in test and f"[{answers.id}]" in test for test in part)
+            for part in shards
+        ]
+        assert sum(of_combination) == 1, answers.id
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "2", "a/b", "1/0"])
+def test_a_shard_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(pytest.UsageError, match="--shard takes"):
+        shard(text)
