@@ -8,7 +8,12 @@ from typing import Any, ClassVar, TypeVar, cast
 from uuid import UUID
 
 from sqlalchemy import update
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import (
+    AsyncConnection,
+    AsyncEngine,
+    AsyncSession,
+    async_sessionmaker,
+)
 
 from app.core.db.base import utc_now
 from app.core.db.carried import SERVICE
@@ -53,6 +58,19 @@ def service_over(
 def opening(settings: Settings) -> Callable[[], AbstractAsyncContextManager[Service]]:
     """What the command `app` gives to the commands of features."""
     return partial(running, settings, work=False)
+
+
+def borrowing(
+    sessions: async_sessionmaker[AsyncSession],
+) -> Callable[[], AbstractAsyncContextManager[AsyncConnection]]:
+    """What gives the connection of these sessions to what reads without one."""
+
+    @asynccontextmanager
+    async def borrow() -> AsyncGenerator[AsyncConnection]:
+        async with sessions() as session:
+            yield await session.connection()
+
+    return borrow
 
 
 async def in_service(settings: Settings, act: Callable[[Service], Awaitable[T]]) -> T:

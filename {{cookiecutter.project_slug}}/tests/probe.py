@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, WebSocket
 from fastapi.security import APIKeyHeader
 from pydantic_settings import SettingsConfigDict
-from sqlalchemy import Row, select
+from sqlalchemy import Row, bindparam, select
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
@@ -134,9 +134,9 @@ async def ask(connection: HTTPConnection) -> Question | None:
         .select_from(User)
         .outerjoin(UserRole, UserRole.user_id == User.id)
         .outerjoin(Role, Role.id == UserRole.role_id)
-        .where(User.id == user_id, User.is_active)
+        .where(User.id == bindparam("user_id"), User.is_active)
     )
-    return Question(user_id, statement, answer)
+    return Question(user_id, statement, {"user_id": user_id}, answer)
 
 
 probes = new_router("/probes", tag="probes", about=SERVICE)

@@ -10,7 +10,6 @@ from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from starlette.requests import HTTPConnection
 
 from app.core.context import actor
-from app.core.db.session import reading
 from app.core.errors import Forbidden, Unauthorized
 from app.core.routing import API_PREFIX
 from app.core.security.principal import Principal
@@ -56,8 +55,7 @@ async def authenticate(connection: HTTPConnection) -> Principal:
             continue
         for narrow in service.narrowing:
             question = narrow(connection, question)
-        async with reading(service.database) as session:
-            rows = (await session.execute(question.statement)).all()
+        rows = await service.database.rows(question.statement, question.values)
         principal = question.answer(rows)
         who = replace(actor.get(), user_id=principal.user_id, session_id=principal.session_id)
         actor.set(replace(who, via=scheme.name))

@@ -1,7 +1,7 @@
 """The caller, and how features authenticate one."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,8 @@ class Principal:
     user_id: UUID
     permissions: frozenset[str]
     session_id: UUID | None = None
+    account: Sequence[Row[Any]] = field(default=(), repr=False)
+    """What authentication has read of the caller's account; nothing, if the scheme reads none."""
 
     def holds(self, permissions: set[str] | frozenset[str]) -> bool:
         """Whether the caller has all of these permissions."""
@@ -30,8 +32,10 @@ class Question:
     """The one query that authenticates a caller, and how its result is read."""
 
     user_id: UUID
-    statement: Select[Any]
-    """Selects from `User`; columns and outer joins may be added."""
+    statement: Select[*tuple[Any, ...]]
+    """Selects from `User`; columns and outer joins may be added. Built once, not for each request."""
+    values: Mapping[str, Any]
+    """Of the statement's bind parameters, `user_id` among them."""
     answer: Callable[[Sequence[Row[Any]]], Principal]
     """Raises `Unauthorized` if the rows do not authenticate the caller."""
 

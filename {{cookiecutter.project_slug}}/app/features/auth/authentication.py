@@ -25,13 +25,15 @@ async def ask(connection: HTTPConnection) -> Question | None:
     def answer(rows: Sequence[Row[Any]]) -> Principal:
         if not rows:
             raise tokens.InvalidToken
-        permissions = frozenset(name for row in rows for name in row[0] or ())
         return Principal(
-            user_id=claims.user_id, session_id=claims.session_id, permissions=permissions
+            user_id=claims.user_id,
+            session_id=claims.session_id,
+            permissions=frozenset(name for row in rows for name in row.permissions or ()),
+            account=rows,
         )
 
-    statement = repository.permissions(claims.session_id, claims.user_id, utc_now())
-    return Question(claims.user_id, statement, answer)
+    values = {"user_id": claims.user_id, "session_id": claims.session_id, "now": utc_now()}
+    return Question(claims.user_id, repository.AUTHENTICATION, values, answer)
 
 
 scheme = Scheme(name=bearer.scheme_name, described=bearer, ask=ask)

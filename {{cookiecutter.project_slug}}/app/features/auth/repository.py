@@ -5,12 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, CursorResult, Row, Select, Update, select, update
+from sqlalchemy import ColumnElement, CursorResult, Row, Select, Update, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import Base, utc_now
+from app.features import users
 from app.features.auth.models import AuthSession, MailedToken, RefreshToken
-from app.features.users.models import Role, User, UserRole
+from app.features.users.models import User
 
 
 def live(now: datetime) -> Select[AuthSession]:
@@ -18,22 +19,13 @@ def live(now: datetime) -> Select[AuthSession]:
     return select(AuthSession).where(AuthSession.revoked_at.is_(None), AuthSession.expires_at > now)
 
 
-def permissions(session_id: UUID, user_id: UUID, now: datetime) -> Select[list[str]]:
-    """One row for each role of an active user with a live session; none otherwise."""
-    return (
-        select(Role.permissions)
-        .select_from(AuthSession)
-        .join(User, User.id == AuthSession.user_id)
-        .outerjoin(UserRole, UserRole.user_id == User.id)
-        .outerjoin(Role, Role.id == UserRole.role_id)
-        .where(
-            AuthSession.id == session_id,
-            AuthSession.user_id == user_id,
-            AuthSession.revoked_at.is_(None),
-            AuthSession.expires_at > now,
-            User.is_active,
-        )
-    )
+AUTHENTICATION = users.ACCOUNT.join(AuthSession, AuthSession.user_id == User.id).where(
+    AuthSession.id == bindparam("session_id"),
+    AuthSession.revoked_at.is_(None),
+    AuthSession.expires_at > bindparam("now"),
+    User.is_active,
+)
+"""One row for each role of an active user with a live session; none otherwise."""
 
 
 async def session_of(session: AsyncSession, token_hash: str) -> UUID | None:

@@ -81,14 +81,16 @@ def narrow(connection: HTTPConnection, question: Question) -> Question:
             user_id=principal.user_id,
             session_id=principal.session_id,
             permissions=principal.permissions,
+            account=principal.account,
             tenant_id=standing.tenant_id,
             role=standing.role,
             granted=granted,
         )
 
     tenant_id = in_path(connection, about, in_header) if isinstance(about, InPath) else in_header
-    statement = repository.with_standing(question.statement, question.user_id, tenant_id)
-    return replace(question, statement=statement, answer=answer)
+    statement = repository.with_standing(question.statement, named=tenant_id is not None)
+    values = {**question.values, "named_tenant": tenant_id} if tenant_id else question.values
+    return replace(question, statement=statement, values=values, answer=answer)
 
 
 def asked_in_header(connection: HTTPConnection) -> UUID | None:

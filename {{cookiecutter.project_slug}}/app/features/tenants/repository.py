@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, Select, and_, case, func, select
+from sqlalchemy import ColumnElement, Row, Select, Uuid, and_, bindparam, case, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
@@ -31,9 +32,14 @@ class Standing:
     deleted_at: datetime | None
 
 
-def with_standing(statement: Select[Any], user_id: UUID, tenant_id: UUID | None) -> Select[Any]:
-    """Add the user's standing in this tenant; by default the personal one, else the first one joined."""
-    if tenant_id is None:
+@cache
+def with_standing(statement: Select[Any], *, named: bool) -> Select[Any]:
+    """Add the standing of `user_id` in the tenant that `named_tenant` names.
+
+    If none is named, in the personal one, else the first one joined.
+    """
+    user_id = bindparam("user_id", type_=Uuid())
+    if not named:
         own_first = case((Tenant.personal_user_id == user_id, 0), else_=1)
         default = (
             select(Membership.id)
@@ -44,7 +50,7 @@ def with_standing(statement: Select[Any], user_id: UUID, tenant_id: UUID | None)
         )
         wanted = Membership.id == default.scalar_subquery()
     else:
-        wanted = Membership.tenant_id == tenant_id
+        wanted = Membership.tenant_id == bindparam("named_tenant")
     return (
         statement.add_columns(
             Membership.tenant_id, Membership.role, Tenant.suspended_at, Tenant.deleted_at

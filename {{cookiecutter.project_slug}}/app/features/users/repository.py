@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
@@ -11,6 +11,25 @@ from app.core.db.errors import DeletedMeanwhile
 from app.core.pagination import Found, paginate
 from app.features.users.models import Role, User, UserRole
 from app.features.users.schemas import RoleQuery, UserQuery
+
+ACCOUNT = (
+    select(
+        User.id,
+        User.created_at,
+        User.updated_at,
+        User.email,
+        User.full_name,
+        User.is_active,
+        User.email_verified_at,
+        Role.name.label("role"),
+        Role.permissions,
+    )
+    .select_from(User)
+    .outerjoin(UserRole, UserRole.user_id == User.id)
+    .outerjoin(Role, Role.id == UserRole.role_id)
+    .where(User.id == bindparam("user_id"))
+)
+"""What is shown of the account `user_id`: one row for each of its roles, or one without a role."""
 
 
 async def get(session: AsyncSession, user_id: UUID) -> User | None:

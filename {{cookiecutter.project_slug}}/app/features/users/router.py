@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from app.core.db.session import ReadSessionDep, SessionDep
+from app.core.db.session import DatabaseDep, ReadSessionDep, SessionDep
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
 from app.core.routing import SERVICE, router as new_router
@@ -33,10 +33,10 @@ NO_ROLE = problems({404: "No such role"})
 CONFLICT = problems({409: "It would leave no administrator, or the name is taken or in use"})
 
 
-@users.get("/me", response_model=UserRead)
-async def read_me(user: CurrentUser) -> User:
+@users.get("/me")
+async def read_me(principal: CurrentPrincipal, database: DatabaseDep) -> UserRead:
     """Get the caller's account."""
-    return user
+    return await service.own_account(database, principal)
 
 
 @users.patch("/me", response_model=UserRead)

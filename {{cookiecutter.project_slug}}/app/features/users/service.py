@@ -6,6 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
+from app.core.db.session import Database
 from app.core.errors import Conflict, NotFound, Unprocessable
 from app.core.security import passwords
 from app.core.security.principal import Principal
@@ -14,7 +15,7 @@ from app.features import audit
 from app.features.users import repository, roles
 from app.features.users.events import UserCreated, UserDeactivated, UserDeleted
 from app.features.users.models import User
-from app.features.users.schemas import ProfileChange, UserChange
+from app.features.users.schemas import ProfileChange, RoleReference, UserChange, UserRead
 
 
 class UserNotFound(NotFound):
@@ -44,6 +45,17 @@ async def get(session: AsyncSession, user_id: UUID) -> User:
     if user is None:
         raise UserNotFound
     return user
+
+
+async def own_account(database: Database, principal: Principal) -> UserRead:
+    """The caller's account, which authentication has usually read."""
+    values = {"user_id": principal.user_id}
+    rows = principal.account or await database.rows(repository.ACCOUNT, values)
+    if not rows:
+        raise UserNotFound
+    roles = sorted(row.role for row in rows if row.role)
+    told = {name: getattr(rows[0], name) for name in UserRead.model_fields.keys() - {"roles"}}
+    return UserRead(**told, roles=[RoleReference(name=name) for name in roles])
 
 
 async def add(
