@@ -5,7 +5,9 @@ import os
 import shlex
 import shutil
 import subprocess
+import sys
 import tempfile
+from io import TextIOWrapper
 from pathlib import Path
 
 answers = json.loads(r"""{{ cookiecutter | tojson }}""")
@@ -81,6 +83,8 @@ def compared() -> bool:
 def say_what_comes_next(version: str) -> None:
     """The first commands to run, and what updates lack."""
     folder = PROJECT.relative_to(STOOD) if STOOD in PROJECT.parents else PROJECT
+    if isinstance(sys.stdout, TextIOWrapper):  # on Windows it may lack characters of the path
+        sys.stdout.reconfigure(errors="replace")
     print(answers["__summary"].replace("@folder@", shlex.quote(str(folder))))
     if not version:
         missing = not shutil.which("git")
