@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format environments copier initial-migration bench docs clean
+.PHONY: help demo test drift check format environments copier initial-migration bench docs clean
 
 HOUSE := {{cookiecutter.project_slug}}
 BUILD := $(CURDIR)/build
@@ -28,6 +28,9 @@ test: environments  ## Run all tests (TEST_POSTGRES_URL, TEST_MYSQL_URL, TEST_RE
 	@# Not in pytest's own folder, which the suites of the generated projects close to other users,
 	@# such as the one that an embedded PostgreSQL runs as when root tests.
 	@folder=$$(mktemp -d) && { "$(TOOLS)/pytest" -n 2 --dist loadgroup --basetemp="$$folder/t" --junitxml="$(BUILD)/junit.xml" $(if $(SHARD),--shard "$(SHARD)") $(PYTEST); status=$$?; rm -rf "$$folder"; exit $$status; }
+
+drift: build/tools  ## Test with today's packages on each Python: make drift PYTHONS="3.13 /usr/bin/python3.14"
+	"$(TOOLS)/python" -m tools.drift $(PYTHONS)
 
 check: environments  ## Check the template in seconds: style, types, guards, generated files
 	"$(TOOLS)/ruff" check .

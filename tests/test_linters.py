@@ -30,7 +30,11 @@ GENERATED = {
     "compose.yaml": [*SCHEMA, "vendor.compose-spec"],
     ".": ["yamllint", "--strict", "--config-data", YAML_RULES],
 }
-OURS = {**GITHUB, ".ci/run": ["shellcheck"]}
+OURS = {
+    **GITHUB,
+    ".github/workflows/drift.yml": [*SCHEMA, "vendor.github-workflows"],
+    ".ci/run": ["shellcheck"],
+}
 
 USED = re.compile(r"^\s*(?:- )?uses: (.*)$", re.MULTILINE)
 PINNED = re.compile(r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
@@ -66,11 +70,12 @@ def test_every_action_is_pinned_by_its_commit(root: Path) -> None:
 
 
 def test_one_version_of_uv_is_installed_everywhere() -> None:
-    installing = (ROOT / "Makefile", HOUSE / "Dockerfile", HOUSE / ".github/workflows/ci.yml")
+    workflow = ".github/workflows/ci.yml"
+    installing = (ROOT / "Makefile", ROOT / workflow, HOUSE / "Dockerfile", HOUSE / workflow)
     versions = [UV.findall(path.read_text(encoding="utf-8")) for path in installing]
 
     assert versions[0][0]
-    assert versions == [versions[0]] * 3
+    assert versions == [versions[0]] * 4
 
 
 def test_no_service_inherits_the_health_check_of_another(project: Path) -> None:
