@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.template import HOUSE, ROOT, bake_with_cookiecutter, environment, export, options
+from tests.template import HOUSE, ROOT, bake_with_copier, environment, export, options
 
 FOLDER = ROOT / "build" / "drift"
 # Those of `uv sync --resolution`, and what they are called here.
@@ -80,7 +80,7 @@ def attempt(template: Path, python: str, resolution: str, database: str) -> Row:
     name = f"{Path(python).name}-{versions}-{database}"
     started, log = time.monotonic(), FOLDER / f"{name}.log"
     answers = {"database": database, "use_celery": True, "multi_tenancy": "row"}
-    project = bake_with_cookiecutter(template, FOLDER / name, answers)
+    project = bake_with_copier(template, FOLDER / name, answers)
     result = PASSED
     for step, command in steps(project, path, resolution).items():
         if not succeeds(command, log):
