@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test drift check format environments copier initial-migration bench docs clean
+.PHONY: help demo test drift check format environments copier initial-migration bench docs release clean
 
 HOUSE := {{cookiecutter.project_slug}}
 BUILD := $(CURDIR)/build
@@ -56,6 +56,9 @@ bench: environments  ## Measure: logins of known and unknown addresses; the cost
 
 docs: environments  ## Build the documentation into site/
 	uv run --group docs zensical build --strict
+
+release: environments  ## Make a release, without publishing it: make release VERSION=1.2.3
+	@"$(TOOLS)/python" tools/release.py "$(VERSION)"
 
 environments: build/tools build/house
 

@@ -1,0 +1,166 @@
+"""`make release` makes a release, or refuses it and leaves everything as it was."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.template import ROOT, commit_all, edit, environment, git
+
+CLEAN = "## Unreleased\n\n- A change.\n"
+
+
+@pytest.fixture
+def repository(own_template: Path) -> Path:
+    """A clone with one unreleased change and no release, in which a release can be made."""
+    log = own_template / "CHANGELOG.md"
+    head = log.read_text(encoding="utf-8").partition("## Unreleased")[0]
+    log.write_text(head + CLEAN, encoding="utf-8")
+    (own_template / "tests/releases.toml").write_text("[releases]\n", encoding="utf-8")
+    (own_template / "build").mkdir()
+    (own_template / "build/house").symlink_to(ROOT / "build/house")
+    git(own_template, "config", "user.name", "Template Tests")
+    git(own_template, "config", "user.email", "tests@example.com")
+    commit_all(own_template, "Without releases")
+    return own_template
+
+
+def release(repository: Path, version: str) -> subprocess.CompletedProcess[str]:
+    """Run the tool as `make release` does."""
+    return subprocess.run(
+        [sys.executable, repository / "tools/release.py", version],
+        cwd=repository,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def state(repository: Path) -> list[str]:
+    """All that a release changes."""
+    return [
+        git(repository, "rev-parse", "HEAD"),
+        git(repository, "tag"),
+        git(repository, "status", "--porcelain"),
+        git(repository, "diff", "HEAD"),
+    ]
+
+
+def unreleased(repository: Path, text: str) -> None:
+    """Commit this as what is unreleased."""
+    log = repository / "CHANGELOG.md"
+    edit(log, CLEAN, text)
+    commit_all(repository, "Changes")
+
+
+def test_two_releases(repository: Path) -> None:
+    first = release(repository, "0.1.0")
+    assert first.returncode == 0, first.stderr
+    assert "git push --atomic origin HEAD v0.1.0" in first.stdout
+    edit(
+        repository / "CHANGELOG.md", "## Unreleased\n", "## Unreleased\n\n### Security\n\n- Fix.\n"
+    )
+    commit_all(repository, "A fix")
+    second = release(repository, "0.2.0")
+    assert second.returncode == 0, second.stderr
+
+    log = (repository / "CHANGELOG.md").read_text(encoding="utf-8")
+    parts = re.sub(r"\d{4}-\d\d-\d\d", "TODAY", log[log.index("## Unreleased") :])
+    assert parts == (
+        "## Unreleased\n\n"
+        "## 0.2.0 (TODAY)\n\n### Security\n\n- Fix.\n\n"
+        "## 0.1.0 (TODAY)\n\n- A change.\n\n### Security\n\nNothing to apply.\n"
+    )
+    named = tomllib.loads((repository / "tests/releases.toml").read_text(encoding="utf-8"))
+    assert named["releases"] == {
+        version: git(repository, "rev-parse", f"v{version}^{{commit}}")
+        for version in ("0.1.0", "0.2.0")
+    }
+    assert git(repository, "log", "--format=%s", "-5").splitlines() == [
+        "Record release 0.2.0",
+        "Release 0.2.0",
+        "A fix",
+        "Record release 0.1.0",
+        "Release 0.1.0",
+    ]
+    at_tag = tomllib.loads(git(repository, "show", "v0.2.0:pyproject.toml"))
+    assert at_tag["project"]["version"] == "0.2.0"
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def leave_a_file(repository: Path) -> None:
+    (repository / "new.txt").write_text("", encoding="utf-8")
+
+
+def record_a_newer_one(repository: Path) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    edit(repository / "tests/releases.toml", "[releases]", f'[releases]\n"0.10.0" = "{commit}"')
+    commit_all(repository, "A release")
+
+
+def tag(repository: Path) -> None:
+    git(repository, "tag", "v0.9.0")
+
+
+def change_a_question(repository: Path) -> None:
+    edit(repository / "cookiecutter.json", "Name of the service", "The name of the service")
+    commit_all(repository, "Another question")
+
+
+def change_a_model(repository: Path) -> None:
+    models = repository / "{{cookiecutter.project_slug}}/app/features/products/models.py"
+    edit(models, "String(64)", "String(63)")
+    commit_all(repository, "Another model")
+
+
+def fail_at_the_second_commit(repository: Path) -> None:
+    hook = repository / ".git/hooks/commit-msg"
+    hook.write_text("#!/bin/sh\nif grep -q Record $1; then echo no >&2; exit 1; fi\n")
+    hook.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "version", "reason"),
+    [
+        (lambda _: None, "1.0", "'1.0' is not a version of SemVer, such as 1.2.3"),
+        (lambda _: None, "v1.0.0", "'v1.0.0' is not a version of SemVer, such as 1.2.3"),
+        (lambda _: None, "01.0.0", "'01.0.0' is not a version of SemVer, such as 1.2.3"),
+        (lambda _: None, "", "'' is not a version of SemVer, such as 1.2.3"),
+        (record_a_newer_one, "0.9.0", "0.9.0 is not newer than 0.10.0"),
+        (record_a_newer_one, "0.10.0", "0.10.0 is not newer than 0.10.0"),
+        (tag, "0.9.0", "there is already a tag v0.9.0"),
+        (leave_a_file, "0.9.0", "commit or stash your changes first: new.txt"),
+        (
+            lambda folder: unreleased(folder, "## Unreleased\n\n### Security\n"),
+            "0.9.0",
+            "the section Unreleased of CHANGELOG.md is empty",
+        ),
+        (
+            change_a_question,
+            "0.9.0",
+            "copier.yml is out of date with cookiecutter.json: run `make copier`",
+        ),
+        (
+            change_a_model,
+            "0.9.0",
+            "0001_initial.py is out of date with the models: run `make initial-migration`",
+        ),
+        (fail_at_the_second_commit, "0.9.0", "`git commit` failed: no"),
+    ],
+)
+def test_what_is_refused_changes_nothing(
+    repository: Path, prepare: Callable[[Path], None], version: str, reason: str
+) -> None:
+    prepare(repository)
+    before = state(repository)
+
+    refused = release(repository, version)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == f"No release: {reason}\n"
+    assert state(repository) == before
