@@ -1,13 +1,15 @@
-"""A pytest plugin: one line as each step of a combination ends, and a table of all at the end."""
+"""A pytest plugin: one line as each step of a combination ends, and all tables at the end."""
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import pytest
 
+from tests import tables
+
 STEP = re.compile(r"test_bakes\.py::test_(\w+)\[(.+?)\]")
-COUNT = re.compile(r"(\d+) passed")
+PASSED = re.compile(r"(\d+) passed")
 
 
 class Combinations:
@@ -28,11 +30,12 @@ class Combinations:
             self.terminal.write_line(line.strip())
 
     def pytest_terminal_summary(self) -> None:
-        """Print the table."""
+        """Print the tables: of combinations, and those that tests have filled."""
         if self.reports:
             self.terminal.section("combinations")
-            for line in table(self.reports):
+            for line in tables.lines(cells(self.reports)):
                 self.terminal.write_line(line)
+        tables.show(self.terminal)
 
 
 def told(report: pytest.TestReport) -> str:
@@ -40,14 +43,15 @@ def told(report: pytest.TestReport) -> str:
     return next((str(text) for name, text in report.user_properties if name == "tests"), "")
 
 
-def table(reports: dict[str, list[pytest.TestReport]]) -> Iterator[str]:
-    """Combination, seconds, how many of its own tests passed, result."""
-    width = max(map(len, reports))
-    yield f"{'combination':<{width}}  seconds   tests  result"
+def cells(reports: dict[str, list[pytest.TestReport]]) -> tables.Cells:
+    """For each combination: seconds, how many of its own tests passed, result."""
+    found: tables.Cells = {}
     for name, of_combination in sorted(reports.items()):
-        seconds = sum(report.duration for report in of_combination)
-        tests = sum(int(n) for report in of_combination for n in COUNT.findall(told(report)))
-        yield f"{name:<{width}}  {seconds:7.0f}  {tests:6}  {result(of_combination)}"
+        passed = [int(n) for report in of_combination for n in PASSED.findall(told(report))]
+        found[name, "seconds"] = f"{sum(report.duration for report in of_combination):.0f}"
+        found[name, "tests"] = str(sum(passed))
+        found[name, "result"] = result(of_combination)
+    return found
 
 
 def result(reports: Iterable[pytest.TestReport]) -> str:

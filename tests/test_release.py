@@ -1,4 +1,4 @@
-"""`make release` makes a release, or refuses it and leaves everything as it was."""
+"""`make release` makes a release or leaves everything as it was; what releases left behind is documented."""
 
 import re
 import subprocess
@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.template import ROOT, commit_all, edit, environment, git
+from tests.template import HOUSE, ROOT, commit_all, edit, environment, git, run
+from tests.updates import RELEASES, require
 
 CLEAN = "## Unreleased\n\n- A change.\n"
 
@@ -164,3 +165,59 @@ def test_what_is_refused_changes_nothing(
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == f"No release: {reason}\n"
     assert state(repository) == before
+
+
+def test_every_release_is_listed() -> None:
+    """A release itself is listed only in the change log: the next commit records it."""
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    listed = re.findall(r"^## (\d+\.\d+\.\d+)", changelog, re.MULTILINE)
+
+    newest_first = [*RELEASES][::-1]
+    assert listed in (newest_first, [project["version"], *newest_first])
+
+
+def generated_by(commit: str, repository: Path) -> set[str]:
+    """The files of the template at a commit, without migrations, which belong to users."""
+    house = f"{HOUSE.name}/"
+    names = git(repository, "ls-tree", "-r", "--name-only", "-z", commit, house).split("\0")
+    files = {name.removeprefix(house) for name in names if name}
+    return {name for name in files if not name.startswith("migrations/versions/")}
+
+
+def unnamed(before: set[str], now: set[str], page: str) -> list[str]:
+    """The files that are gone and that the page does not name."""
+    section = page.partition("\n## Moved and deleted files\n")[2].partition("\n## ")[0]
+    return sorted(before - now - {*re.findall(r"`([^`\n]+)`", section)})
+
+
+def test_what_releases_had_and_is_gone_is_named() -> None:
+    page = (ROOT / "docs/updating.md").read_text(encoding="utf-8")
+    now = {path for path in generated_by("HEAD", ROOT) if (HOUSE / path).exists()}
+    for commit in RELEASES.values():
+        require(commit, ROOT)
+        assert unnamed(generated_by(commit, ROOT), now, page) == []
+
+
+def test_a_moved_file_must_be_named(own_template: Path) -> None:
+    before = generated_by("HEAD", own_template)
+    house = own_template / HOUSE.name
+    (house / "app/seed.py").rename(house / "app/demo.py")
+    (house / "migrations/versions/0001_initial.py").unlink()
+    commit_all(own_template, "Move")
+    now = generated_by("HEAD", own_template)
+    page = "`app/seed.py`\n\n## Moved and deleted files\n\n{}\n\n## With cruft\n"
+
+    assert unnamed(before, now, page.format("None.")) == ["app/seed.py"]
+    assert unnamed(before, now, page.format("`app/seed.py` is `app/demo.py`.")) == []
+
+
+def test_a_shallow_clone_says_what_it_lacks(own_template: Path, tmp_path: Path) -> None:
+    commit = git(own_template, "rev-parse", "HEAD")
+    git(own_template, "commit", "--quiet", "--allow-empty", "--message", "Later")
+    clone = tmp_path / "clone"
+    run("git", "clone", "--quiet", "--depth=1", own_template.as_uri(), clone, cwd=tmp_path)
+
+    require(commit, own_template)
+    with pytest.raises(pytest.fail.Exception, match="run `git fetch --unshallow`"):
+        require(commit, clone)

@@ -1,278 +1,287 @@
-"""Projects can be updated: their users' edits stay, and any option can be changed later."""
+"""Projects follow the template from release to release, and their users' changes stay."""
 
-import json
-import os
-import re
 import shutil
-import tomllib
-import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
-from copier import run_update
 
+from tests import tables
 from tests.template import (
-    ROOT,
-    TOOLS,
-    Answers,
-    bake_with_cookiecutter,
-    bake_with_copier,
     commit_all,
     edit,
     export,
     git,
     recorded,
     run,
-    tree,
 )
+from tests.updates import (
+    BAKERS,
+    EDITS,
+    RELEASES,
+    UPDATERS,
+    WAYS,
+    change_as_a_user,
+    conflicts,
+    content,
+    merge,
+    outcome,
+    released,
+    replace_by_the_present,
+    without_migrations,
+)
+from tests.updates import update_with_copier as update
 
-RELEASES: dict[str, str] = tomllib.loads(
-    (ROOT / "tests" / "releases.toml").read_text(encoding="utf-8")
-)["releases"]
+HOUSE = "{{cookiecutter.project_slug}}"
 MIGRATION = "migrations/versions/0001_initial.py"
-BAKERS = {"cookiecutter": bake_with_cookiecutter, "copier": bake_with_copier}
+NEXT = "the next release"
+"""A release that tests make of the template as it is; projects are updated to it from the present."""
+VERSIONS = [*RELEASES, NEXT]
+STARTS = [
+    pytest.param(version, marks=pytest.mark.xdist_group(f"update {version}"))
+    for version in VERSIONS
+]
 
+# What the next release changes, near what users change.
+CHANGES = {
+    "app/core/settings.py": [
+        ("shutdown_timeout: int = Field(default=30", "shutdown_timeout: int = Field(default=20"),
+        (
+            "database_pool_size: int = Field(default=15",
+            "database_pool_size: int = Field(default=16",
+        ),
+    ],
+    "app/features/users/service.py": [('"""One account."""', '"""The account."""')],
+    "app/installed.py": [
+        ("    metrics,\n", "    metrics,\n    orders,\n"),
+        ("    metrics.feature,\n", "    metrics.feature,\n    orders.feature,\n"),
+    ],
+    "pyproject.toml": [('"pyjwt[crypto]>=2.15.1,<3"', '"pyjwt[crypto]>=2.15.0,<3"')],
+    "README.md": [("## Development\n", "## Developing\n")],
+    "docs/adr/0003-errors-are-problem-documents.md": [("**Context.**", "**Situation.**")],
+    "docs/adr/0004-sessions-behind-tokens.md": [("**Context.**", "**Situation.**")],
+    MIGRATION: [('"""The tables', '"""All tables')],
+}
 
-def update(project: Path, data: Answers | None = None) -> None:
-    """`copier update`, as a user runs it: to the template's newest commit, without questions."""
-    with warnings.catch_warnings(action="ignore"):  # that the template has no release tags
-        run_update(
-            project,
-            data=dict(data or {}),
-            defaults=True,
-            overwrite=True,
-            quiet=True,
-            vcs_ref="HEAD",
-        )
-    assert not list(project.rglob("*.rej"))
+ORDERS = '''"""Orders."""
+
+from app.core.feature import Feature
+
+feature = Feature()
+'''
 
 
 def release(template: Path) -> None:
-    """A newer template, with a changed line, a changed first migration and a new file."""
-    house = template / "{{cookiecutter.project_slug}}"
-    edit(
-        house / "app/core/settings.py",
-        "shutdown_timeout: int = Field(default=30",
-        "shutdown_timeout: int = Field(default=20",
-    )
-    edit(house / MIGRATION, '"""The tables', '"""All tables')
+    """A newer template, with changed lines, a changed first migration, a new file and a new feature."""
+    house = template / HOUSE
+    for name, changes in CHANGES.items():
+        for old, new in changes:
+            edit(house / name, old, new)
     (house / "docs" / "new.md").write_text("News for {{ cookiecutter.project_name }}.\n")
+    (house / "app/features/orders").mkdir()
+    (house / "app/features/orders/__init__.py").write_text(ORDERS)
     commit_all(template, "A newer template")
 
 
-def change_as_a_user(project: Path) -> None:
-    """Typical changes of users: edit, also near the template's changes, add and delete."""
-    settings = project / "app/core/settings.py"
-    edit(settings, "WARNING|ERROR)", "WARNING|ERROR|CRITICAL)")
-    edit(settings, "cors_origins: CommaSeparated = []", "cors_origins: CommaSeparated = []  # ours")
-    (project / "app" / "features" / "colours").mkdir()
-    (project / "app" / "features" / "colours" / "__init__.py").write_text('"""Ours."""\n')
-    (project / "docs" / "adr" / "0003-errors-are-problem-documents.md").unlink()
-
-
-def replace_the_first_migration(project: Path) -> dict[str, bytes]:
-    """Squash the migrations, as a user may; return the remaining files."""
+def replace_the_first_migration(project: Path) -> None:
+    """Squash the migrations, as a user may."""
     edit(project / MIGRATION, "Create them.", "Create them all.")
+    edit(project / MIGRATION, 'revision = "0001"', 'revision = "0001"  # squashed')
     (project / MIGRATION).rename(project / "migrations/versions/0001_ours.py")
-    return migrations(project)
+    commit_all(project, "Squash")
 
 
-def migrations(project: Path) -> dict[str, bytes]:
-    """The user's migrations."""
-    folder = project / "migrations/versions"
-    return {path.name: path.read_bytes() for path in folder.glob("*.py")}
+@dataclass(frozen=True)
+class Projects:
+    """A template of two versions, and projects of the older one, which their users have changed."""
+
+    template: Path
+    changed: dict[str, Path]
+    """By the tool that generated them."""
+    born: dict[str, dict[str, bytes]]
+    fresh: dict[str, dict[str, bytes]]
+    """What an engine generates from the older and from the newer version."""
 
 
-def assert_merged(project: Path) -> None:
-    """Both the template's and the user's changes are present."""
-    settings = (project / "app/core/settings.py").read_text(encoding="utf-8")
-    assert "Field(default=20" in settings
-    assert "WARNING|ERROR|CRITICAL)" in settings
-    assert "CommaSeparated = []  # ours" in settings
-    assert "<<<<<<<" not in settings
-    assert not list(project.rglob("*.rej"))
-    assert (project / "docs" / "new.md").read_text() == "News for Acme API.\n"
-    assert (project / "app" / "features" / "colours" / "__init__.py").exists()
-    assert not (project / "docs" / "adr" / "0003-errors-are-problem-documents.md").exists()
+Start = Callable[[str], Projects]
 
 
-@pytest.mark.parametrize("engine", BAKERS)
-def test_an_edited_project_follows_the_template(
-    own_template: Path, tmp_path: Path, engine: str
-) -> None:
-    project = BAKERS[engine](own_template, tmp_path / "project", {})
-    commit_all(project, "Begin")
-    change_as_a_user(project)
-    mine = replace_the_first_migration(project)
-    commit_all(project, "Ours")
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory: pytest.TempPathFactory) -> Start:
+    """Projects that start from a version; do not change them."""
+    made: dict[str, Projects] = {}
 
-    release(own_template)
-    update(project)
+    def start(version: str) -> Projects:
+        if version not in made:
+            made[version] = start_from(version, tmp_path_factory.mktemp("start"))
+        return made[version]
 
-    assert_merged(project)
-    assert migrations(project) == mine
-    assert git(own_template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
+    return start
 
 
-@pytest.mark.parametrize("engine", BAKERS)
-@pytest.mark.parametrize(
-    ("before", "after"),
-    [
-        ({"include_example": False}, {"include_example": True}),
-        ({"include_example": True}, {"include_example": False}),
-        ({"use_celery": False}, {"use_celery": True}),
-        ({"use_celery": True}, {"use_celery": False}),
-        ({"multi_tenancy": "none"}, {"multi_tenancy": "row"}),
-        ({"multi_tenancy": "row"}, {"multi_tenancy": "none"}),
-        ({"database": "postgresql"}, {"database": "mysql"}),
-    ],
-    ids=str,
-)
-def test_an_option_can_be_changed_later(
-    template: Path, tmp_path: Path, engine: str, before: dict[str, Any], after: dict[str, Any]
-) -> None:
-    project = BAKERS[engine](template, tmp_path / "project", before)
-    born = tree(project)
-    (project / "app" / "core" / "ours.py").write_text('"""Ours."""\n')
-    commit_all(project, "Begin")
-
-    update(project, after)
-    fresh = bake_with_copier(template, tmp_path / "fresh", after)
-    assert without_migrations(tree(project)) == without_migrations(tree(fresh)) | {
-        "app/core/ours.py": b'"""Ours."""\n'
+def start_from(version: str, folder: Path) -> Projects:
+    """Generate projects from a version, change them, and move the template on."""
+    template = folder / "template"
+    if version == NEXT:
+        template.mkdir()
+        export(template)
+    else:
+        released(version, template)
+    changed = {origin: bake(template, folder / origin, {}) for origin, bake in BAKERS.items()}
+    born = {engine: content(changed[baker]) for engine, baker in ENGINES.items()}
+    for project in changed.values():
+        replace_the_first_migration(change_as_a_user(project))
+    if version == NEXT:
+        release(template)
+    else:
+        replace_by_the_present(template)
+    fresh = {
+        engine: content(BAKERS[baker](template, folder / "fresh" / engine, {}))
+        for engine, baker in ENGINES.items()
     }
-
-    commit_all(project, "Changed")
-    update(project, before)
-    assert tree(project) == born | {"app/core/ours.py": b'"""Ours."""\n'}
+    return Projects(template, changed, born, fresh)
 
 
-def without_migrations(files: dict[str, bytes]) -> dict[str, bytes]:
-    """Migrations belong to the user once they exist."""
-    return {name: data for name, data in files.items() if "migrations/versions" not in name}
+# Cookiecutter and Copier generate the same; what cruft generates says so in `pyproject.toml`.
+ENGINES = {"copier": "cookiecutter", "cruft": "cruft"}
 
 
-def test_an_option_switched_on_later_runs(own_template: Path, tmp_path: Path) -> None:
-    """After `app db revision` the schema is that of the models, and the project's tests pass.
-
-    With Celery they start real workers on the brokers that are named.
-    """
-    before = {"include_example": False, "use_celery": False}
-    project = bake_with_cookiecutter(own_template, tmp_path / "project", before)
-    change_as_a_user(project)
-    commit_all(project, "Begin")
-    update(project, {"include_example": True, "use_celery": True})
-
-    run("uv", "sync", "--quiet", cwd=project)
-    run("uv", "run", "app", "db", "revision", "-m", "products", cwd=project)
-    run("uv", "run", "ruff", "check", ".", cwd=project)
-    run("uv", "run", "ruff", "format", "--check", ".", cwd=project)
-    run("uv", "run", "app", "db", "upgrade", cwd=project)
-    run("uv", "run", "app", "db", "check", cwd=project)
-    named = ("TEST_REDIS_URL", "TEST_AMQP_URL")
-    brokers = {name: os.environ[name] for name in named if name in os.environ}
-    # The feature that the user started has no `Feature` yet, and one of the project's tests would fail.
-    shutil.rmtree(project / "app" / "features" / "colours")
-    run("uv", "run", "pytest", "-q", cwd=project, **brokers)
-
-
-def test_cruft_updates_too_and_copier_goes_on_from_there(
-    own_template: Path, tmp_path: Path
+@pytest.mark.parametrize("version", STARTS)
+@pytest.mark.parametrize("way", WAYS, ids="-".join)
+def test_no_change_of_a_user_is_lost(
+    projects: Start,
+    tmp_path: Path,
+    record_property: tables.Record,
+    version: str,
+    way: tuple[str, str],
 ) -> None:
-    """Migrations stay the user's, and the answers file says which version the project has."""
-    run(TOOLS / "cruft", "create", own_template, "--no-input", cwd=tmp_path)
-    project = tmp_path / "acme-api"
-    assert git(own_template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
-    run(TOOLS / "cruft", "diff", "--exit-code", cwd=project)
-    commit_all(project, "Begin")
-    change_as_a_user(project)
-    mine = replace_the_first_migration(project)
+    """A conflict arises only where git sees one in the two changes, and is listed."""
+    start, (origin, engine) = projects(version), way
+    project = tmp_path / "project"
+    shutil.copytree(start.changed[origin], project)
+    mine = content(project)
+
+    UPDATERS[engine](project)
+
+    outcomes = {change.what: outcome(project, change) for change in EDITS}
+    for what, became in outcomes.items():
+        where = "the present" if version == NEXT else version
+        tables.enter(record_property, f"Updates from {where}", what, ", ".join(way), became)
+    assert "lost" not in outcomes.values(), outcomes
+    if version == NEXT:
+        disputed = {what for what, became in outcomes.items() if became != "merged"}
+        assert disputed == {"a default of a setting"}
+    assert migrations_of(content(project)) == migrations_of(mine)
+    assert_merged(project, start.born[engine], mine, start.fresh[engine], tmp_path)
+    assert git(start.template, "rev-parse", "HEAD").startswith(version_of(project, start.template))
+
+
+def version_of(project: Path, template: Path) -> str:
+    """The template's commit that the project says it is at."""
+    return git(template, "rev-parse", f"{recorded(project)['_commit']}^{{commit}}")
+
+
+def migrations_of(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The user's migrations."""
+    return dict(files.items() - without_migrations(files).items())
+
+
+def assert_merged(
+    project: Path,
+    born: dict[str, bytes],
+    mine: dict[str, bytes],
+    fresh: dict[str, bytes],
+    folder: Path,
+) -> None:
+    """Every file is what git makes of the user's and the template's changes."""
+    merged = without_migrations(content(project))
+    disputed: set[str] = set()
+    for name in without_migrations(born | mine | fresh):
+        base, ours, theirs = born.get(name), mine.get(name), fresh.get(name)
+        if ours == base:
+            assert merged.get(name) == theirs, name
+        elif theirs in (base, ours) or ours is None:
+            assert merged.get(name) == ours, name
+        elif theirs is not None and base is not None:
+            both, conflict = merge(ours, base, theirs, folder)
+            disputed |= {name} if conflict else set()
+            assert conflict or merged.get(name) == both, name
+    assert conflicts(project) == disputed
+
+
+@pytest.mark.parametrize("engine", UPDATERS)
+def test_a_changed_file_that_the_template_deletes_is_listed(
+    own_template: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], engine: str
+) -> None:
+    """Copier deletes it, for git to show and restore; cruft leaves it, and says that it did."""
+    name = "docs/adr/0006-failures-that-are-news.md"
+    project = BAKERS[ENGINES[engine]](own_template, tmp_path / "project", {})
+    with (project / name).open("a", encoding="utf-8") as file:
+        file.write("Ours.\n")
     commit_all(project, "Ours")
+    (own_template / HOUSE / name).unlink()
+    commit_all(own_template, "A newer template")
 
-    release(own_template)
-    run(TOOLS / "cruft", "update", "--skip-apply-ask", cwd=project)
+    UPDATERS[engine](project)
 
-    assert_merged(project)
-    assert migrations(project) == mine
-    assert git(own_template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
-    commit_all(project, "Updated")
-    run(TOOLS / "cruft", "check", cwd=project)
-
-    settings = own_template / "{{cookiecutter.project_slug}}/app/core/settings.py"
-    edit(settings, "Field(default=20, ge=0)", "Field(default=10, ge=0)")
-    commit_all(own_template, "A still newer template")
-    run(TOOLS / "copier", "update", "--defaults", cwd=project)
-
-    assert "Field(default=10" in (project / "app/core/settings.py").read_text(encoding="utf-8")
-    assert "<<<<<<<" not in git(project, "diff")
-    assert migrations(project) == mine
-    assert git(own_template, "rev-parse", "HEAD").startswith(recorded(project)["_commit"])
+    if engine == "cruft":
+        assert f"{name}: patch does not apply" in capfd.readouterr().err
+    else:
+        assert git(project, "status", "--porcelain", "docs") == f"D {name}"
+        git(project, "restore", name)
+    assert (project / name).read_text(encoding="utf-8").endswith("Ours.\n")
 
 
-def blocks(page: str) -> list[str]:
-    """The commands on a page of the documentation, block by block."""
-    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
-    return re.findall(r"^```console\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+COUNT = """
+import asyncio, sys
+from sqlalchemy import text
+from app.core.db.session import unit_of_work
+from app.core.settings import Settings
+from app.service import running
+
+async def main():
+    async with running(Settings(), work=False) as service, unit_of_work(service.database) as session:
+        for table in sys.argv[1:]:
+            print(await session.scalar(text(f"SELECT count(*) FROM {table}")))
+
+asyncio.run(main())
+"""
 
 
-def run_block(block: str, project: Path) -> None:
-    """Run commands as a script would, without a terminal, after committing as the page says."""
-    if git(project, "status", "--porcelain"):
-        commit_all(project, "Work")
-    ours = re.sub(r"^uvx ", f"{TOOLS}/", block, flags=re.MULTILINE)
-    run("bash", "-euc", ours, cwd=project)
+def count(project: Path, *tables: str, **environ: str) -> list[int]:
+    """The numbers of rows in these tables."""
+    command = [project / ".venv/bin/python", "-c", COUNT, *tables]
+    return [int(line) for line in run(*command, cwd=project, **environ).stdout.split()]
 
 
-def test_the_commands_that_the_documentation_names_work(own_template: Path, tmp_path: Path) -> None:
-    """Nothing is asked, all answers stay, and the newest release is applied."""
-    git(own_template, "tag", "v1.0.0")
-    answers = {"database": "mysql", "project_name": "Ours", "include_example": False}
-    project = bake_with_cookiecutter(own_template, tmp_path / "project", answers)
-    create = [TOOLS / "cruft", "create", own_template, "--extra-context", json.dumps(answers)]
-    run(*create, "--no-input", "--output-dir", "cruft", cwd=tmp_path)
-    theirs = tmp_path / "cruft" / "ours"
-    for folder in (project, theirs):
-        commit_all(folder, "Begin")
-    release(own_template)
-    git(own_template, "tag", "v1.1.0")
-
-    commands = blocks("updating.md")
-    assert len(commands) == 6
-    for block in commands:
-        run_block(block, theirs if "cruft" in block else project)
-
-    for folder, tenancy in ((project, "row"), (theirs, "none")):
-        after = answers | {"use_celery": True, "multi_tenancy": tenancy}
-        assert recorded(folder).items() >= after.items()
-        commit = git(own_template, "rev-parse", f"{recorded(folder)['_commit']}^{{commit}}")
-        assert commit == git(own_template, "rev-parse", "v1.1.0^{commit}")
-        assert (folder / "docs" / "new.md").read_text() == "News for Ours.\n"
-        assert (folder / "app/worker.py").exists()
+def upgrade(project: Path, **environ: str) -> None:
+    """Install, migrate, and commit, as for work on the project."""
+    run("uv", "sync", "--quiet", cwd=project)
+    run(project / ".venv/bin/app", "db", "upgrade", cwd=project, **environ)
+    commit_all(project, "Work")
 
 
-def test_every_release_is_listed() -> None:
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+def migrate(project: Path, message: str, **environ: str) -> None:
+    """Install, and bring the database to the models, as `docs/updating.md` says."""
+    run("uv", "sync", "--quiet", cwd=project)
+    for command in (["revision", "-m", message], ["upgrade"], ["check"]):
+        run(project / ".venv/bin/app", "db", *command, cwd=project, **environ)
 
-    assert re.findall(r"^## (\d+\.\d+\.\d+)", changelog, re.MULTILINE) == list(RELEASES)[::-1]
 
+def test_an_updated_project_runs_on_its_data(projects: Start, tmp_path: Path) -> None:
+    """From the newest release; where both changed a line, the user keeps the own one."""
+    start = projects([NEXT, *RELEASES][-1])
+    project = tmp_path / "project"
+    shutil.copytree(start.changed["cookiecutter"], project)
+    environ = {"DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'data.sqlite'}"}
+    upgrade(project, **environ)
 
-def test_projects_of_every_release_follow(tmp_path: Path) -> None:
-    for version, commit in RELEASES.items():
-        folder = tmp_path / version
-        clone = folder / "template"
-        run("git", "clone", "--quiet", ROOT, clone, cwd=tmp_path)
-        git(clone, "checkout", "--quiet", "-b", "users", commit)
-        git(clone, "tag", f"v{version}")
-        project = bake_with_cookiecutter(clone, folder / "project", {})
-        (project / "README.md").write_text("Ours.\n")
-        commit_all(project, "Ours")
+    update(project)
+    for name in conflicts(project):
+        git(project, "checkout", "--ours", name)
+    migrate(project, "update", **environ)
 
-        for path in clone.iterdir():
-            if path.name != ".git":
-                run("rm", "-rf", path, cwd=clone)
-        export(clone)
-        update(project)
-
-        assert (project / "README.md").read_text().startswith("Ours.")
-        assert tree(project).keys() == tree(bake_with_copier(clone, folder / "new", {})).keys()
+    assert count(project, "colours", **environ) == [2]
+    subset = ["tests/test_architecture.py", "tests/test_migrations.py", "app/features/users"]
+    run("uv", "run", "pytest", "-q", *subset, cwd=project, TEST_DATABASE_URL="sqlite://")

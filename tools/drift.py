@@ -18,7 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.template import HOUSE, ROOT, bake_with_copier, environment, export, options
+from tests.combinations import HOUSE, ROOT, options
+from tests.template import bake_with_copier, environment, export
 
 FOLDER = ROOT / "build" / "drift"
 # Those of `uv sync --resolution`, and what they are called here.
