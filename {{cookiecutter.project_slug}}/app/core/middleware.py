@@ -4,9 +4,9 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from logging import INFO
 from time import perf_counter
 
-import structlog
 from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Request
 from fastapi.middleware.cors import CORSMiddleware
@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.core.carriers import begun, carrying
 from app.core.errors import problem_response, render
-from app.core.routing import GeneralMethods
+from app.core.logging import access_log
+from app.core.routing import GeneralMethods, is_quiet
 from app.core.settings import Settings
 
 CORRELATION_HEADER = "X-Correlation-ID"
@@ -28,17 +29,19 @@ READ_AT_MOST = 8
 READ_SECONDS = 5.0
 """How long reading it may take."""
 
-log = structlog.stdlib.get_logger("app.access")
+FAILED = 400
+"""The lowest status that is not a success."""
 
 
 class AccessLog:
-    """One line for each request; never its query or headers, which may hold secrets."""
+    """One line for each request, but successful probes; never its query or headers, which may hold secrets."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not log.is_enabled_for(20):
+        log = access_log()
+        if scope["type"] != "http" or not log.is_enabled_for(INFO):
             await self.app(scope, receive, send)
             return
         started, status = perf_counter(), 0
@@ -52,14 +55,15 @@ class AccessLog:
         try:
             await self.app(scope, receive, note_status)
         finally:
-            log.info(
-                "request",
-                method=scope["method"],
-                path=scope["path"],
-                status=status,
-                duration_ms=round((perf_counter() - started) * 1000, 2),
-                client=scope["client"][0] if scope.get("client") else None,
-            )
+            if not (is_quiet(scope) and 0 < status < FAILED):
+                log.info(
+                    "request",
+                    method=scope["method"],
+                    path=scope["path"],
+                    status=status,
+                    duration_ms=round((perf_counter() - started) * 1000, 2),
+                    client=scope["client"][0] if scope.get("client") else None,
+                )
 
 
 class Carrying:
@@ -156,7 +160,7 @@ class CORS(CORSMiddleware):
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight request."""
         response = super().preflight_response(request_headers)
-        if response.status_code < 400:  # noqa: PLR2004
+        if response.status_code < FAILED:
             return response
         headers: Mapping[str, str] = {
             name: value

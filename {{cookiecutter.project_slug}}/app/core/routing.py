@@ -31,14 +31,15 @@ CUSTOMER = About("customer")
 class Router(APIRouter):
     """A router whose endpoints, WebSockets included, declare whose rows they access."""
 
-    def __init__(self, *, about: About, **options: Any) -> None:  # noqa: ANN401, FastAPI's
+    def __init__(self, *, about: About, quiet: bool = False, **options: Any) -> None:  # noqa: ANN401, FastAPI's
         super().__init__(**options)
         self.about = about
+        self.quiet = quiet
 
     def add_api_route(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, likewise
         """Add an endpoint."""
         super().add_api_route(*args, **options)
-        vars(self.routes[-1])["about"] = self.about
+        vars(self.routes[-1]).update(about=self.about, quiet=self.quiet)
 
     def add_api_websocket_route(
         self,
@@ -57,9 +58,14 @@ class Router(APIRouter):
         connection.scope[ABOUT] = self.about
 
 
-def router(path: str, *, tag: str, about: About, prefix: str = API_PREFIX) -> Router:
-    """A router for `path` under the API's prefix, shown under `tag` in the documentation."""
-    return Router(about=about, prefix=prefix + path, tags=[tag])
+def router(
+    path: str, *, tag: str, about: About, prefix: str = API_PREFIX, quiet: bool = False
+) -> Router:
+    """A router for `path` under the API's prefix, shown under `tag` in the documentation.
+
+    Successful requests to a `quiet` one are not logged.
+    """
+    return Router(about=about, prefix=prefix + path, tags=[tag], quiet=quiet)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +86,11 @@ ABOUT = "app.about"
 def about_of(connection: HTTPConnection) -> About:
     """Whose rows the called endpoint accesses."""
     return connection.scope.get(ABOUT) or connection.scope["route"].about
+
+
+def is_quiet(scope: Scope) -> bool:
+    """Whether successful requests to the called endpoint are not logged."""
+    return getattr(scope.get("route"), "quiet", False)
 
 
 def methods_at(scope: Scope) -> set[str]:

@@ -7,7 +7,7 @@ from app.core.service import ServiceDep
 from app.features.health import service as health
 from app.features.health.schemas import Alive, Ready
 
-router = new_router("/health", tag="health", about=SERVICE, prefix="")
+router = new_router("/health", tag="health", about=SERVICE, prefix="", quiet=True)
 
 
 @router.get("/live", dependencies=[public])
