@@ -171,7 +171,7 @@ def test_no_change_of_a_user_is_lost(
     assert "lost" not in outcomes.values(), outcomes
     if version == NEXT:
         disputed = {what for what, became in outcomes.items() if became != "merged"}
-        assert disputed == {"a default of a setting"}
+        assert disputed == {"a default that the template changes too"}
     assert migrations_of(content(project)) == migrations_of(mine)
     assert_merged(project, start.born[engine], mine, start.fresh[engine], tmp_path)
     assert git(start.template, "rev-parse", "HEAD").startswith(version_of(project, start.template))

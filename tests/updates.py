@@ -107,7 +107,7 @@ class Edit:
 
 
 def after(anchor: str) -> Callable[[Path, Edit], None]:
-    """Insert the lines after one that is there once."""
+    """Insert the lines after one that is there once, in every release."""
 
     def make(project: Path, change: Edit) -> None:
         path = project / change.path
@@ -239,16 +239,22 @@ EDITS = [
         after("    api_docs: bool = True"),
     ),
     Edit(
-        "its documentation",
+        "a new setting: documentation",
         ".env.example",
         ("", "# A colour", "# COLOUR=red"),
         after("# API_DOCS=true"),
     ),
     Edit(
-        "a default of a setting",
+        "a default that the template changes too",
         "app/core/settings.py",
         ("    shutdown_timeout: int = Field(default=45, ge=0)",),
         instead_of("    shutdown_timeout: int = Field(default=30, ge=0)"),
+    ),
+    Edit(
+        "a default: documentation",
+        ".env.example",
+        ("# SHUTDOWN_TIMEOUT=45",),
+        instead_of("# SHUTDOWN_TIMEOUT=30"),
     ),
     Edit(
         "a dependency",
@@ -260,11 +266,11 @@ EDITS = [
         "the README",
         "README.md",
         ("", "The colours are those of 2026."),
-        after("## Project layout"),
+        after("## Accounts"),
     ),
     Edit("a migration with data", "migrations/versions/0002_colours.py", lines(MIGRATION), add),
     Edit("an added feature", "app/features/colours/__init__.py", lines(FEATURE), add),
-    Edit("its models", "app/features/colours/models.py", lines(MODELS), add),
+    Edit("an added feature: models", "app/features/colours/models.py", lines(MODELS), add),
     Edit(
         "a renamed file",
         "docs/adr/0004-sessions.md",
