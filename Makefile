@@ -33,9 +33,6 @@ drift: build/tools  ## Test with today's packages on each Python: make drift PYT
 	"$(TOOLS)/python" -m tools.drift $(PYTHONS)
 
 check: environments  ## Check the template in seconds: style, types, guards, generated files
-	"$(TOOLS)/ruff" check .
-	"$(TOOLS)/ruff" format --check .
-	"$(TOOLS)/basedpyright"
 	"$(TOOLS)/pytest" -q -n 2 tests/test_in_place.py
 
 format: environments  ## Format, and write the generated files
