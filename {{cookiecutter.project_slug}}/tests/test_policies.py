@@ -10,12 +10,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from sqlalchemy.orm import ORMExecuteState
 
 from app.core.db.base import Base
+from app.core.db.carried import SERVICE
 from app.core.db.engine import create_engine
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.db.tenancy import gate, sessions
 from app.core.db.tenancy.rows import OWNED, TAGGED
 from app.core.settings import Settings
-from app.core.tenancy import within
+from app.core.tenancy import AllTenants, within
 from app.features.tenants.models import Invitation, Membership, Tenant
 from app.features.users.models import User
 
@@ -193,3 +194,37 @@ async def test_a_migration_reaches_every_row(
         assert await connection.scalar(count) == 1
         await connection.run_sync(lift)
         assert await connection.scalar(count) == 2
+
+
+TOLD = text("SELECT current_setting('app.tenant_id', true)")
+
+
+async def test_the_tenant_is_set_with_the_beginning_of_a_transaction_and_for_it_alone(
+    settings: Settings, committed_db: Database, tenants: list[UUID]
+) -> None:
+    one = create_engine(settings.model_copy(update={"database_pool_size": 1}))
+    database = from_engine(one, settings)
+    database.info[SERVICE] = committed_db.info[SERVICE]
+    for tenant_id in tenants:
+        with within(tenant_id):
+            async with unit_of_work(database) as session:
+                assert await seen(session, select(Membership.tenant_id)) == [tenant_id]
+                assert await seen(session, TOLD) == [str(tenant_id)]
+        async with one.begin() as connection:
+            assert not await connection.scalar(TOLD)
+    await one.dispose()
+
+
+async def test_a_session_that_asks_nothing_leaves_no_tenant_to_the_next(
+    settings: Settings, committed_db: Database, tenants: list[UUID]
+) -> None:
+    one = create_engine(settings.model_copy(update={"database_pool_size": 1}))
+    database = from_engine(one, settings)
+    database.info[SERVICE] = committed_db.info[SERVICE]
+    for scope in (within(tenants[0]), within(AllTenants("a test"))):
+        with scope:
+            async with unit_of_work(database) as session:
+                await session.connection()
+        async with one.begin() as connection:
+            assert not await connection.scalar(TOLD)
+    await one.dispose()

@@ -29,6 +29,7 @@ def session_options(engine: Engine) -> dict[str, Any]:
     gate.watch(engine)
     options: dict[str, Any] = {"sync_session_class": TenantSession}
     # {% if cookiecutter.database == "postgresql" %}
+    wall.watch(engine)
     options["sync_session_class"] = wall.PolicySession
     # {% endif %}
     return options

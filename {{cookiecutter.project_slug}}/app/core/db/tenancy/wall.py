@@ -3,15 +3,19 @@
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import SessionTransaction
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from app.core.db.carried import ENGINE
+from app.core.db.dialects.postgresql import DriverConnection
 from app.core.db.tenancy.sessions import TenantSession
 from app.core.tenancy import AllTenants, Scope
 
 BACKEND = "postgresql"
 EVERY = "all"
-SET = text("SELECT set_config('app.tenant_id', :value, true)")
+SET = "SELECT set_config('app.tenant_id', '{}', true)"
+"""For this transaction only."""
 
 
 class PolicySession(TenantSession):
@@ -30,7 +34,25 @@ def say(session: PolicySession, transaction: SessionTransaction, connection: Con
     """Set the tenant; without one only if another session may have set it in this transaction."""
     shared = connection.in_nested_transaction()
     if connection.dialect.name == BACKEND and (session.scope is not None or shared):
-        connection.execute(SET, {"value": setting(session.scope)})
+        statement = SET.format(setting(session.scope))
+        driver = connection.connection.driver_connection
+        if isinstance(driver, DriverConnection) and not driver.is_in_transaction():
+            driver.opening = statement
+        else:
+            connection.execute(text(statement))
+
+
+def watch(engine: Engine) -> None:
+    """Nothing of a session is left on a connection that it did not use."""
+    if engine.dialect.name == BACKEND and not event.contains(engine, "checkin", forget):
+        event.listen(engine, "checkin", forget)
+
+
+def forget(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
+    """Send no tenant with the next transaction."""
+    driver = record.driver_connection
+    if isinstance(driver, DriverConnection):
+        driver.opening = ""
 
 
 def setting(scope: Scope) -> str:
