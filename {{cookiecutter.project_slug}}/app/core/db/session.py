@@ -99,6 +99,7 @@ async def connect(
     wrong password, a missing database, an over-privileged login.
     """
     engine = engines.create_engine(settings, log=log)
+    database = from_engine(engine, settings)
     try:
         try:
             async with engine.connect():
@@ -106,7 +107,7 @@ async def connect(
         except DatabaseUnavailable as error:
             if not patient or is_lasting(error):
                 raise
-        yield from_engine(engine, settings)
+        yield database
     finally:
         await engine.dispose()
 

@@ -104,15 +104,6 @@ class DriverConnection(asyncpg.Connection):
     Closing cancels what the server is still doing, which takes time if the server does not answer.
     """
 
-    opening = ""
-    """What is sent with the next BEGIN, in one round trip."""
-
-    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401, ASYNC109, asyncpg's
-        """Send what belongs to the beginning of a transaction along with it."""
-        if self.opening and query.startswith("BEGIN"):
-            query, self.opening = f"{query} {self.opening}", ""
-        return await super().execute(query, *args, timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
-
     async def close(self, *, timeout: float | None = None) -> None:  # noqa: ASYNC109, asyncpg's
         """The pool passes a `timeout` only when it gives a connection up."""
         ending = super().close(timeout=timeout)  # pyright: ignore[reportUnknownMemberType]

@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.orm import SessionTransaction
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection
 
 from app.core.db.carried import ENGINE
 from app.core.db.dialects.postgresql import DriverConnection
@@ -16,6 +16,19 @@ BACKEND = "postgresql"
 EVERY = "all"
 SET = "SELECT set_config('app.tenant_id', '{}', true)"
 """For this transaction only."""
+
+
+class TenantConnection(DriverConnection):
+    """Sends the tenant with the BEGIN of a transaction, in one round trip."""
+
+    opening = ""
+    """What is sent with the next BEGIN."""
+
+    async def execute(self, query: str, *args: Any, timeout: float | None = None) -> str:  # noqa: ANN401, ASYNC109, asyncpg's
+        """Execute it; asyncpg begins transactions here."""
+        if self.opening and query.startswith("BEGIN"):
+            query, self.opening = f"{query} {self.opening}", ""
+        return await super().execute(query, *args, timeout=timeout)  # pyright: ignore[reportUnknownMemberType]
 
 
 class PolicySession(TenantSession):
@@ -35,24 +48,36 @@ def say(session: PolicySession, transaction: SessionTransaction, connection: Con
     shared = connection.in_nested_transaction()
     if connection.dialect.name == BACKEND and (session.scope is not None or shared):
         statement = SET.format(setting(session.scope))
-        driver = connection.connection.driver_connection
-        if isinstance(driver, DriverConnection) and not driver.is_in_transaction():
+        driver = opening_of(connection.connection)
+        if driver is not None and not driver.is_in_transaction():
             driver.opening = statement
         else:
             connection.execute(text(statement))
 
 
 def watch(engine: Engine) -> None:
-    """Nothing of a session is left on a connection that it did not use."""
+    """Make its connections such; nothing of a session is left on one that it did not use."""
     if engine.dialect.name == BACKEND and not event.contains(engine, "checkin", forget):
+        event.listen(engine, "connect", adopt)
         event.listen(engine, "checkin", forget)
+
+
+def adopt(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
+    """Make a new connection one of this kind; which class the driver opens is not for us to say."""
+    driver: Any = record.driver_connection
+    driver.__class__ = TenantConnection
 
 
 def forget(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
     """Send no tenant with the next transaction."""
-    driver = record.driver_connection
-    if isinstance(driver, DriverConnection):
+    if (driver := opening_of(record)) is not None:
         driver.opening = ""
+
+
+def opening_of(connection: ManagesConnection) -> TenantConnection | None:
+    """The driver's connection, if it is of this kind; to `isinstance`, all of asyncpg's are."""
+    driver: Any = connection.driver_connection
+    return driver if type(driver) is TenantConnection else None
 
 
 def setting(scope: Scope) -> str:
