@@ -1,10 +1,13 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test drift check format environments copier initial-migration bench docs release clean
+.PHONY: help demo test drift check faults mutants format environments copier initial-migration bench docs release clean
 
 HOUSE := {{cookiecutter.project_slug}}
 BUILD := $(CURDIR)/build
 TOOLS := $(BUILD)/tools/bin
 PORT := 8000
+SEED := 11
+COUNT := 300
+MINUTES := 20
 
 # uv is used if installed, and otherwise fetched into build/.
 export PATH := $(BUILD)/uv/bin:$(PATH)
@@ -34,6 +37,13 @@ drift: build/tools  ## Test with today's packages on each Python: make drift PYT
 
 check: environments  ## Check the template in seconds: style, types, guards, generated files
 	"$(TOOLS)/pytest" -q -n 2 tests/test_in_place.py
+
+faults: environments  ## Bring known faults into copies of the template, and see which test notices each (WORD=celery selects)
+	"$(TOOLS)/python" tools/try_faults.py $(WORD)
+
+mutants: environments build/mutants  ## Change the code at random, and see whether a test fails (SEED, COUNT, MINUTES for each of two parts)
+	"$(TOOLS)/python" tools/mutants.py template --seed $(SEED) --count $(COUNT) --minutes $(MINUTES)
+	"$(TOOLS)/python" tools/mutants.py core --seed $(SEED) --count $(COUNT) --minutes $(MINUTES)
 
 format: environments  ## Format, and write the generated files
 	"$(TOOLS)/ruff" check --fix .
@@ -68,6 +78,12 @@ build/tools: pyproject.toml | build/uv
 build/house: $(HOUSE)/pyproject.toml | build/uv
 	uv venv --clear $@
 	cd "$(HOUSE)" && VIRTUAL_ENV="$(BUILD)/house" uv pip install --editable . --group dev
+	@touch $@
+
+# The same, and what records which tests execute which lines.
+build/mutants: $(HOUSE)/pyproject.toml | build/uv
+	uv venv --clear $@
+	cd "$(HOUSE)" && VIRTUAL_ENV="$(BUILD)/mutants" uv pip install --editable . --group dev pytest-cov
 	@touch $@
 
 build/uv:

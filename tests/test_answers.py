@@ -10,6 +10,7 @@ import pytest
 import yaml
 from pytest_cookies.plugin import Cookies
 
+from tests.combinations import largest
 from tests.template import (
     ROOT,
     SOURCE,
@@ -100,6 +101,14 @@ def test_a_slug_is_proposed(template: Path, tmp_path: Path, name: str, slug: str
     project = bake_with_cookiecutter(template, tmp_path, {"project_name": name})
 
     assert project.name == slug
+
+
+def test_no_default_is_left_of_what_was_answered(template: Path, tmp_path: Path) -> None:
+    answers = largest() | dict.fromkeys(TEXTS, "Zebra")
+    answers |= {"project_slug": "zebra", "author_email": "zebra@example.org"}
+
+    for name, content in tree(bake_with_cookiecutter(template, tmp_path, answers)).items():
+        assert not re.search(r"acme.api|your name|you@", content.decode(), re.IGNORECASE), name
 
 
 def attempt(

@@ -1,6 +1,7 @@
 """The template's own tree is a running program before it is rendered."""
 
 import ast
+import json
 import re
 import shlex
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.combinations import options
 from tests.template import HOUSE, ROOT, SOURCE, TOOLS, files, run
 
 BIN = ROOT / "build" / "house" / "bin"
@@ -101,6 +103,22 @@ def test_conditions_are_plain() -> None:
         if path.suffix == ".py":
             for line in text.splitlines():
                 assert "{{" not in line or re.search(r'"\{\{ cookiecutter\.\w+ \}\}"', line), line
+
+
+def test_conditions_ask_for_values_that_exist() -> None:
+    """A value that no option has would leave its lines out of every project."""
+    known = {f"{name} == {json.dumps(value)}" for name in options() for value in options()[name]}
+    known |= {name for name, values in options().items() if True in values}
+    known.add("_commit is defined")  # of cruft
+
+    for path in files(HOUSE):
+        if path.name != ".copier-answers.yml":
+            text = (HOUSE / path).read_text(encoding="utf-8")
+            for condition in re.findall(r"# \{% if (.*) %\}", text):
+                parts = {part.removeprefix("cookiecutter.") for part in condition.split(" and ")}
+                assert parts <= known, f"{condition} in {path}"
+    for rule in SOURCE["_prune"]:
+        assert all(wanted in options()[name] for name, wanted in rule["keep_when"].items()), rule
 
 
 def test_the_answers_stand_in_few_files() -> None:

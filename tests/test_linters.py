@@ -1,6 +1,7 @@
 """Generated files other than Python pass their linters, and CI pins everything that it runs."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ OURS = {
 
 USED = re.compile(r"^\s*(?:- )?uses: (.*)$", re.MULTILINE)
 PINNED = re.compile(r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
+PYTHON = re.compile(r'"3\.(\d+)"')
+PYTHON_IMAGE = re.compile(r"python:?3\.(\d+)")
 UV = re.compile(r"pip install.* uv(?:==([\d.]+))?")
 
 
@@ -76,6 +79,22 @@ def test_one_version_of_uv_is_installed_everywhere() -> None:
 
     assert versions[0][0]
     assert versions == [versions[0]] * 4
+
+
+def test_every_named_python_is_one_that_the_project_supports() -> None:
+    """The lowest is what the tools check against, and what this repository's own tests run on."""
+    whole = [tomllib.loads((root / "pyproject.toml").read_text("utf-8")) for root in (ROOT, HOUSE)]
+    (range_,) = {about["project"]["requires-python"] for about in whole}
+    lowest, above = map(int, re.findall(r"[=<]3\.(\d+)", range_))
+    workflows = [root / ".github/workflows/ci.yml" for root in (ROOT, HOUSE)]
+    named = [set(map(int, PYTHON.findall(path.read_text("utf-8")))) for path in workflows]
+    named.append(set(map(int, PYTHON_IMAGE.findall((HOUSE / "Dockerfile").read_text("utf-8")))))
+
+    for about in whole:
+        assert about["tool"]["ruff"]["target-version"] == f"py3{lowest}"
+        assert about["tool"]["basedpyright"]["pythonVersion"] == f"3.{lowest}"
+    assert all(versions and versions <= set(range(lowest, above)) for versions in named)
+    assert lowest in named[0]
 
 
 def test_no_service_inherits_the_health_check_of_another(project: Path) -> None:
