@@ -40,6 +40,7 @@ from conftest import PASSWORD, Account, SignIn, client_of, make_account
 from tests.inline import configured, database_of, in_service, serving
 from tests.meanwhile import meanwhile
 from tests.postbox import Postbox, subject_of, text_of
+from tests.trail import Trail
 
 URL = "/api/v1/tenants"
 PLATFORM = "/api/v1/platform/tenants"
@@ -620,6 +621,41 @@ async def test_what_happens_is_on_record_for_those_who_answer_for_it(
     assert {event["tenant_id"] for event in events} == {url.split("/")[-1]}
     assert not {"address", "session_id"} & events[0].keys()
     assert (await bob.client.get(f"{url}/audit-events")).status_code == 403
+
+
+async def test_each_change_of_a_tenant_is_on_record(
+    ada: Account, bob: Account, admin: Account, database: Database, sent: list[Mail]
+) -> None:
+    trail = Trail(database, "tenant")
+    await trail.new()
+    url = await new_tenant(ada)
+    assert await trail.new() == ["tenant.created"]
+    await ada.client.patch(url, json={"name": "Acme Ltd"})
+    assert await trail.new() == ["tenant.renamed"]
+
+    new = {"email": "eve@example.com", "role": "member"}
+    invited = (await ada.client.post(f"{url}/invitations", json=new)).json()
+    assert await trail.new() == ["tenant.invited"]
+    await ada.client.delete(f"{url}/invitations/{invited['id']}")
+    assert await trail.new() == ["tenant.invitation_revoked"]
+    await join(ada, bob, url, sent, "member")
+    assert await trail.new() == ["tenant.invited", "tenant.member_joined"]
+    await ada.client.put(f"{url}/members/{bob.id}/role", json={"role": "admin"})
+    assert await trail.new() == ["tenant.role_changed"]
+    await bob.client.post(f"{url}/leave")
+    assert await trail.new() == ["tenant.member_left"]
+
+    registered = f"{PLATFORM}/{url.split('/')[-1]}"
+    await admin.client.post(f"{registered}/suspend")
+    assert await trail.new() == ["tenant.suspended"]
+    await admin.client.post(f"{registered}/resume")
+    assert await trail.new() == ["tenant.resumed"]
+    await ada.client.delete(url)
+    assert await trail.new() == ["tenant.deleted"]
+    await ada.client.post(f"{url}/restore")
+    assert await trail.new() == ["tenant.restored"]
+    await ada.client.delete("/api/v1/users/me")
+    assert await trail.new() == ["tenant.deleted"] * 2, "this one, and her personal one"
 
 
 async def test_a_cursor_is_good_for_one_tenant(ada: Account) -> None:
