@@ -184,6 +184,14 @@ def test_a_template_that_is_not_there_has_no_version(
     assert "the template has no git history here" in said
 
 
+def test_between_two_releases_the_commit_is_the_version(finish: Finish, tmp_path: Path) -> None:
+    made = template(tmp_path / "ours")
+    git(made, "tag", "--delete", "v1.2.3")
+    written, _ = finish(_repo_dir=str(made), _template=str(made))
+
+    assert written == expected(git(made, "rev-parse", "--short", "HEAD"), made)
+
+
 @pytest.mark.parametrize("inside", [False, True])
 def test_only_the_history_of_the_template_itself_counts(
     finish: Finish, tmp_path: Path, *, inside: bool

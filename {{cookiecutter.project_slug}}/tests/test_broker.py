@@ -17,13 +17,14 @@ import pytest
 from celery import Celery
 from fastapi import FastAPI
 from kombu import Connection
+from pydantic import SecretStr
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db.base import utc_now
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.jobs import job
-from app.core.jobs.celery import CeleryQueue, store
+from app.core.jobs.celery import CeleryQueue, CelerySettings, store
 from app.core.jobs.celery.application import RELAY, make_celery
 from app.core.jobs.celery.process import BATCH, PATIENCE, Process
 from app.core.jobs.local import LocalQueue
@@ -37,6 +38,7 @@ from app.installed import JOBS
 from app.service import compose, configured_for, running
 from conftest import client_of
 from tests.brokers import URLS, clean
+from tests.databases import NO_FILE
 from tests.inline import database_of
 
 
@@ -195,3 +197,28 @@ def test_jobs_are_ordinary_tasks(nowhere: None) -> None:
     ours = {name for name in celery.tasks if not name.startswith("celery.")}
     assert ours == {*JOBS, RELAY}
     assert all(celery.tasks[name].time_limit for name in JOBS)
+
+
+@pytest.mark.parametrize(
+    ("url", "limits"),
+    [
+        ("redis://127.0.0.1:1/0", {"socket_timeout"}),
+        ("amqp://127.0.0.1:1", {"read_timeout", "write_timeout"}),
+    ],
+)
+def test_only_what_publishes_waits_no_longer_than_a_while(url: str, limits: set[str]) -> None:
+    ours = CelerySettings(**NO_FILE, broker_url=SecretStr(url), prefix="ours")
+    options = {
+        patient: make_celery(ours, JOBS, patient=patient).conf.broker_transport_options
+        for patient in (True, False)
+    }
+
+    assert options[False].keys() - options[True].keys() == limits
+    assert options[True].items() <= options[False].items()
+
+
+def test_services_that_share_a_broker_do_not_control_each_other() -> None:
+    ours = CelerySettings(**NO_FILE, prefix="ours")
+    conf = make_celery(ours, JOBS).conf
+
+    assert (conf.control_exchange, conf.event_exchange) == ("ours.control", "ours.events")

@@ -280,3 +280,10 @@ async def test_no_form_makes_a_long_answer(taking: AsyncClient) -> None:
     answer = await taking.post("/form", files=parts)
     assert_small_problem(answer, 400)
     assert "hunter2" not in answer.text
+
+
+async def test_a_request_of_another_shape_is_told_so(client: AsyncClient) -> None:
+    problem = (await client.post("/api/v1/auth/register", json={})).json()
+
+    assert problem["type"] == "urn:problem-type:validation-error"
+    assert problem["detail"] == "The request does not match the schema."

@@ -235,3 +235,9 @@ async def test_nothing_that_is_signed_is_an_internal_error(
         answer = await next_page(admin, sort, each, key)
         assert answer.status_code == 422, each
         assert answer.json()["type"] == "urn:problem-type:invalid-cursor"
+
+
+async def test_a_cursor_has_a_length(admin: Account) -> None:
+    answer = await admin.client.get(USERS, params={"cursor": "x" * 2001})
+
+    assert [error["rule"] for error in answer.json()["errors"]] == ["string_too_long"]

@@ -271,6 +271,13 @@ def test_a_database_url_that_cannot_work_is_refused(url: str) -> None:
     assert "hunter2" not in str(refusal.value)
 
 
+def test_a_database_that_is_not_supported_is_told_which_are() -> None:
+    supported = " and ".join(dialect.schemes[0] for dialect in DIALECTS)
+
+    with pytest.raises(ValueError, match=f"names oracle, but this service supports {supported}$"):
+        parse_url("oracle://db.example/app")
+
+
 def test_a_password_that_ends_at_its_own_at_sign_is_not_taken_for_the_host() -> None:
     with pytest.raises(ValueError, match="%40") as refusal:
         parse_url(f"{SCHEME}://app:x@hunter2@db.example/app")

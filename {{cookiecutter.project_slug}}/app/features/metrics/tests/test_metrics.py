@@ -43,6 +43,7 @@ async def test_jobs_are_counted(client: AsyncClient) -> None:
     done = ("job_runs_total", "auth.forgot_password", "done")
     assert after[done] == before.get(done, 0) + 1
     assert after["jobs_waiting", "mail"] == 0
+    assert after["jobs_oldest_waiting_seconds", "mail"] == 0
     took = ("job_duration_seconds_count", "auth.forgot_password")
     assert after[took] == before.get(took, 0) + 1
 

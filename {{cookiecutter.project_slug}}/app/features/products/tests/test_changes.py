@@ -51,6 +51,9 @@ async def test_the_log_names_what_changed_and_what_it_was(admin: Account) -> Non
     same = await change(admin, url, name="Sencha")
     nothing = await change(admin, url)
 
+    ((nothing_before, made),) = await logged(admin, "product.created")
+    assert nothing_before is None
+    assert made.items() >= TEA.items()
     assert await logged(admin, "product.changed") == [
         ({"name": "Green tea, 250 g"}, {"name": "Sencha"})
     ]
