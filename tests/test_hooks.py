@@ -1,6 +1,7 @@
 """The hooks and the filters of questions, each run alone, without generating a project."""
 
 import json
+import locale
 import runpy
 import shutil
 from collections.abc import Callable
@@ -49,7 +50,7 @@ def hook(
 ) -> Hook:
     """Run a hook in the project, called from `stood`; returns what it printed."""
 
-    def run(name: str, answers: dict[str, Any], stood: Path = project.parent) -> str:
+    def run(name: str, answers: dict[str, Any], stood: Path | None = project.parent) -> str:
         environment = StrictEnvironment(
             context={"cookiecutter": answers}, **SOURCE["_jinja2_env_vars"]
         )
@@ -58,7 +59,10 @@ def hook(
         rendered = environment.from_string(source).render(cookiecutter=answers)
         script.write_text(rendered, encoding="utf-8")
         monkeypatch.chdir(project)
-        monkeypatch.setenv("PWD", str(stood))
+        if stood:
+            monkeypatch.setenv("PWD", str(stood))
+        else:
+            monkeypatch.delenv("PWD")
         runpy.run_path(str(script), run_name="__main__")
         return capsys.readouterr().out
 
@@ -190,6 +194,28 @@ def test_between_two_releases_the_commit_is_the_version(finish: Finish, tmp_path
     written, _ = finish(_repo_dir=str(made), _template=str(made))
 
     assert written == expected(git(made, "rev-parse", "--short", "HEAD"), made)
+
+
+def test_a_shell_that_names_no_folder_stands_next_to_the_project(
+    project: Path, finish: Finish
+) -> None:
+    made = template(project.parent / "ours")
+    written, said = finish(_repo_dir="ours", _template="ours", stood=None)
+
+    assert written == expected("v1.2.3", made)
+    assert SOURCE["__summary"].replace("@folder@", "acme-api") in said
+
+
+def test_files_are_utf_8_whatever_the_locale(finish: Finish, tmp_path: Path) -> None:
+    made = template(tmp_path / "ours")
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, "C")
+    try:
+        written, _ = finish(_repo_dir=str(made), _template=str(made))
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+
+    assert written == expected("v1.2.3", made)
 
 
 @pytest.mark.parametrize("inside", [False, True])

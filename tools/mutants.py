@@ -1,0 +1,420 @@
+"""Change one thing at a time in the template's code, and see whether a test fails: `make mutants`.
+
+The changes are mutmut's, and three more. Its runner is not used: it wraps functions, which the hooks (rendered
+first) and FastAPI (which reads signatures) do not survive. A test runs on a mutant of `app/core` if it executes
+the changed line; the tests of the other files are named in `TESTS`.
+"""
+
+import argparse
+import ast
+import difflib
+import hashlib
+import itertools
+import json
+import os
+import random
+import re
+import shutil
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import tomllib
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any, cast
+from xml.etree import ElementTree as ET
+
+import libcst as cst
+import libcst.matchers as m
+from coverage.numbits import numbits_to_nums
+from libcst.metadata import MetadataWrapper, PositionProvider
+from mutmut.mutation.mutators import mutation_operators
+
+ROOT = Path(__file__).parent.parent
+HOUSE = "{{cookiecutter.project_slug}}"
+CORE = f"{HOUSE}/app/core"
+BUILD = ROOT / "build"
+BIN = BUILD / "mutants" / "bin"
+EXPLAINED = ROOT / "tools" / "mutants.toml"
+
+# The root tests of each file outside of the service.
+TESTS = {
+    "hooks/post_gen_project.py": ["tests/test_hooks.py"],
+    "hooks/pre_gen_project.py": ["tests/test_hooks.py"],
+    "service_answers.py": ["tests/test_hooks.py"],
+    "tools/write_copier.py": ["tests/test_generators.py", "-k", "not migration"],
+    "tools/write_initial_migration.py": ["tests/test_generators.py", "-k", "migration"],
+}
+# A mutant is tried with the fastest tests that execute its line, and then with more of them, as long as they
+# took in all when they were recorded. One that hangs is stopped.
+ROUNDS = (6.0, 60.0)
+PATIENCE = 10
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One changed place of a file."""
+
+    path: str
+    lines: tuple[int, int]
+    original: str
+    source: str
+
+    @cached_property
+    def difference(self) -> str:
+        """What was changed."""
+        before, after = self.original.splitlines(), self.source.splitlines()
+        lines = difflib.unified_diff(before, after, lineterm="", n=0)
+        return "\n".join(line for line in lines if not line.startswith(("---", "+++", "@@")))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of a mutant: the test that failed, or nothing."""
+
+    mutant: Mutant
+    noticed_by: str
+    tests: int
+    why: str = ""
+
+    @property
+    def outcome(self) -> str:
+        """In one word."""
+        if self.noticed_by:
+            return "noticed"
+        return "explained" if self.why else "unnoticed" if self.tests else "not run"
+
+
+def without_call(node: cst.Expr) -> Iterator[cst.Pass]:
+    """A call whose result is not used, left out."""
+    if isinstance(node.value, cst.Call | cst.Await):
+        yield cst.Pass()
+
+
+def without_raise(node: cst.Raise) -> Iterator[cst.Pass]:
+    """A failure that is not raised."""
+    yield cst.Pass()
+
+
+def opposite(node: cst.If) -> Iterator[cst.If]:
+    """A condition turned round."""
+    test = node.test.with_changes(lpar=[cst.LeftParen()], rpar=[cst.RightParen()])
+    yield node.with_changes(test=cst.UnaryOperation(cst.Not(), test))
+
+
+OPERATORS: list[tuple[type, Callable[[Any], Iterable[cst.CSTNode]]]] = [
+    *mutation_operators,
+    (cst.Expr, without_call),
+    (cst.Raise, without_raise),
+    (cst.If, opposite),
+]
+# Types, and the words of the log.
+SKIPPED = m.Annotation() | m.Import() | m.ImportFrom() | m.Call(m.Name("cast") | m.Name("TypeVar"))
+SKIPPED |= m.Call(m.Attribute(m.Name("logger")))
+
+
+class Places(cst.CSTVisitor):
+    """Every place of a module that can be changed, and how."""
+
+    METADATA_DEPENDENCIES = (PositionProvider,)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[cst.CSTNode, cst.CSTNode, tuple[int, int]]] = []
+
+    def on_visit(self, node: cst.CSTNode) -> bool:
+        """Collect the changes of one node."""
+        position: Any = self.get_metadata(PositionProvider, node)
+        if m.matches(node, SKIPPED):
+            return False
+        for kind, operator in OPERATORS:
+            if isinstance(node, kind):
+                # A text in other cases is the same mutant again.
+                variants = itertools.islice(
+                    operator(node), 1 if isinstance(node, cst.BaseString) else None
+                )
+                end = position.start.line if isinstance(node, cst.If) else position.end.line
+                self.found += [(node, each, (position.start.line, end)) for each in variants]
+        return True
+
+
+def places(path: str) -> Iterator[Callable[[], Mutant | None]]:
+    """The mutants of a file, each still to be written."""
+    original = (ROOT / path).read_text(encoding="utf-8")
+    wrapper = MetadataWrapper(cst.parse_module(original))
+    visitor = Places()
+    wrapper.visit(visitor)
+    unchanged = ast.dump(ast.parse(original))
+
+    def write(node: cst.CSTNode, change: cst.CSTNode, lines: tuple[int, int]) -> Mutant | None:
+        changed: Any = wrapper.module.deep_replace(node, change)
+        try:
+            same = ast.dump(ast.parse(changed.code)) == unchanged
+        except SyntaxError:
+            return None
+        return None if same else Mutant(path, lines, original, changed.code)
+
+    for found in visitor.found:
+        yield lambda found=found: write(*found)
+
+
+def mutants(paths: Iterable[str], seed: int) -> Iterator[Mutant]:
+    """All of these files, in an order that the seed decides."""
+    found = [place for path in sorted(paths) for place in places(path)]
+    random.Random(seed).shuffle(found)  # noqa: S311, only to be repeatable
+    return filter(None, (place() for place in found))
+
+
+def listed() -> list[str]:
+    """The files that a commit of this work tree would have."""
+    command = ["git", "ls-files", "-z", "-co", "--exclude-standard"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return [name for name in done.stdout.split("\0") if (ROOT / name).is_file()]
+
+
+def copy(target: Path) -> None:
+    """This work tree, over the same environments."""
+    for name in listed():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / name, target / name)
+    (target / "build").mkdir()
+    for name in ("tools", "house", "uv"):
+        (target / "build" / name).symlink_to(BUILD / name)
+    subprocess.run(["git", "init", "--quiet"], cwd=target, check=True)
+
+
+class Coverage:
+    """Which tests of the service execute which lines, and how long each takes."""
+
+    def __init__(self, copied: Path, environ: dict[str, str]) -> None:
+        digest = hashlib.sha256()
+        for name in sorted(filter(lambda name: name.startswith(HOUSE), listed())):
+            digest.update(name.encode() + (ROOT / name).read_bytes())
+        self.folder = BUILD / "coverage" / digest.hexdigest()[:16]
+        if not (self.folder / "junit.xml").exists():
+            self.record(copied / HOUSE, environ)
+        self.seconds: dict[str, float] = {}
+        for case in ET.parse(self.folder / "junit.xml").iter("testcase"):  # noqa: S314, our own
+            module = case.attrib["classname"].replace(".", "/")
+            self.seconds[f"{module}.py::{case.attrib['name']}"] = float(case.attrib["time"])
+        self.of_file = self.read(copied / HOUSE)
+
+    def record(self, house: Path, environ: dict[str, str]) -> None:
+        """Run all tests of the default tier once."""
+        print("recording which tests execute which lines", flush=True)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        command = [BIN / "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
+        command += ["--cov=app", "--cov-context=test", "--cov-report="]
+        command += [f"--junitxml={self.folder / 'running.xml'}"]
+        data = {"COVERAGE_FILE": str(self.folder / "data")}
+        subprocess.run(command, cwd=house, env=environ | data, check=True)
+        (self.folder / "running.xml").rename(self.folder / "junit.xml")
+
+    def read(self, house: Path) -> dict[str, dict[int, set[str]]]:
+        """File, line, tests."""
+        found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
+        query = (
+            "SELECT path, context, numbits FROM line_bits"
+            " JOIN file ON file.id = file_id JOIN context ON context.id = context_id"
+        )
+        with sqlite3.connect(self.folder / "data") as database:
+            for path, context, numbits in database.execute(query):
+                name = f"{HOUSE}/{path.split(f'{HOUSE}/', 1)[-1]}"
+                test = context.rpartition("|")[0]
+                for line in numbits_to_nums(numbits):
+                    found[name][line] |= {test} if test else set()
+        return found
+
+    def rounds(self, mutant: Mutant) -> list[list[str]]:
+        """The tests of a mutant, the fastest first; of a line that no test executes, those of its module."""
+        lines = self.of_file[mutant.path]
+        first, last = mutant.lines
+        chosen = {test for line in range(first, last + 1) for test in lines[line]}
+        if not chosen:
+            executed = any(line in lines for line in range(first, last + 1))
+            chosen = {test for tests in lines.values() for test in tests} if executed else set()
+        rounds: list[list[str]] = [[] for _ in ROUNDS]
+        total = 0.0
+        for test in sorted(chosen, key=lambda test: (self.seconds.get(test, 1.0), test)):
+            total += self.seconds.get(test, 1.0)
+            fitting = (tests for tests, most in zip(rounds, ROUNDS, strict=True) if total <= most)
+            next(fitting, rounds[0] if not rounds[0] else []).append(test)
+        return [tests for tests in rounds if tests]
+
+
+def environment() -> dict[str, str]:
+    """Of the tests: on a running PostgreSQL if there is one, and with no cache in the tree."""
+    here = tempfile.mkdtemp(prefix="mutants-")
+    server = os.environ.get("TEST_POSTGRES_URL")
+    return (
+        os.environ
+        | ({"TEST_DATABASE_URL": server} if server else {})
+        | {
+            "DATA_DIR": f"{here}/data",
+            "HYPOTHESIS_STORAGE_DIRECTORY": f"{here}/hypothesis",
+            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PYTHONPYCACHEPREFIX": f"{here}/pycache",
+        }
+    )
+
+
+Attempt = Callable[[Mutant], tuple[str, int]]
+
+
+def in_place(copied: Path, mutant: Mutant, attempt: Callable[[], str]) -> str:
+    """Try with the mutant in place of the file."""
+    path = copied / mutant.path
+    stat = path.stat()
+    path.write_text(mutant.source, encoding="utf-8")
+    try:
+        return attempt()
+    finally:
+        path.write_text(mutant.original, encoding="utf-8")
+        os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))  # bytecode of it is valid again
+
+
+class Server:
+    """Runs tests in processes that need not load the libraries again."""
+
+    def __init__(self, python: Path, folder: Path, environ: dict[str, str], *modules: str) -> None:
+        self.process = subprocess.Popen(
+            [python, ROOT / "tools/mutants_server.py", *modules],
+            cwd=folder,
+            env=environ,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.output = cast("IO[str]", self.process.stdout)
+        self.told()
+
+    def told(self) -> Any:
+        """Its next line."""
+        return json.loads(self.output.readline())
+
+    def run(self, *tests: str) -> str:
+        """The first test that failed; empty if none did."""
+        print(
+            json.dumps({"tests": tests, "seconds": ROUNDS[-1] * PATIENCE}),
+            file=self.process.stdin,
+            flush=True,
+        )
+        told = self.told()
+        return told["failed"] or ("pytest" if told["code"] else "")
+
+
+def of_core(copied: Path) -> Attempt:
+    """Runs the service's tests on a mutant."""
+    environ = environment()
+    covered = Coverage(copied, environ)
+    modules = ("app.main", "app.cli", "app.worker", "conftest")
+    server = Server(BUILD / "mutants/bin/python", copied / HOUSE, environ, *modules)
+    options = ("-p", "no:cacheprovider", "-p", "no:randomly")
+
+    def attempt(mutant: Mutant) -> tuple[str, int]:
+        rounds = covered.rounds(mutant)
+
+        def run() -> str:
+            failures = (server.run(*options, *tests) for tests in rounds)
+            return next(filter(None, failures), "")
+
+        return in_place(copied, mutant, run), sum(map(len, rounds))
+
+    return attempt
+
+
+def of_template(copied: Path) -> Attempt:
+    """Runs root tests on a mutant."""
+    server = Server(BUILD / "tools/bin/python", copied, environment(), "tests.conftest")
+
+    def attempt(mutant: Mutant) -> tuple[str, int]:
+        tests = TESTS[mutant.path]
+        return in_place(copied, mutant, lambda: server.run(*tests)), len(tests)
+
+    return attempt
+
+
+def explanation(mutant: Mutant) -> str:
+    """Why no test can tell this mutant from the original."""
+    known = tomllib.loads(EXPLAINED.read_text(encoding="utf-8"))["equivalent"]
+    return next(
+        (
+            each["why"]
+            for each in known
+            if mutant.path.endswith(each["file"]) and re.search(each["line"], mutant.difference)
+        ),
+        "",
+    )
+
+
+def run_all(
+    name: str, found: Iterator[Mutant], attempt: Attempt, count: int, minutes: float
+) -> int:
+    """Try as many as fit, and write down what came of them; returns how many were not noticed."""
+    end = time.monotonic() + minutes * 60
+    results: list[Result] = []
+    for mutant in itertools.islice(found, count):
+        if time.monotonic() > end:
+            print(f"{minutes:.0f} minutes have passed")
+            break
+        noticed_by, tests = attempt(mutant)
+        if not any(result.noticed_by for result in results) and noticed_by:
+            unchanged, _ = attempt(replace(mutant, source=mutant.original))
+            if unchanged:
+                raise SystemExit(f"nothing is changed, and yet this fails: {unchanged}")
+        results.append(Result(mutant, noticed_by, tests, "" if noticed_by else explanation(mutant)))
+        last = results[-1]
+        print(
+            f"{len(results)} {last.outcome} {mutant.path}:{mutant.lines[0]} {noticed_by}",
+            flush=True,
+        )
+    report = "\n".join(written(name, results))
+    (BUILD / f"mutants-{name}.md").write_text(report, encoding="utf-8")
+    print(report)
+    return sum(result.outcome in {"unnoticed", "not run"} for result in results)
+
+
+def written(name: str, results: list[Result]) -> Iterator[str]:
+    """The score, and what was not noticed."""
+    outcomes = Counter(result.outcome for result in results)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items()))
+    yield f"# Mutants of {name}\n\n{len(results)}: {told}.\n"
+    for result in results:
+        if result.outcome != "noticed":
+            mutant = result.mutant
+            yield f"## {result.outcome}: {mutant.path}:{mutant.lines[0]} ({result.tests} tests)\n"
+            yield f"{result.why}\n\n```diff\n{mutant.difference}\n```\n".lstrip()
+
+
+def main() -> int:
+    """Try the mutants of the core, or those of hooks and tools."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", choices=["core", "template"])
+    parser.add_argument("--seed", type=int, default=11)
+    parser.add_argument("--count", type=int, default=300, help="how many; the seed decides which")
+    parser.add_argument("--minutes", type=float, default=25, help="stop after this time")
+    parser.add_argument("--file", help="only files whose path contains this")
+    asked = parser.parse_args()
+    core = [name for name in listed() if name.startswith(CORE) and name.endswith(".py")]
+    other = ["mysql.py", "embedded_postgresql.py" if "TEST_POSTGRES_URL" in os.environ else ""]
+    core = [name for name in core if Path(name).name not in other]  # whose tests are skipped
+    chosen = [
+        path for path in (core if asked.what == "core" else TESTS) if (asked.file or "") in path
+    ]
+    with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
+        copied = Path(folder) / "template"
+        copied.mkdir()
+        copy(copied)
+        attempt = of_core(copied) if asked.what == "core" else of_template(copied)
+        found = mutants(chosen, asked.seed)
+        survivors = run_all(asked.what, found, attempt, asked.count, asked.minutes)
+    return 1 if survivors else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
