@@ -44,7 +44,6 @@ def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=settings.database_timeout,
         pool_recycle=RECYCLE_SECONDS,
-        skip_autocommit_rollback=True,
         connect_args=dialect.connect_args(url, timeout=settings.database_timeout),
     )
     dialect.configure(engine.sync_engine, role=settings.database_role, deployed=settings.deployed)

@@ -135,6 +135,7 @@ def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
 
 def configure(engine: Engine, *, role: str, deployed: bool) -> None:
     """Act as `role` on every connection; refuse an over-privileged login when deployed."""
+    engine.dialect.skip_autocommit_rollback = True  # after a read there is nothing to roll back
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, record: object) -> None:

@@ -41,8 +41,6 @@ def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
 
 def configure(engine: Engine, *, role: str, deployed: bool) -> None:
     """Readers alongside one writer, enforced foreign keys, and no lock upgrade that can deadlock."""
-    # A connection prepared as below always says that it commits by itself: roll it back all the same.
-    engine.dialect.skip_autocommit_rollback = False
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, record: object) -> None:
