@@ -69,21 +69,24 @@ release: environments  ## Make a release, without publishing it: make release VE
 
 environments: build/tools build/house
 
+# What failed half-way is removed, so that the next attempt starts again.
+FAILED = { rm -rf $@; exit 1; }
+
 # The tools of this repository.
 build/tools: pyproject.toml | build/uv
-	uv sync
+	uv sync || $(FAILED)
 	@touch $@
 
 # The dependencies of the template's own tree, run unrendered.
 build/house: $(HOUSE)/pyproject.toml | build/uv
 	uv venv --clear $@
-	cd "$(HOUSE)" && VIRTUAL_ENV="$(BUILD)/house" uv pip install --editable . --group dev
+	(cd "$(HOUSE)" && VIRTUAL_ENV="$(BUILD)/house" uv pip install --editable . --group dev) || $(FAILED)
 	@touch $@
 
 # The same, and what records which tests execute which lines.
 build/mutants: $(HOUSE)/pyproject.toml | build/uv
 	uv venv --clear $@
-	cd "$(HOUSE)" && VIRTUAL_ENV="$(BUILD)/mutants" uv pip install --editable . --group dev pytest-cov
+	(cd "$(HOUSE)" && VIRTUAL_ENV="$(BUILD)/mutants" uv pip install --editable . --group dev pytest-cov) || $(FAILED)
 	@touch $@
 
 build/uv:
