@@ -20,7 +20,7 @@ import pytest
 from fastapi import FastAPI
 from httpx2 import ASGITransport, AsyncClient
 from pydantic import SecretStr
-from sqlalchemy import pool
+from sqlalchemy import Engine, event, pool
 from sqlalchemy.ext.asyncio import (
     AsyncEngine,
     AsyncSession,
@@ -305,6 +305,20 @@ async def admin(sign_in: SignIn) -> Account:
 async def committed_admin(committed_client: AsyncClient, committed_db: Database) -> Account:
     """An administrator whose requests really commit."""
     return await make_account(committed_db, committed_client, "admin@example.com", "admin")
+
+
+@pytest.fixture
+def executed(engine: AsyncEngine) -> Generator[list[str]]:
+    """The statements that the service's engine executes meanwhile."""
+    statements: list[str] = []
+
+    def note(connection: object, cursor: object, statement: str, *_: Any) -> None:  # noqa: ANN401
+        statements.append(statement)
+
+    sync: Engine = engine.sync_engine
+    event.listen(sync, "before_cursor_execute", note)
+    yield statements
+    event.remove(sync, "before_cursor_execute", note)
 
 
 @pytest.fixture

@@ -1,27 +1,8 @@
 """How many statements a request costs, with production sessions."""
 
-from collections.abc import Generator
-from typing import Any
-
 import pytest
-from sqlalchemy import Engine, event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from conftest import Account
-
-
-@pytest.fixture
-def executed(engine: AsyncEngine) -> Generator[list[str]]:
-    """The statements executed meanwhile."""
-    statements: list[str] = []
-
-    def note(connection: object, cursor: object, statement: str, *_: Any) -> None:  # noqa: ANN401
-        statements.append(statement)
-
-    sync: Engine = engine.sync_engine
-    event.listen(sync, "before_cursor_execute", note)
-    yield statements
-    event.remove(sync, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize(

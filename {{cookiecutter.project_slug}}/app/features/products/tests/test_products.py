@@ -1,5 +1,8 @@
 from asyncio import gather
 from collections import Counter
+from collections.abc import Awaitable
+
+from httpx2 import Response
 
 from conftest import Account
 
@@ -181,3 +184,27 @@ async def test_a_cursor_is_ours_unchanged_and_for_this_list(admin: Account) -> N
     ):
         answer = await admin.client.get(URL, params=query | changes)
         assert answer.status_code == 422, changes
+
+
+async def test_each_request_costs_few_statements(
+    committed_admin: Account, executed: list[str]
+) -> None:
+    """Its authentication, what it does, and what it records; each runs in one transaction at most."""
+    client = committed_admin.client
+    costs: dict[str, int] = {}
+
+    async def measure(name: str, request: Awaitable[Response]) -> Response:
+        executed.clear()
+        answer = await request
+        assert answer.is_success, answer.text
+        costs[name] = len([each for each in executed if not each.startswith("BEGIN")])
+        return answer
+
+    created = await measure("create", client.post(URL, json=TEA))
+    path = f"{URL}/{created.json()['id']}"
+    await measure("get", client.get(path))
+    await measure("list", client.get(URL))
+    await measure("change", client.patch(path, json={"price": 1}))
+    await measure("delete", client.delete(path))
+
+    assert costs == {"create": 3, "get": 2, "list": 2, "change": 4, "delete": 4}
