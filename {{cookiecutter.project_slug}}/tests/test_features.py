@@ -223,7 +223,9 @@ def test_a_mount_says_who_may_call_it() -> None:
 
     with pytest.raises(TypeError, match="/probe-app: set `public`"):
         Guarded(mount)
-    assert Guarded(replace(mount, access=Can(ProbePermission.READ))).mount.app is application
+    guarded = Guarded(replace(mount, access=Can(ProbePermission.READ)))
+    assert guarded.mount.app is application
+    assert (guarded.public, [*guarded.scopes]) == (False, [ProbePermission.READ])
 
 
 async def test_a_websocket_authenticates_like_a_request(probing: Probing) -> None:

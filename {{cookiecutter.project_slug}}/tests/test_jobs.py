@@ -26,6 +26,7 @@ from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue, enqueue_at, enqueue_tick
 from app.core.jobs.runner import execute, run_due
 from app.core.jobs.schedule import cron, every
+from app.core.jobs.shares import Shares
 from app.core.jobs.ticker import Ticker, recent
 from app.core.jobs.work import Work
 from app.core.security.keys import signing_keys
@@ -699,6 +700,16 @@ async def test_no_queue_waits_for_the_backlog_of_another(
         await until(all_done)
 
     assert seen.index("urgent") <= slots
+
+
+def test_a_queue_that_has_ended_its_jobs_is_served_before_one_that_has_not() -> None:
+    shares = Shares()
+    for _ in range(3):
+        shares.begin("quick")
+        shares.end("quick")
+    shares.begin("slow")
+
+    assert shares.next(["quick", "slow"]) == "quick"
 
 
 async def test_queues_share_the_slots_while_each_has_work(table: Table, local: Local) -> None:
