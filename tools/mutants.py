@@ -47,8 +47,8 @@ TESTS = {
     "hooks/post_gen_project.py": ["tests/test_hooks.py"],
     "hooks/pre_gen_project.py": ["tests/test_hooks.py"],
     "service_answers.py": ["tests/test_hooks.py"],
-    "tools/write_copier.py": ["tests/test_generators.py", "-k", "not migration"],
-    "tools/write_initial_migration.py": ["tests/test_generators.py", "-k", "migration"],
+    "tools/write_copier.py": ["tests/test_generators.py", "-k", "write_copier or text"],
+    "tools/write_initial_migration.py": ["tests/test_generators.py", "-k", "write_initial"],
 }
 # A mutant is tried with the fastest tests that execute its line, and then with more of them, as long as they
 # took in all when they were recorded. One that hangs is stopped.
