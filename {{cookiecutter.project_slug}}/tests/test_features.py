@@ -169,7 +169,9 @@ async def test_the_document_shows_schemes_headers_and_refusals(probing: Probing)
     document = probing.app.openapi()
     operation = document["paths"]["/api/v1/probes"]["post"]
 
-    assert set(document["components"]["securitySchemes"]) == {"OAuth2PasswordBearer", "ProbeKey"}
+    schemes = document["components"]["securitySchemes"]
+    assert set(schemes) == {"OAuth2PasswordBearer", "ProbeKey"}
+    assert schemes["ProbeKey"] == {"type": "apiKey", "in": "header", "name": "X-Probe-Key"}
     assert operation["security"] == [
         {"OAuth2PasswordBearer": ["probes:write"]},
         {"ProbeKey": ["probes:write"]},

@@ -3,7 +3,10 @@
 import base64
 import json
 import re
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any
+from uuid import UUID
 
 import pytest
 from fastapi import FastAPI
@@ -11,7 +14,14 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from httpx2 import AsyncClient, Response
 
 from app.core.jobs.models import JobRun
-from app.core.pagination import SIGNATURE_BYTES, VERSION, ListQuery, SortableBy, signature
+from app.core.pagination import (
+    KEY_TYPES,
+    SIGNATURE_BYTES,
+    VERSION,
+    ListQuery,
+    SortableBy,
+    signature,
+)
 from app.core.security.keys import signing_keys
 from app.core.settings import Settings
 from conftest import Account
@@ -241,3 +251,13 @@ async def test_a_cursor_has_a_length(admin: Account) -> None:
     answer = await admin.client.get(USERS, params={"cursor": "x" * 2001})
 
     assert [error["rule"] for error in answer.json()["errors"]] == ["string_too_long"]
+
+
+def test_a_cursor_holds_a_key_of_every_type() -> None:
+    now = datetime.now(UTC)
+    keys = [True, 7, Decimal("1.50"), "tea", now.date(), now, UUID(int=7)]
+
+    assert {type(key) for key in keys} == KEY_TYPES.keys()
+    for key in keys:
+        kind = KEY_TYPES[type(key)]
+        assert kind.validate_python(kind.dump_python(key, mode="json")) == key
