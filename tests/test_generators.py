@@ -32,18 +32,18 @@ def attempt(
     )
 
 
-# Of each tool: the Python that runs it, what it writes, a text there, and what it says of another file.
+# Of each tool: the Python that runs it, what it writes, a change of what it is written from, and what it says then.
 TOOL = {
     "write_copier": (
         TOOLS / "python",
         "copier.yml",
-        "Acme API",
+        ("cookiecutter.json", '"Acme API"', '"Another"'),
         "copier.yml is out of date with cookiecutter.json: run `make copier`\n",
     ),
     "write_initial_migration": (
         BIN / "python",
         f"{HOUSE.name}/migrations/versions/0001_initial.py",
-        '"jobs"',
+        (f"{HOUSE.name}/app/features/products/models.py", "String(200)", "String(201)"),
         "0001_initial.py is out of date with the models: run `make initial-migration`\n",
     ),
 }
@@ -51,17 +51,17 @@ TOOL = {
 
 @pytest.mark.parametrize("script", TOOL)
 def test_a_generated_file_is_written_and_compared(own_template: Path, script: str) -> None:
-    python, name, edited, stale = TOOL[script]
+    python, name, (source, old, new), stale = TOOL[script]
     path = own_template / name
     before = path.read_bytes()
     told = attempt(python, script, own_template, "--check")
     assert (told.returncode, told.stdout) == (0, ""), told.stderr
 
-    edit(path, edited, '"edited"')
-    changed = path.read_bytes()
+    edit(own_template / source, old, new)
     told = attempt(python, script, own_template, "--check")
     assert (told.returncode, told.stdout) == (1, stale)
-    assert path.read_bytes() == changed, "it only compares"
+    assert path.read_bytes() == before, "it only compares"
+    edit(own_template / source, new, old)
 
     path.unlink()
     if script == "write_initial_migration":
