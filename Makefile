@@ -39,11 +39,11 @@ check: environments  ## Check the template in seconds: style, types, guards, gen
 	"$(TOOLS)/pytest" -q -n 2 tests/test_in_place.py
 
 faults: environments  ## Bring known faults into copies of the template, and see which test notices each (WORD=celery selects)
-	"$(TOOLS)/python" tools/try_faults.py $(WORD)
+	"$(TOOLS)/python" -m tools.try_faults $(WORD)
 
 mutants: environments build/mutants  ## Change the code at random, and see whether a test fails (SEED, COUNT, MINUTES for each of two parts)
-	"$(TOOLS)/python" tools/mutants.py template --seed $(SEED) --count $(COUNT) --minutes $(MINUTES)
-	"$(TOOLS)/python" tools/mutants.py core --seed $(SEED) --count $(COUNT) --minutes $(MINUTES)
+	"$(TOOLS)/python" -m tools.mutants template --seed $(SEED) --count $(COUNT) --minutes $(MINUTES)
+	"$(TOOLS)/python" -m tools.mutants core --seed $(SEED) --count $(COUNT) --minutes $(MINUTES)
 
 format: environments  ## Format, and write the generated files
 	"$(TOOLS)/ruff" check --fix .

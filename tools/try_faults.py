@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,11 +31,11 @@ class Fault:
     only: str = "all"
 
 
-def listed() -> Iterator[str]:
+def listed() -> list[str]:
     """The files that a commit of this work tree would have."""
     command = ["git", "ls-files", "-z", "-co", "--exclude-standard"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    yield from (name for name in done.stdout.split("\0") if (ROOT / name).is_file())
+    return [name for name in done.stdout.split("\0") if (ROOT / name).is_file()]
 
 
 def copy(target: Path) -> None:
