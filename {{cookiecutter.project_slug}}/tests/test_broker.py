@@ -222,3 +222,5 @@ def test_services_that_share_a_broker_do_not_control_each_other() -> None:
     conf = make_celery(ours, JOBS).conf
 
     assert (conf.control_exchange, conf.event_exchange) == ("ours.control", "ours.events")
+    routes = {name: conf.task_routes[name]["queue"] for name in JOBS}
+    assert routes == {name: f"ours.{job.queue}" for name, job in JOBS.items()}
