@@ -136,7 +136,7 @@ async def ask(connection: HTTPConnection) -> Question | None:
         .outerjoin(Role, Role.id == UserRole.role_id)
         .where(User.id == bindparam("user_id"), User.is_active)
     )
-    return Question(user_id, statement, {"user_id": user_id}, answer)
+    return Question(statement, {"user_id": user_id}, answer)
 
 
 probes = new_router("/probes", tag="probes", about=SERVICE)

@@ -31,11 +31,10 @@ class Principal:
 class Question:
     """The one query that authenticates a caller, and how its result is read."""
 
-    user_id: UUID
     statement: Select[*tuple[Any, ...]]
     """Selects from `User`; columns and outer joins may be added. Built once, not for each request."""
     values: Mapping[str, Any]
-    """Of the statement's bind parameters, `user_id` among them."""
+    """The values of the statement's bind parameters, `user_id` among them."""
     answer: Callable[[Sequence[Row[Any]]], Principal]
     """Raises `Unauthorized` if the rows do not authenticate the caller."""
 

@@ -33,7 +33,7 @@ async def ask(connection: HTTPConnection) -> Question | None:
         )
 
     values = {"user_id": claims.user_id, "session_id": claims.session_id, "now": utc_now()}
-    return Question(claims.user_id, repository.AUTHENTICATION, values, answer)
+    return Question(repository.AUTHENTICATION, values, answer)
 
 
 scheme = Scheme(name=bearer.scheme_name, described=bearer, ask=ask)

@@ -56,20 +56,20 @@ def say(session: PolicySession, transaction: SessionTransaction, connection: Con
 
 
 def watch(engine: Engine) -> None:
-    """Make its connections such; nothing of a session is left on one that it did not use."""
+    """Have all connections of this engine send the tenant so, and never that of an earlier session."""
     if engine.dialect.name == BACKEND and not event.contains(engine, "checkin", forget):
         event.listen(engine, "connect", adopt)
         event.listen(engine, "checkin", forget)
 
 
 def adopt(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    """Make a new connection one of this kind; which class the driver opens is not for us to say."""
+    """Change the class of a new connection: the code that opens it does not know about tenants."""
     driver: Any = record.driver_connection
     driver.__class__ = TenantConnection
 
 
 def forget(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-    """Send no tenant with the next transaction."""
+    """Discard what a session left that began no transaction."""
     if (driver := opening_of(record)) is not None:
         driver.opening = ""
 
