@@ -110,7 +110,13 @@ def parameter(answers: Answers) -> Any:  # noqa: ANN401, what pytest makes of it
     return pytest.param(answers, id=name, marks=pytest.mark.xdist_group(name))
 
 
+def rows() -> list[dict[str, Any]]:
+    """What meets the real servers."""
+    found = covering() + (combinations(CORE) if NIGHTLY else [])
+    return [*{identity(answers): answers for answers in found}.values()]
+
+
 COMBINATIONS = [parameter(answers) for answers in combinations()]
 INSTALLED = [parameter(answers) for answers in combinations(CORE)]
-ROWS = [parameter(answers) for answers in (combinations(CORE) if NIGHTLY else covering())]
+ROWS = [parameter(answers) for answers in rows()]
 ROWS_ON_POSTGRESQL = [row for row in ROWS if row.values[0]["database"] == "postgresql"]

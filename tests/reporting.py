@@ -2,14 +2,16 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Generator, Iterable
 
 import pytest
 
 from tests import tables
 
 STEP = re.compile(r"test_bakes\.py::test_(\w+)\[(.+?)\]")
-PASSED = re.compile(r"(\d+) passed")
+COUNTS = re.compile(r"(\d+) passed")
+PASSED = pytest.StashKey[bool]()
+"""Whether a test itself has passed, for its fixtures."""
 
 
 class Combinations:
@@ -47,7 +49,7 @@ def cells(reports: dict[str, list[pytest.TestReport]]) -> tables.Cells:
     """For each combination: seconds, how many of its own tests passed, result."""
     found: tables.Cells = {}
     for name, of_combination in sorted(reports.items()):
-        passed = [int(n) for report in of_combination for n in PASSED.findall(told(report))]
+        passed = [int(n) for report in of_combination for n in COUNTS.findall(told(report))]
         found[name, "seconds"] = f"{sum(report.duration for report in of_combination):.0f}"
         found[name, "tests"] = str(sum(passed))
         found[name, "result"] = result(of_combination)
@@ -59,6 +61,17 @@ def result(reports: Iterable[pytest.TestReport]) -> str:
     outcomes = [report.outcome for report in reports]
     counts = {each: outcomes.count(each) for each in ("failed", "skipped") if each in outcomes}
     return ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "passed"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Note what became of the test itself."""
+    report = yield
+    if call.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
 
 
 @pytest.hookimpl(trylast=True)

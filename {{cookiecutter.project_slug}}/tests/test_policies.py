@@ -196,35 +196,41 @@ async def test_a_migration_reaches_every_row(
         assert await connection.scalar(count) == 2
 
 
+@pytest.fixture
+async def single(
+    settings: Settings, committed_db: Database
+) -> AsyncGenerator[tuple[AsyncEngine, Database]]:
+    """An engine whose sessions follow each other on one connection."""
+    engine = create_engine(settings.model_copy(update={"database_pool_size": 1}))
+    database = from_engine(engine, settings)
+    database.info[SERVICE] = committed_db.info[SERVICE]
+    yield engine, database
+    await engine.dispose()
+
+
 TOLD = text("SELECT current_setting('app.tenant_id', true)")
 
 
 async def test_the_tenant_is_set_with_the_beginning_of_a_transaction_and_for_it_alone(
-    settings: Settings, committed_db: Database, tenants: list[UUID]
+    single: tuple[AsyncEngine, Database], tenants: list[UUID]
 ) -> None:
-    one = create_engine(settings.model_copy(update={"database_pool_size": 1}))
-    database = from_engine(one, settings)
-    database.info[SERVICE] = committed_db.info[SERVICE]
+    engine, database = single
     for tenant_id in tenants:
         with within(tenant_id):
             async with unit_of_work(database) as session:
                 assert await seen(session, select(Membership.tenant_id)) == [tenant_id]
                 assert await seen(session, TOLD) == [str(tenant_id)]
-        async with one.begin() as connection:
+        async with engine.begin() as connection:
             assert not await connection.scalar(TOLD)
-    await one.dispose()
 
 
 async def test_a_session_that_asks_nothing_leaves_no_tenant_to_the_next(
-    settings: Settings, committed_db: Database, tenants: list[UUID]
+    single: tuple[AsyncEngine, Database], tenants: list[UUID]
 ) -> None:
-    one = create_engine(settings.model_copy(update={"database_pool_size": 1}))
-    database = from_engine(one, settings)
-    database.info[SERVICE] = committed_db.info[SERVICE]
+    engine, database = single
     for scope in (within(tenants[0]), within(AllTenants("a test"))):
         with scope:
             async with unit_of_work(database) as session:
                 await session.connection()
-        async with one.begin() as connection:
+        async with engine.begin() as connection:
             assert not await connection.scalar(TOLD)
-    await one.dispose()

@@ -11,9 +11,12 @@ import structlog
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.routing import iter_route_contexts
 from httpx2 import ASGITransport, AsyncClient
+from starlette.types import Receive, Scope, Send
 
 from app.core import logging
 from app.core.db import migrations
+from app.core.db.carried import SERVICE as CARRIED
+from app.core.db.session import Database
 from app.core.routing import SERVICE, router as new_router
 from app.core.settings import LogFormat, Settings
 from app.main import create_app
@@ -86,6 +89,28 @@ async def test_requests_reach_other_handlers_of_the_log_too(
 
     assert "/nowhere" in other.getvalue()
     assert "/nowhere" in capsys.readouterr().err
+
+
+class FullDisk(io.StringIO):
+    """A stream that takes nothing."""
+
+    def write(self, text: str) -> int:
+        raise OSError(text)
+
+
+async def test_a_log_that_cannot_be_written_fails_no_request(
+    app: FastAPI, database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stderr", FullDisk())
+    log_as_json(settings)
+
+    async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": {"service": database.info[CARRIED]}}, receive, send)
+
+    async with AsyncClient(transport=ASGITransport(with_state), base_url="http://test") as client:
+        answer = await client.get("/nowhere")
+
+    assert answer.status_code == 404
 
 
 async def test_no_request_is_logged_below_the_level(

@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
@@ -82,13 +83,22 @@ def hand_over() -> None:
 ACCESS = "app.access"
 
 
+class Lines(structlog.WriteLogger):
+    """Lines of a stream; as with the standard library, one that cannot be written fails no request."""
+
+    def info(self, message: str) -> None:
+        """Write it, unless the pipe is broken, the disk full, or the stream closed."""
+        with suppress(OSError, ValueError):
+            super().info(message)
+
+
 class Output(logging.StreamHandler[TextIO]):
     """Writes lines to standard error."""
 
     def __init__(self, log_format: LogFormat, level: int) -> None:
         super().__init__()
         self.direct: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
-            structlog.WriteLogger(self.stream),
+            Lines(self.stream),
             processors=[
                 structlog.contextvars.merge_contextvars,
                 structlog.processors.add_log_level,

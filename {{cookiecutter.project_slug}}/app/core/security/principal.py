@@ -19,7 +19,7 @@ class Principal:
     user_id: UUID
     permissions: frozenset[str]
     session_id: UUID | None = None
-    account: Sequence[Row[Any]] = field(default=(), repr=False)
+    account: Sequence[Row[Any]] = field(default=(), repr=False, compare=False)
     """What authentication has read of the caller's account; nothing, if the scheme reads none."""
 
     def holds(self, permissions: set[str] | frozenset[str]) -> bool:
