@@ -43,7 +43,7 @@ GUARDED = {
 ELSEWHERE = {  # tool caches must not be in the tree
     "DATA_DIR": str(ROOT / "build" / "data"),
     "HYPOTHESIS_STORAGE_DIRECTORY": str(ROOT / "build" / "hypothesis"),
-    "PATH": f"{BIN}:/usr/bin:/bin",
+    "PATH": f"{BIN}:/usr/bin:/bin:/usr/sbin:/sbin",
     "PYTHONPYCACHEPREFIX": str(ROOT / "build" / "pycache"),
     "RUFF_CACHE_DIR": str(ROOT / "build" / "ruff"),
 }
