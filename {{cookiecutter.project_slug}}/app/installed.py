@@ -18,6 +18,9 @@ from app.core.settings import FeatureSettings, Settings
 from app.features import (
     audit,
     auth,
+    # {% if cookiecutter.use_graphql %}
+    graphql,
+    # {% endif %}
     health,
     jobs,
     metrics,
@@ -45,6 +48,9 @@ FEATURES: list[Feature] = [
     # {% endif %}
     # {% if cookiecutter.include_example %}
     products.feature,
+    # {% endif %}
+    # {% if cookiecutter.use_graphql %}
+    graphql.feature,
     # {% endif %}
 ]
 

@@ -5,7 +5,7 @@ answered in the same form, and never with a stack trace.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
@@ -124,16 +124,15 @@ def problem_type(failure: type[Failure]) -> str:
     return "urn:problem-type:" + re.sub(r"(?<!^)(?=[A-Z])", "-", failure.__name__).lower()
 
 
-def problem_response(
+def problem_document(
     status: int,
     detail: str | None = None,
     *,
     kind: str = "about:blank",
     instance: str | None = None,
-    headers: Mapping[str, str] | None = None,
     **members: object,
-) -> JSONResponse:
-    """A problem document as a response."""
+) -> dict[str, object]:
+    """A problem document, without the members that are absent."""
     document = {
         "type": kind,
         "title": HTTPStatus(status).phrase,
@@ -143,8 +142,19 @@ def problem_response(
         "correlation_id": correlation_id.get(),
         **members,
     }
-    present = {name: value for name, value in document.items() if value is not None}
-    return JSONResponse(present, status, headers=headers, media_type=MEDIA_TYPE)
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def problem_response(
+    status: int,
+    detail: str | None = None,
+    *,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,  # noqa: ANN401, those of `problem_document`
+) -> JSONResponse:
+    """A problem document as a response."""
+    document = problem_document(status, detail, **members)
+    return JSONResponse(document, status, headers=headers, media_type=MEDIA_TYPE)
 
 
 def clipped(text: str) -> str:
@@ -187,11 +197,18 @@ async def render_validation_error(request: Request, error: Exception) -> JSONRes
     return problem_response(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "The request does not match the schema.",
-        kind="urn:problem-type:validation-error",
         instance=request.scope["path"],
-        errors=[field_problem(item).model_dump() for item in found[:MOST_ERRORS]],
-        error_count=len(found),
+        **validation_members(found),
     )
+
+
+def validation_members(found: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The members of a problem document that name the broken rules."""
+    return {
+        "kind": "urn:problem-type:validation-error",
+        "errors": [field_problem(item).model_dump() for item in found[:MOST_ERRORS]],
+        "error_count": len(found),
+    }
 
 
 def field_problem(error: Mapping[str, Any]) -> FieldProblem:

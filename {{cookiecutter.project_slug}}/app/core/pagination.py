@@ -8,7 +8,7 @@ import base64
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetJsonSchemaHandler,
+    PrivateAttr,
     StringConstraints,
     TypeAdapter,
     model_validator,
@@ -147,6 +148,18 @@ class ListQuery(BaseModel):
     )
     sort: str
     with_total: bool = Field(False, description="Also count all items")
+    _backwards: bool = PrivateAttr(default=False)
+
+    def backwards(self) -> Self:
+        """The same list from its end, or before `cursor`; the order of a page's items stays."""
+        copy = self.model_copy()
+        copy._backwards = True
+        return copy
+
+    @property
+    def is_backwards(self) -> bool:
+        """Whether the list is read from its end."""
+        return self._backwards
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
@@ -202,6 +215,9 @@ class Found(Generic[Item]):
     items: Sequence[Item]
     next_cursor: str | None
     total: int | None
+    has_previous: bool = False
+    cursor_of: Callable[[int], str] | None = None
+    """The cursor of the item at an index, unless the page was found by offset."""
 
 
 async def paginate(session: AsyncSession, statement: Select[Item], query: ListQuery) -> Found[Item]:
@@ -211,14 +227,18 @@ async def paginate(session: AsyncSession, statement: Select[Item], query: ListQu
     if query.offset is not None:
         rows = (await session.scalars(ordered.limit(query.limit).offset(query.offset))).all()
         return Found(rows, None, await count(session, statement, query))
-    after = unsign(query, keys) if query.cursor is not None else None
+    place = unsign(query, keys) if query.cursor is not None else None
+    start: Any = (place, query.is_backwards)
     page: Any = await select_page(
-        session, cast("Select[Any]", ordered), per_page=query.limit, after=after
+        session, cast("Select[Any]", ordered), per_page=query.limit, page=start
     )
+    paging = page.paging
     return Found(
         [row[0] for row in page],
-        sign(query, page.paging.next.place, keys[0]) if page.paging.has_next else None,
+        sign(query, paging.next.place, keys[0]) if paging.has_next else None,
         await count(session, statement, query),
+        paging.has_previous,
+        lambda index: sign(query, paging.get_marker_at(index).place, keys[0]),
     )
 
 

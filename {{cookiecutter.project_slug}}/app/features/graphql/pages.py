@@ -1,0 +1,174 @@
+"""Connections (Relay) over the lists of REST: the same order, filters, limits and cursors."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, Generic, TypeVar
+
+import strawberry
+from sqlalchemy.ext.asyncio import AsyncSession
+from strawberry.types.field import StrawberryField
+from strawberry.types.nodes import SelectedField
+
+from app.core.pagination import Found, ListQuery
+from app.core.routing import About
+from app.features.graphql.context import Info
+from app.features.graphql.failures import InvalidPage
+from app.features.graphql.fields import Access, declared, nothing
+from app.features.graphql.schemas import UNSET, given, valid
+
+Node = TypeVar("Node")
+Query = TypeVar("Query", bound=ListQuery)
+
+LARGEST = 100
+"""The most nodes of one page."""
+TOTAL = "totalCount"
+
+
+@strawberry.type(description="Where a page is in its list")
+class PageInfo:
+    """Relay's."""
+
+    has_next_page: bool
+    has_previous_page: bool
+    start_cursor: str | None
+    end_cursor: str | None
+
+
+@strawberry.type(description="A node, and its place in the list")
+class Edge(Generic[Node]):
+    """Relay's."""
+
+    cursor: str
+    node: Node
+
+
+@strawberry.type(description="A page of a list")
+class Connection(Generic[Node]):
+    """Relay's; `nodes` for clients that need no cursors."""
+
+    edges: list[Edge[Node]]
+    nodes: list[Node]
+    page_info: PageInfo
+    total_count: int | None = strawberry.field(description="The number of all items of the list")
+
+
+def page_of(found: Found[Any], kind: Any) -> Connection[Any]:  # noqa: ANN401, a type of the schema
+    """The connection for a page."""
+    cursor_of = found.cursor_of or str
+    nodes = [kind.of(row) for row in found.items]
+    edges = [Edge(cursor=cursor_of(index), node=node) for index, node in enumerate(nodes)]
+    return Connection(
+        edges=edges,
+        nodes=nodes,
+        page_info=PageInfo(
+            has_next_page=found.next_cursor is not None,
+            has_previous_page=found.has_previous,
+            start_cursor=edges[0].cursor if edges else None,
+            end_cursor=edges[-1].cursor if edges else None,
+        ),
+        total_count=found.total,
+    )
+
+
+@dataclass(slots=True)
+class Window:
+    """The arguments of a connection."""
+
+    first: int | None
+    after: str | None
+    last: int | None
+    before: str | None
+    sort: str | None
+    filter: object = None
+
+    def __post_init__(self) -> None:
+        """What is not given is the same as null."""
+        for name in ("first", "after", "last", "before", "sort", "filter"):
+            if getattr(self, name) is UNSET:
+                setattr(self, name, None)
+
+    def of(self, query: type[Query], *, with_total: bool) -> Query:
+        """The same as the query of a list in REST."""
+        forwards = self.last is None
+        size = self.first if forwards else self.last
+        surplus = self.before if forwards else self.after
+        if size is None or not 1 <= size <= LARGEST or surplus is not None:
+            raise InvalidPage
+        if not forwards and self.first is not None:
+            raise InvalidPage
+        values: dict[str, Any] = {
+            **given(self.filter),
+            "limit": size,
+            "cursor": self.after if forwards else self.before,
+            "with_total": with_total,
+        }
+        if self.sort is not None:
+            values["sort"] = self.sort
+        found = valid(query, values)
+        return found if forwards else found.backwards()
+
+
+def is_counted(info: Info) -> bool:
+    """Whether the client selects the number of all items."""
+    return any(selects(each.selections, TOTAL) for each in info.selected_fields)
+
+
+def selects(selections: list[Any], name: str) -> bool:
+    """Whether a field is selected, in fragments too."""
+    return any(
+        each.name == name if isinstance(each, SelectedField) else selects(each.selections, name)
+        for each in selections
+    )
+
+
+Find = Callable[[AsyncSession, Any], Awaitable[Found[Any]]]
+
+
+def connection(
+    kind: Any,  # noqa: ANN401, a type of the schema
+    query: type[ListQuery],
+    find: Find,
+    *,
+    access: Any,  # noqa: ANN401, as on an endpoint
+    about: About,
+    filters: Any = None,  # noqa: ANN401, an input of the schema
+    description: str,
+) -> StrawberryField:
+    """The field for a list that `find` reads a page of."""
+
+    async def read(info: Info, window: Window) -> object:
+        wanted = window.of(query, with_total=is_counted(info))
+        async with info.context.reading() as session:
+            return page_of(await find(session, wanted), kind)
+
+    access = Access(access, about, nothing)
+    return declared(
+        windowed(Connection[kind], read, filters), Connection[kind], description, access
+    )
+
+
+def windowed(
+    kind: Any,  # noqa: ANN401, a type of the schema
+    read: Callable[[Info, Window], Awaitable[object]],
+    filters: Any,  # noqa: ANN401, an input of the schema
+) -> Callable[..., Awaitable[object]]:
+    """The resolver of a connection, with its arguments."""
+
+    async def page(
+        self: object,
+        info: Info,
+        first: int | None = UNSET,
+        after: str | None = UNSET,
+        last: int | None = UNSET,
+        before: str | None = UNSET,
+        sort: str | None = UNSET,
+        filter: object = UNSET,
+    ) -> object:
+        return await read(info, Window(first, after, last, before, sort, filter))
+
+    page.__annotations__ |= {"filter": filters and filters | None, "return": kind | None}
+    if filters is None:
+        *others, _ = signature(page).parameters.values()
+        vars(page)["__signature__"] = signature(page).replace(parameters=others)
+    return page

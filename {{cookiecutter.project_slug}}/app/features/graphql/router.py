@@ -1,0 +1,51 @@
+"""The endpoint. Each field of the schema declares its own access."""
+
+from importlib.resources import files
+
+from fastapi import Request
+from pydantic import ValidationError
+from pydantic_core import to_json
+from starlette.responses import HTMLResponse, Response
+
+from app.core.errors import NotFound
+from app.core.routing import SERVICE, router as new_router
+from app.core.security.access import public
+from app.core.service import ServiceDep
+from app.features.graphql import service as graphql
+from app.features.graphql.failures import InvalidRequest, UnsupportedMediaType
+
+JSON = "application/json"
+GRAPHQL_JSON = "application/graphql-response+json"
+
+router = new_router("/graphql", tag="graphql", about=SERVICE, prefix="")
+
+
+class IdeOff(NotFound):
+    """The editor is for development."""
+
+    def __init__(self) -> None:
+        super().__init__("Send queries with POST. The editor is off, as API_DOCS is.")
+
+
+@router.post("", dependencies=[public], include_in_schema=False)
+async def execute(request: Request, service: ServiceDep) -> Response:
+    """Execute a GraphQL request."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != JSON:
+        raise UnsupportedMediaType
+    try:
+        asked = graphql.Request.model_validate_json(await request.body())
+    except ValidationError:
+        raise InvalidRequest from None
+    status, answer = await graphql.execute(service, request, asked)
+    media_type = GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "") else JSON
+    return Response(to_json(answer), status, media_type=media_type)
+
+
+@router.get("", dependencies=[public], include_in_schema=False)
+async def edit(service: ServiceDep) -> HTMLResponse:
+    """Open an editor for queries, where the API's documentation is served."""
+    if not service.settings.api_docs:
+        raise IdeOff
+    page = files("strawberry").joinpath("static/graphiql.html").read_text(encoding="utf-8")
+    return HTMLResponse(page.replace("{{ SUBSCRIPTION_ENABLED }}", "false"))

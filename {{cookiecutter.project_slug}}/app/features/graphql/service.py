@@ -1,0 +1,132 @@
+"""Executing requests."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from http import HTTPStatus
+from time import perf_counter
+from typing import Any
+
+from graphql import (
+    ASTValidationRule,
+    DocumentNode,
+    GraphQLError,
+    NoSchemaIntrospectionCustomRule,
+    OperationDefinitionNode,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+)
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.requests import HTTPConnection
+
+from app.core.service import Service
+from app.features.graphql import metrics
+from app.features.graphql.context import Context
+from app.features.graphql.errors import described
+from app.features.graphql.failures import InvalidQuery, QueryTooLarge, QueryTooSlow
+from app.features.graphql.limits import cost, measure
+from app.features.graphql.schema import core, schema
+from app.features.graphql.settings import GraphQLSettings
+
+MOST_ERRORS = 5
+CACHED_LENGTH = 4_000
+"""Longer queries are not remembered."""
+
+
+class Request(BaseModel):
+    """A GraphQL request."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    query: str
+    operation_name: str | None = Field(None, alias="operationName")
+    variables: dict[str, Any] | None = None
+
+
+class Refused(Exception):
+    """The request was not executed."""
+
+    def __init__(self, errors: Sequence[GraphQLError]) -> None:
+        super().__init__()
+        self.errors = errors
+
+
+def document_of(text: str, limits: GraphQLSettings, *, introspection: bool) -> DocumentNode:
+    """The parsed document, within the limits and valid."""
+    try:
+        document = parse(text, max_tokens=limits.max_tokens)
+        measure(document, limits)
+    except RecursionError:
+        raise QueryTooLarge("The query is nested too deeply.") from None
+    rules: list[type[ASTValidationRule]] = [*specified_rules]
+    if not introspection:
+        rules.append(NoSchemaIntrospectionCustomRule)
+    if errors := validate(core, document, rules, max_errors=MOST_ERRORS):
+        raise Refused(errors)
+    return document
+
+
+remembered = lru_cache(maxsize=64)(document_of)
+
+
+def prepared(service: Service, request: Request) -> tuple[DocumentNode, OperationDefinitionNode]:
+    """The document of a request, and its operation that is to be executed."""
+    limits = service.of(GraphQLSettings)
+    find = remembered if len(request.query) <= CACHED_LENGTH else document_of
+    document = find(request.query, limits, introspection=service.settings.api_docs)
+    operation = get_operation_ast(document, request.operation_name)
+    if operation is None:
+        raise InvalidQuery("Give the name of one of the operations as `operationName`.")
+    return document, operation
+
+
+async def execute(
+    service: Service, connection: HTTPConnection, request: Request
+) -> tuple[HTTPStatus, Mapping[str, Any]]:
+    """The response to a request, and its status: 200 if it was executed."""
+    limits = service.of(GraphQLSettings)
+    started = perf_counter()
+    try:
+        document, operation = prepared(service, request)
+        variables = request.variables or {}
+        price = cost(core, document, operation, variables, limits)
+    except Refused as refused:
+        return refusal(*refused.errors)
+    except GraphQLError as error:
+        return refusal(error)
+    except (InvalidQuery, QueryTooLarge) as failure:
+        return refusal(GraphQLError(failure.detail, original_error=failure))
+    context = Context(connection=connection, service=service, document=document)
+    answer = await answered(context, request, limits.timeout_seconds)
+    outcome = "error" if "errors" in answer else "ok"
+    kind = operation.operation.value
+    name = operation.name.value if operation.name else None
+    metrics.observe(kind, name, outcome, perf_counter() - started, price)
+    return HTTPStatus.OK, {**answer, "extensions": {"cost": price}}
+
+
+def refusal(*errors: GraphQLError) -> tuple[HTTPStatus, Mapping[str, Any]]:
+    """The response to a request that was not executed."""
+    return HTTPStatus.BAD_REQUEST, {"errors": [described(each) for each in errors]}
+
+
+async def answered(context: Context, request: Request, seconds: float) -> dict[str, Any]:
+    """Data and errors, within the time limit."""
+    try:
+        async with asyncio.timeout(seconds):
+            result = await schema.execute(
+                request.query,
+                variable_values=request.variables,
+                context_value=context,
+                operation_name=request.operation_name,
+            )
+    except TimeoutError:
+        failure = QueryTooSlow(seconds)
+        error = GraphQLError(failure.detail, original_error=failure)
+        return {"data": None, "errors": [described(error)]}
+    answer: dict[str, Any] = {"data": result.data}
+    if result.errors:
+        answer["errors"] = [described(each) for each in result.errors]
+    return answer
