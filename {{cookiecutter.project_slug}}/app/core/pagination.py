@@ -242,11 +242,11 @@ async def paginate(session: AsyncSession, statement: Select[Item], query: ListQu
     )
 
 
-def order_by(query: ListQuery) -> list[ColumnElement[Any]]:
-    """`-price,name` as columns."""
+def order_by(query: ListQuery, *, reverse: bool = False) -> list[ColumnElement[Any]]:
+    """`-price,name` as columns; from the end, if reversed."""
     columns = query.sortable.columns
     return [
-        columns[name].asc() if term == name else columns[name].desc()
+        columns[name].asc() if (term == name) is not reverse else columns[name].desc()
         for name, term in query.sort_terms().items()
     ]
 

@@ -1,18 +1,17 @@
 """What the fields of one request share: its caller, its loaders, and one connection at a time."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from graphql import DocumentNode
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as AnyInfo
-from typing_extensions import TypeVar
 
 from app.core.carriers import CARRIERS
 from app.core.carrying import Carrier
@@ -24,7 +23,6 @@ from app.core.service import Service
 from app.features.graphql.failures import OneAttempt
 
 Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +106,17 @@ class Context:
             yield session
 
     def loader(
-        self, load: Callable[["Context", list[Key]], Any], *more: Hashable
+        self,
+        load: Callable[["Context", list[Key]], Awaitable[Sequence[Any]]],
+        same: Hashable | None = None,
     ) -> DataLoader[Key, Any]:
-        """The loader that collects keys for `load` while fields of the same kind are resolved."""
-        key = (load, id(current.get()), *more)
+        """The loader that collects keys while fields of the same kind are resolved.
+
+        `same` tells what the fields have in common, by default that they call this function.
+        """
+        key = (same or load, id(current.get()))
         if key not in self.loaders:
-            self.loaders[key] = DataLoader(lambda keys: load(self, keys, *more))
+            self.loaders[key] = DataLoader(lambda keys: load(self, keys))
         return self.loaders[key]
 
 

@@ -90,6 +90,13 @@ class NodeNotFound(NotFound):
         super().__init__("There is no such node.")
 
 
+class OneList(Unprocessable):
+    """A cursor is a place in one list, and the lists of several parents are asked for."""
+
+    def __init__(self) -> None:
+        super().__init__("Continue one list at a time: select one parent by its id.")
+
+
 class InvalidPage(Unprocessable):
     """The arguments contradict each other, or ask for too much or nothing."""
 

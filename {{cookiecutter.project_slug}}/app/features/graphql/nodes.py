@@ -13,7 +13,7 @@ from app.core.routing import SERVICE, About
 from app.core.security.access import public
 from app.features.graphql.context import Info
 from app.features.graphql.failures import InvalidId, NodeNotFound
-from app.features.graphql.fields import Access, declared, field, nothing
+from app.features.graphql.fields import Access, Path, declared, field, nothing
 from app.features.graphql.schemas import Shown
 
 
@@ -22,9 +22,10 @@ class Identified(Shown, relay.Node):
     """A resource with an id."""
 
     id: relay.NodeID[UUID]
-    access: ClassVar[Any]
-    """As on an endpoint: who may read it by its id."""
+    access: ClassVar[Any] = None
+    """As on an endpoint: who may read it by its id, if anyone."""
     about: ClassVar[About] = SERVICE
+    path: ClassVar[Path] = nothing
 
     @strawberry.field(description="The id in REST")
     def uuid(self) -> UUID:
@@ -56,13 +57,18 @@ async def read(kind: Any, info: Info, id: relay.GlobalID) -> Any:  # noqa: ANN40
         return kind.of(await kind.get(session, uuid_of(kind, id)))
 
 
+def access_to(kind: type[Identified]) -> Access:
+    """Who may read a node of this type."""
+    return Access(kind.access, kind.about, kind.path)
+
+
 def one(kind: type[Identified], description: str) -> StrawberryField:
     """The field for a node by its id."""
 
     async def resolve(self: object, info: Info, id: relay.GlobalID) -> object:
         return await read(kind, info, id)
 
-    return declared(resolve, kind, description, Access(kind.access, kind.about, nothing))
+    return declared(resolve, kind, description, access_to(kind))
 
 
 @strawberry.type
@@ -74,6 +80,6 @@ class Query:
         """Get any node, as the field of its type would."""
         found = info.schema.get_type_by_name(id.type_name)
         kind: Any = getattr(found, "origin", None)
-        if not (isinstance(kind, type) and issubclass(kind, Identified)):
+        if not (isinstance(kind, type) and issubclass(kind, Identified) and kind.access):
             raise NodeNotFound
-        return await Access(kind.access, kind.about, nothing).resolve_async(read, kind, info, id=id)
+        return await access_to(kind).resolve_async(read, kind, info, id=id)

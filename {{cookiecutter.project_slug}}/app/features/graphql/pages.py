@@ -137,21 +137,21 @@ def connection(
 ) -> StrawberryField:
     """The field for a list that `find` reads a page of."""
 
-    async def read(info: Info, window: Window) -> object:
+    async def read(source: object, info: Info, window: Window) -> object:
         wanted = window.of(query, with_total=is_counted(info))
         async with info.context.reading() as session:
             return page_of(await find(session, wanted), kind)
 
-    access = Access(access, about, nothing)
+    page = Connection[kind]
     return declared(
-        windowed(Connection[kind], read, filters), Connection[kind], description, access
+        windowed(page, read, filters), page, description, Access(access, about, nothing)
     )
 
 
 def windowed(
     kind: Any,  # noqa: ANN401, a type of the schema
-    read: Callable[[Info, Window], Awaitable[object]],
-    filters: Any,  # noqa: ANN401, an input of the schema
+    read: Callable[[Any, Info, Window], Awaitable[object]],
+    filters: Any = None,  # noqa: ANN401, an input of the schema
 ) -> Callable[..., Awaitable[object]]:
     """The resolver of a connection, with its arguments."""
 
@@ -165,7 +165,7 @@ def windowed(
         sort: str | None = UNSET,
         filter: object = UNSET,
     ) -> object:
-        return await read(info, Window(first, after, last, before, sort, filter))
+        return await read(self, info, Window(first, after, last, before, sort, filter))
 
     page.__annotations__ |= {"filter": filters and filters | None, "return": kind | None}
     if filters is None:

@@ -19,6 +19,7 @@ from app.features.graphql.types import (
     products,
     # {% endif %}
     # {% if cookiecutter.multi_tenancy == "row" %}
+    tenants,
     # {% endif %}
     users,
 )
@@ -30,6 +31,7 @@ MODULES: list[Any] = [
     audit,
     jobs,
     # {% if cookiecutter.multi_tenancy == "row" %}
+    tenants,
     # {% endif %}
     # {% if cookiecutter.include_example %}
     products,

@@ -49,7 +49,6 @@ PLAIN: Mapping[object, object] = {AwareDatetime: datetime, EmailStr: str, dict[s
 
 Declared = TypeVar("Declared")
 Model = TypeVar("Model", bound=BaseModel)
-enums: dict[type[Enum], Any] = {}
 
 
 @strawberry.type
@@ -72,10 +71,13 @@ def plain(annotation: Any) -> Any:  # noqa: ANN401, any annotation
     if origin is list:
         return GenericAlias(list, (plain(arguments[0]),))
     if origin in {Union, UnionType}:
-        return cast("Any", Union)[tuple(plain(each) for each in arguments)]
+        one, *others = (plain(each) for each in arguments)
+        for other in others:
+            one = one | other
+        return one
     if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return enums.setdefault(annotation, strawberry.enum(annotation))
-    return PLAIN.get(annotation, annotation)
+        return cast("Any", strawberry.enum(annotation))
+    return PLAIN.get(cast("Any", annotation), annotation)
 
 
 def described(field: FieldInfo) -> str | None:

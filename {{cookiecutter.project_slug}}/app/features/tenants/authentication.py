@@ -77,20 +77,27 @@ def narrow(connection: HTTPConnection, question: Question) -> Question:
         if about is SERVICE:
             return principal
         tenancy.scope.set(standing.tenant_id)
-        return Member(
-            user_id=principal.user_id,
-            session_id=principal.session_id,
-            permissions=principal.permissions,
-            account=principal.account,
-            tenant_id=standing.tenant_id,
-            role=standing.role,
-            granted=granted,
-        )
+        return member(principal, standing, granted)
 
     tenant_id = in_path(connection, about, in_header) if isinstance(about, InPath) else in_header
     statement = repository.with_standing(question.statement, named=tenant_id is not None)
     values = {**question.values, "named_tenant": tenant_id} if tenant_id else question.values
     return replace(question, statement=statement, values=values, answer=answer)
+
+
+def member(
+    principal: Principal, standing: Standing, granted: Mapping[str, frozenset[str]]
+) -> Member:
+    """The caller, as a member of the tenant."""
+    return Member(
+        user_id=principal.user_id,
+        session_id=principal.session_id,
+        permissions=principal.permissions,
+        account=principal.account,
+        tenant_id=standing.tenant_id,
+        role=standing.role,
+        granted=granted,
+    )
 
 
 def asked_in_header(connection: HTTPConnection) -> UUID | None:

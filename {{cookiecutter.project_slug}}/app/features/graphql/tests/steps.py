@@ -12,7 +12,7 @@ async def post(client: AsyncClient, query: str, **variables: object) -> Response
     return await client.post(URL, json={"query": query, "variables": variables})
 
 
-async def ask(client: AsyncClient, query: str, **variables: object) -> Any:
+async def ask(client: AsyncClient, query: str, **variables: object) -> Any:  # noqa: ANN401, JSON
     """The data of a response without errors."""
     answer = await post(client, query, **variables)
     assert answer.status_code == 200, answer.text

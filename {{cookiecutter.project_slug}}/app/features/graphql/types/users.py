@@ -10,7 +10,7 @@ from app.core.routing import SERVICE
 from app.core.security.access import Can, signed_in
 from app.features.graphql.context import Context, Info
 from app.features.graphql.fields import field
-from app.features.graphql.nodes import Identified, one, uuid_of
+from app.features.graphql.nodes import Identified, name_of, one, uuid_of
 from app.features.graphql.pages import connection
 from app.features.graphql.repository import rows_by
 from app.features.graphql.schemas import accepts, checked, filters, shows, valid
@@ -124,7 +124,7 @@ class Mutation:
         async with info.context.unit_of_work() as session:
             user = await service.get(session, principal.user_id)
             await service.delete(session, principal, user)
-        return relay.GlobalID("User", str(user.id))
+        return relay.GlobalID(name_of(User), str(user.id))
 
     @field(write_users, SERVICE)
     async def update_user(self, info: Info, id: relay.GlobalID, input: UserChange) -> User:
