@@ -1,9 +1,10 @@
 """Command line."""
 
 from pathlib import Path
+from typing import Annotated
 
-from graphql import build_schema, find_breaking_changes
-from typer import Exit, Typer, echo
+from graphql import GraphQLError, GraphQLSchema, build_schema, find_breaking_changes
+from typer import Argument, BadParameter, Exit, Typer, echo
 
 from app.features.graphql.schema import core, schema
 
@@ -17,10 +18,18 @@ def print_schema() -> None:
 
 
 @cli.command()
-def compare(older: Path) -> None:
-    """List what breaks clients of an older schema, printed by `schema`; fails if anything does."""
-    changes = find_breaking_changes(build_schema(older.read_text(encoding="utf-8")), core)
+def compare(older: Annotated[Path, Argument(help="A schema printed earlier.")]) -> None:
+    """List what breaks clients of an older schema; fails if anything does."""
+    changes = find_breaking_changes(schema_in(older), core)
     for change in changes:
         echo(f"{change.type.name.lower().replace('_', ' ')}: {change.description}")
     if changes:
         raise Exit(1)
+
+
+def schema_in(path: Path) -> GraphQLSchema:
+    """The schema in a file."""
+    try:
+        return build_schema(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, GraphQLError, TypeError) as error:
+        raise BadParameter(f"{path} is not a schema: {error}") from error

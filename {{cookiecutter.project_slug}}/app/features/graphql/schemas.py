@@ -75,9 +75,12 @@ def plain(annotation: Any) -> Any:  # noqa: ANN401, any annotation
         for other in others:
             one = one | other
         return one
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return cast("Any", strawberry.enum(annotation))
-    return PLAIN.get(cast("Any", annotation), annotation)
+    return strawberry.enum(annotation) if is_enum(annotation) else PLAIN.get(annotation, annotation)
+
+
+def is_enum(annotation: object) -> bool:
+    """Whether it is a class of named values."""
+    return isinstance(annotation, type) and issubclass(annotation, Enum)
 
 
 def described(field: FieldInfo) -> str | None:
