@@ -93,6 +93,11 @@ class Context:
             principal = await authorize(connection, ())
         return Caller(connection, principal, [(each, each.variable.get()) for each in CARRIERS])
 
+    def forget(self) -> None:
+        """Authenticate anew and read again: a mutation may have revoked the session, or a role."""
+        self.callers.clear()
+        self.loaders.clear()
+
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
         """A session for reads."""

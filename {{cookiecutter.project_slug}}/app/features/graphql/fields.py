@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import strawberry
+from graphql import OperationType
 from strawberry.extensions import FieldExtension
 from strawberry.types.field import StrawberryField
 
@@ -36,6 +37,8 @@ class Access(FieldExtension):
         **arguments: Any,  # noqa: ANN401, likewise
     ) -> Any:  # noqa: ANN401, likewise
         """Admit the caller, and resolve the field in that caller's context."""
+        if info.operation.operation is OperationType.MUTATION and info.path.prev is None:
+            info.context.forget()
         path = self.path(source, arguments)
         caller = await info.context.caller(self.access, self.about, path)
         if caller is None:

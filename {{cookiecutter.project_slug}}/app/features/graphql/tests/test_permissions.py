@@ -181,3 +181,27 @@ async def test_a_revoked_session_is_out_at_the_next_request(member: Account) -> 
     answer = (await post(member.client, "{ me { email } }")).json()
 
     assert answer["errors"][0]["extensions"]["status"] == 401
+
+
+async def test_each_mutation_of_a_request_asks_who_calls(admin: Account, sign_in: SignIn) -> None:
+    another = await sign_in("another@example.com", "admin")
+    demote = """mutation ($id: ID!) {
+      assignRoles(id: $id, roles: ["member"]) { roleNames roles { name } }
+      createRole(input: {name: "late", permissions: []}) { name }
+      logout
+      updateMe(input: {fullName: "Gone"}) { fullName }
+    }"""
+    answer = (await post(another.client, demote, id=node("User", another.id))).json()
+
+    assert answer["data"]["assignRoles"] == {"roleNames": ["member"], "roles": [{"name": "member"}]}
+    assert [answer["data"][name] for name in ("createRole", "logout", "updateMe")] == [
+        None,
+        True,
+        None,
+    ]
+    problems = [each["extensions"]["type"].rpartition(":")[2] for each in answer["errors"]]
+    assert problems == ["not-allowed", "invalid-token"]
+    shown = await ask(
+        admin.client, "query ($id: ID!) { user(id: $id) { fullName } }", id=node("User", another.id)
+    )
+    assert shown == {"user": {"fullName": ""}}
