@@ -1,6 +1,6 @@
 """Connections (Relay) over the lists of REST: the same order, filters, limits and cursors."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, Generic, TypeVar
@@ -53,19 +53,21 @@ class Connection(Generic[Node]):
     total_count: int | None = strawberry.field(description="The number of all items of the list")
 
 
-def page_of(found: Found[Any], kind: Any) -> Connection[Any]:  # noqa: ANN401, a type of the schema
-    """The connection for a page."""
+def page_of(found: Found[Any], kind: Any, selected: Collection[str]) -> Connection[Any]:  # noqa: ANN401, a type of the schema
+    """The connection for a page; cursors that nobody asked for are not made."""
     cursor_of = found.cursor_of or str
     nodes = [kind.of(row) for row in found.items]
-    edges = [Edge(cursor=cursor_of(index), node=node) for index, node in enumerate(nodes)]
+    edges: list[Edge[Any]] = []
+    if "edges" in selected:
+        edges = [Edge(cursor=cursor_of(index), node=node) for index, node in enumerate(nodes)]
     return Connection(
         edges=edges,
         nodes=nodes,
         page_info=PageInfo(
             has_next_page=found.next_cursor is not None,
             has_previous_page=found.has_previous,
-            start_cursor=edges[0].cursor if edges else None,
-            end_cursor=edges[-1].cursor if edges else None,
+            start_cursor=cursor_of(0) if nodes else None,
+            end_cursor=cursor_of(-1) if nodes else None,
         ),
         total_count=found.total,
     )
@@ -109,17 +111,18 @@ class Window:
         return found if forwards else found.backwards()
 
 
-def is_counted(info: Info) -> bool:
-    """Whether the client selects the number of all items."""
-    return any(selects(each.selections, TOTAL) for each in info.selected_fields)
+def selected_in(info: Info) -> set[str]:
+    """The fields that are selected in a connection."""
+    return {name for each in info.selected_fields for name in names_in(each.selections)}
 
 
-def selects(selections: list[Any], name: str) -> bool:
-    """Whether a field is selected, in fragments too."""
-    return any(
-        each.name == name if isinstance(each, SelectedField) else selects(each.selections, name)
-        for each in selections
-    )
+def names_in(selections: Iterable[Any]) -> Iterator[str]:
+    """The names of selected fields, those in fragments too."""
+    for each in selections:
+        if isinstance(each, SelectedField):
+            yield each.name
+        else:
+            yield from names_in(each.selections)
 
 
 Find = Callable[[AsyncSession, Any], Awaitable[Found[Any]]]
@@ -138,9 +141,10 @@ def connection(
     """The field for a list that `find` reads a page of."""
 
     async def read(source: object, info: Info, window: Window) -> object:
-        wanted = window.of(query, with_total=is_counted(info))
+        selected = selected_in(info)
+        wanted = window.of(query, with_total=TOTAL in selected)
         async with info.context.reading() as session:
-            return page_of(await find(session, wanted), kind)
+            return page_of(await find(session, wanted), kind, selected)
 
     page = Connection[kind]
     return declared(

@@ -22,7 +22,6 @@ from typing import (
 import pydantic
 import strawberry
 from pydantic import AwareDatetime, BaseModel, EmailStr
-from pydantic.fields import FieldInfo
 from strawberry.scalars import JSON
 
 from app.core.pagination import ListQuery
@@ -83,11 +82,6 @@ def is_enum(annotation: object) -> bool:
     return isinstance(annotation, type) and issubclass(annotation, Enum)
 
 
-def described(field: FieldInfo) -> str | None:
-    """The description of a field, as in OpenAPI."""
-    return field.description
-
-
 def shows(
     model: type[BaseModel], *, without: Collection[str] = ()
 ) -> Callable[[type[Declared]], type[Declared]]:
@@ -97,7 +91,7 @@ def shows(
         for name, field in model.model_fields.items():
             if name not in without and not declares(cls, name):
                 cls.__annotations__[name] = plain(field.annotation)
-                setattr(cls, name, strawberry.field(description=described(field)))
+                setattr(cls, name, strawberry.field(description=field.description))
         return strawberry.type(cls, description=model.__doc__)
 
     return build
@@ -115,7 +109,7 @@ def accepts(
                 kind = plain(field.annotation)
                 cls.__annotations__[name] = kind if needed else kind | None
                 default = {} if needed else {"default": UNSET}
-                setattr(cls, name, strawberry.field(description=described(field), **default))
+                setattr(cls, name, strawberry.field(description=field.description, **default))
         return strawberry.input(cls, description=model.__doc__)
 
     return build
@@ -137,11 +131,8 @@ def declares(cls: type[Any], name: str) -> bool:
 
 def given(wanted: object) -> dict[str, Any]:
     """The fields of an input that the client gave; none, if it gave none."""
-    return (
-        {}
-        if wanted is None
-        else {name: value for name, value in vars(wanted).items() if value is not UNSET}
-    )
+    fields = vars(wanted) if wanted is not None else {}
+    return {name: value for name, value in fields.items() if value is not UNSET}
 
 
 def checked(model: type[Model], wanted: object) -> Model:

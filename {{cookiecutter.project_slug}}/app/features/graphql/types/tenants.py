@@ -21,11 +21,12 @@ from app.features.graphql.context import Context, Info, current
 from app.features.graphql.fields import Access, Path, declared, field, nothing
 from app.features.graphql.nodes import Identified, name_of, one, uuid_of
 from app.features.graphql.pages import (
+    TOTAL,
     Connection,
     Window,
     connection,
-    is_counted,
     page_of,
+    selected_in,
     windowed,
 )
 from app.features.graphql.repository import pages_of
@@ -105,7 +106,8 @@ def within(
     """A list within a tenant; the same lists of many tenants are read together."""
 
     async def read(source: Any, info: Info, window: Window) -> object:  # noqa: ANN401, a `Tenant`
-        wanted = window.of(query, with_total=is_counted(info))
+        selected = selected_in(info)
+        wanted = window.of(query, with_total=TOTAL in selected)
 
         async def load(context: Context, ids: list[UUID]) -> list[Found[Any] | Failure]:
             refused = await refusals(context, ids, permission)
@@ -116,7 +118,7 @@ def within(
             return [refused.get(each) or pages[each] for each in ids]
 
         loader = info.context.loader(load, (description, repr(window), wanted.with_total))
-        return page_of(await loader.load(source.id), kind)
+        return page_of(await loader.load(source.id), kind, selected)
 
     page = Connection[kind]
     access = Access(signed_in, SERVICE, nothing)
