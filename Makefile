@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test drift check faults mutants format environments copier initial-migration bench docs release clean
+.PHONY: help demo test drift check own-tests faults mutants format environments copier initial-migration bench docs release clean
 
 HOUSE := {{cookiecutter.project_slug}}
 BUILD := $(CURDIR)/build
@@ -35,8 +35,11 @@ test: environments  ## Run all tests (TEST_POSTGRES_URL, TEST_MYSQL_URL, TEST_RE
 drift: build/tools  ## Test with today's packages on each Python: make drift PYTHONS="3.13 /usr/bin/python3.14"
 	"$(TOOLS)/python" -m tools.drift $(PYTHONS)
 
-check: environments  ## Check the template in seconds: style, types, guards, generated files
+check: environments  ## Check the template in seconds: style, types, guards, structure, generated files
 	"$(TOOLS)/pytest" -q -n 2 tests/test_in_place.py
+
+own-tests: environments  ## Run the tests of the template's own tree, with every option on
+	cd "$(HOUSE)" && DATA_DIR="$(BUILD)/data" PATH="$(BUILD)/house/bin:$$PATH" "$(BUILD)/house/bin/pytest" -q -p no:cacheprovider -n 2
 
 faults: environments  ## Bring known faults into copies of the template, and see which test notices each (WORD=celery selects)
 	"$(TOOLS)/python" -m tools.try_faults $(WORD)
