@@ -1,5 +1,6 @@
 """The endpoint. Each field of the schema declares its own access."""
 
+import re
 from importlib.resources import files
 
 from fastapi import Request
@@ -48,4 +49,4 @@ async def edit(service: ServiceDep) -> HTMLResponse:
     if not service.settings.api_docs:
         raise IdeOff
     page = files("strawberry").joinpath("static/graphiql.html").read_text(encoding="utf-8")
-    return HTMLResponse(page.replace("{{ SUBSCRIPTION_ENABLED }}", "false"))
+    return HTMLResponse(re.sub(r"\{\{ SUBSCRIPTION_ENABLED \}\}", "false", page))
