@@ -70,8 +70,9 @@ class Wish:
         return value.upper() if name == "state" else value
 
 
-def wishes(listing: Listing, count: int, random: Random) -> list[Wish]:
-    """Random combinations of filters, order, page size and direction."""
+def wishes(listing: Listing, count: int) -> list[Wish]:
+    """Random combinations of filters, order, page size and direction, the same in each run."""
+    random = Random(listing.name)  # noqa: S311, no secret
     return [
         Wish(
             ",".join(

@@ -1,6 +1,8 @@
 """Sending GraphQL requests."""
 
+import base64
 from typing import Any
+from uuid import UUID
 
 from httpx2 import AsyncClient, Response
 
@@ -24,3 +26,8 @@ async def refused(client: AsyncClient, query: str, **variables: object) -> list[
     """The types of the problems of a response, without the common prefix."""
     errors = (await post(client, query, **variables)).json()["errors"]
     return [each["extensions"]["type"].removeprefix("urn:problem-type:") for each in errors]
+
+
+def node_id_of(kind: str, id: UUID | str) -> str:
+    """The id of a node, from the type in the schema and the id in REST."""
+    return base64.b64encode(f"{kind}:{id}".encode()).decode()
