@@ -6,9 +6,8 @@ from uuid import UUID, uuid4
 
 from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
-from strawberry import relay
 
-from app.features.graphql.tests.steps import post
+from app.features.graphql.tests.steps import node_id_of, post
 from app.features.users.models import Role
 from conftest import Account, SignIn
 
@@ -18,7 +17,7 @@ NOBODY = UUID(int=0)
 
 def node(kind: str, id: UUID | str = NOBODY) -> str:
     """An id in the schema."""
-    return str(relay.GlobalID(kind, str(id)))
+    return node_id_of(kind, id)
 
 
 @dataclass(frozen=True, slots=True)
