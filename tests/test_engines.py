@@ -44,6 +44,7 @@ MARKS = {
     ("database", "postgresql"): ["postgres", "asyncpg", "pgserver"],
     ("database", "mysql"): ["mysql", "mariadb", "asyncmy"],
     ("use_celery", True): ["celery", "kombu", "rabbitmq", "amqp", "broker"],
+    ("use_graphql", True): ["graphql", "graphiql", "strawberry"],
     ("multi_tenancy", "row"): ["tenan"],
     ("include_example", True): ["product", "sku"],
 }
