@@ -212,7 +212,7 @@ def test_nothing_that_exists_is_touched(
         shutil.rmtree(tmp_path / "acme-api")
     target = tmp_path / "acme-api"
     if what == "project":
-        bake_with_cookiecutter(template, tmp_path, {"multi_tenancy": "row", "use_celery": True})
+        bake_with_cookiecutter(template, tmp_path, largest())
         (target / "app/features/tenants/service.py").write_text("# Ours.\n", encoding="utf-8")
     elif what == "note":
         target.mkdir()

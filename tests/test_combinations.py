@@ -9,10 +9,12 @@ import pytest
 from tests.combinations import (
     CORE,
     INSTALLED,
+    NIGHTLY,
     combinations,
     covering,
     each_alone,
     entangled,
+    half,
     largest,
     options,
     smallest,
@@ -56,9 +58,23 @@ def test_each_option_is_tested_alone() -> None:
             assert smallest() | {name: value} in rows
 
 
-def test_every_combination_of_the_core_is_installed() -> None:
-    assert set(CORE) <= options().keys()
-    assert [case.values[0] for case in INSTALLED] == combinations(CORE)
+def test_all_values_of_any_options_but_one_of_the_core_meet_in_what_is_installed() -> None:
+    every = combinations(CORE)
+    rows = [case.values[0] for case in INSTALLED]
+
+    for names in itertools.combinations(CORE, len(CORE) - 1):
+        assert uncovered(rows, names) == [], names
+    assert all(row in every for row in rows)
+    assert len(rows) == len({tuple(row.values()) for row in rows})
+    assert smallest() in rows
+    assert largest() in rows
+
+
+def test_half_of_the_combinations_of_the_core_are_installed_and_all_at_night() -> None:
+    every = combinations(CORE)
+
+    assert 2 * len(half()) == len(every)
+    assert [case.values[0] for case in INSTALLED] == (every if NIGHTLY else half())
 
 
 def collected(*arguments: str, cwd: Path = ROOT) -> list[str]:

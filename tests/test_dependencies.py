@@ -44,6 +44,7 @@ NOT_IMPORTED = {
 # Imported, and declared by what it belongs to.
 COMES_WITH = {
     "starlette": "fastapi",
+    "graphql-core": "strawberry-graphql",
     "kombu": "celery",
     "pydantic-core": "pydantic",
     "sqlglotc": "sqlglot",

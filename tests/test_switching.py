@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests import tables
-from tests.combinations import options
+from tests.combinations import largest, options
 from tests.template import commit_all, edit, run
 from tests.test_service import make_admin
 from tests.test_update import count, migrate, upgrade
@@ -24,7 +24,7 @@ from tests.updates import (
 # Which tool generated a project, which one switches, and with which other options it starts.
 WAYS = [
     ("cookiecutter", "copier", {}),
-    ("copier", "copier", {"use_celery": True, "multi_tenancy": "row", "include_example": True}),
+    ("copier", "copier", largest()),
     ("cruft", "cruft", {}),
 ]
 
@@ -75,14 +75,44 @@ def test_a_neighbour_of_an_option_is_a_conflict_and_not_lost(
     assert not (project / "app/features/products").exists()
 
 
-def test_the_example_and_celery_are_switched_on_and_off_with_data(
+@pytest.mark.parametrize(
+    "switched", [{"include_example": False}, {"multi_tenancy": "none"}], ids=str
+)
+def test_what_a_user_shows_in_graphql_stays(
+    template: Path, tmp_path: Path, switched: dict[str, Any]
+) -> None:
+    """A type of the user's, added where the guide says, beside those that a switch removes."""
+    project = BAKERS["cookiecutter"](template, tmp_path / "project", largest())
+    schema = project / "app/features/graphql/schema.py"
+    mine = project / "app/features/graphql/types/colours.py"
+    mine.write_text('"""Colours."""\n', encoding="utf-8")
+    edit(schema, "    auth,\n", "    auth,\n    colours,\n")
+    commit_all(project, "Colours")
+
+    update_with_copier(project, switched)
+
+    assert conflicts(project) == set()
+    text = schema.read_text(encoding="utf-8")
+    assert text.count("    colours,\n") == 2
+    assert ("    products,\n" in text) == ("include_example" not in switched)
+    assert ("    tenants,\n" in text) == ("multi_tenancy" not in switched)
+    assert mine.exists()
+
+    commit_all(project, "Changed")
+    update_with_copier(project, {"use_graphql": False})
+    assert "strawberry" not in (project / "pyproject.toml").read_text(encoding="utf-8")
+    assert [path.name for path in mine.parent.parent.rglob("*.py")] == [mine.name]
+
+
+def test_the_example_celery_and_graphql_are_switched_on_and_off_with_data(
     template: Path, tmp_path: Path
 ) -> None:
     """After `app db revision` the schema is that of the models, and the project's tests pass.
 
     With Celery they start real workers on the brokers that are named.
     """
-    off, on = ({"include_example": each, "use_celery": each} for each in (False, True))
+    names = ("include_example", "use_celery", "use_graphql")
+    off, on = (dict.fromkeys(names, each) for each in (False, True))
     project = change_as_a_user(BAKERS["cookiecutter"](template, tmp_path / "project", off))
     upgrade(project)
     make_admin(project)

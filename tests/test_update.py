@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import tables
+from tests.combinations import largest
 from tests.template import (
     commit_all,
     edit,
@@ -175,6 +176,24 @@ def test_no_change_of_a_user_is_lost(
     assert migrations_of(content(project)) == migrations_of(mine)
     assert_merged(project, start.born[engine], mine, start.fresh[engine], tmp_path)
     assert git(start.template, "rev-parse", "HEAD").startswith(version_of(project, start.template))
+
+
+@pytest.mark.parametrize("version", STARTS[:-1])
+@pytest.mark.parametrize("engine", UPDATERS)
+def test_an_update_switches_on_the_options_that_it_brings(
+    projects: Start, tmp_path: Path, version: str, engine: str
+) -> None:
+    """And all others, in a project that its user has changed."""
+    start = projects(version)
+    project = tmp_path / "project"
+    shutil.copytree(start.changed[ENGINES[engine]], project)
+    mine = content(project)
+
+    UPDATERS[engine](project, largest())
+
+    fresh = BAKERS[ENGINES[engine]](start.template, tmp_path / "fresh", largest())
+    assert_merged(project, start.born[engine], mine, content(fresh), tmp_path)
+    assert recorded(project).items() >= largest().items()
 
 
 def version_of(project: Path, template: Path) -> str:

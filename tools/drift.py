@@ -80,7 +80,7 @@ def attempt(template: Path, python: str, resolution: str, database: str) -> Row:
         return Row(python, versions, database, 0, "", "Python is not installed")
     name = f"{Path(python).name}-{versions}-{database}"
     started, log = time.monotonic(), FOLDER / f"{name}.log"
-    answers = {"database": database, "use_celery": True, "multi_tenancy": "row"}
+    answers = {name: values[-1] for name, values in options().items()} | {"database": database}
     project = bake_with_copier(template, FOLDER / name, answers)
     result = PASSED
     for step, command in steps(project, path, resolution).items():

@@ -1,0 +1,99 @@
+"""In CI, a pull request that breaks clients of the GraphQL schema fails, and is told what does."""
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.combinations import parameter, smallest
+from tests.template import Answers, commit_all, edit, environment, git, tree
+
+Generated = Callable[[Answers], Path]
+Installed = Callable[[Answers], Path]
+
+WITHOUT = smallest() | {"include_example": True}
+JOBS = "app/features/graphql/types/jobs.py"
+
+
+def add(project: Path) -> None:
+    """Show one more field."""
+    edit(
+        project / JOBS,
+        '    job = one(Job, "Get a job.")\n',
+        '    job = one(Job, "Get a job.")\n    task = job\n',
+    )
+
+
+def rename(project: Path) -> None:
+    """Call a mutation and a field something else."""
+    edit(project / JOBS, "async def retry_job(", "async def run_again(")
+    edit(project / JOBS, "    job = one(", "    task = one(")
+
+
+def proposed(base: Path, change: Path, folder: Path) -> Path:
+    """A repository as CI has it: what the change becomes, merged into the base branch."""
+    folder.mkdir()
+    for source, message in ((base, "Base"), (change, "Change")):
+        for path in folder.iterdir():
+            if path.name != ".git":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        for name, data in tree(source).items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(data)
+        if (source / "uv.lock").exists():
+            shutil.copy(source / "uv.lock", folder)
+        commit_all(folder, message)
+        git(folder, "checkout", "--quiet", "-B", "change")
+    git(folder, "checkout", "--quiet", "main")
+    git(folder, "merge", "--quiet", "--no-ff", "--message", "Merge", "change")
+    return folder
+
+
+def step(project: Path) -> subprocess.CompletedProcess[str]:
+    """Run the script that compares, as GitHub does."""
+    workflow = yaml.safe_load((project / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
+    script = workflow["jobs"]["graphql"]["steps"][-1]["run"]
+    return subprocess.run(
+        ["bash", "-e", "-c", script],
+        cwd=project,
+        env=environment(PWD=str(project)),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("answers", [parameter(WITHOUT | {"use_graphql": True})])
+@pytest.mark.parametrize(
+    ("make", "broken"),
+    [(add, set[str]()), (rename, {"Mutation.retryJob", "Query.job"})],
+    ids=["added", "renamed"],
+)
+def test_what_breaks_clients_is_named(
+    installed: Installed,
+    tmp_path: Path,
+    answers: Answers,
+    make: Callable[[Path], None],
+    broken: set[str],
+) -> None:
+    base, change = installed(answers), tmp_path / "changed"
+    shutil.copytree(base, change, ignore=shutil.ignore_patterns(".venv", ".data"))
+    make(change)
+
+    done = step(proposed(base, change, tmp_path / "ours"))
+
+    assert done.returncode == bool(broken), done.stderr
+    assert set(re.findall(r"^field removed: (\S+) ", done.stdout, re.MULTILINE)) == broken
+
+
+@pytest.mark.parametrize("answers", [parameter(WITHOUT | {"use_graphql": True})])
+def test_a_base_branch_without_graphql_is_no_failure(
+    installed: Installed, generated: Generated, tmp_path: Path, answers: Answers
+) -> None:
+    done = step(proposed(generated(WITHOUT), installed(answers), tmp_path / "ours"))
+
+    assert (done.returncode, done.stdout) == (0, "The base branch has no GraphQL.\n"), done.stderr
