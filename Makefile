@@ -60,7 +60,8 @@ copier: environments  ## Write copier.yml from cookiecutter.json
 initial-migration: environments  ## Write the template's first migration from its models
 	PATH="$(BUILD)/house/bin:$(PATH)" "$(BUILD)/house/bin/python" tools/write_initial_migration.py
 
-bench: environments  ## Measure: logins of known and unknown addresses; the cost of tenant isolation
+bench: environments  ## Measure, and write docs/performance.md: TEST_POSTGRES_URL, TEST_REDIS_URL and wrk; then two comparisons
+	"$(TOOLS)/python" -m benchmarks.load
 	"$(TOOLS)/python" -m benchmarks.login_timing
 	"$(TOOLS)/python" -m benchmarks.tenancy_cost
 

@@ -51,12 +51,17 @@ def command_in(project: Path, program: str, *arguments: str) -> str:
     return done.stdout
 
 
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
 @contextmanager
 def serving(project: Path) -> Generator[str]:
     """Its URL."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     base = f"http://127.0.0.1:{port}"
     server = subprocess.Popen(
         [project / ".venv/bin/app", "serve", "--host", "127.0.0.1", "--port", str(port)],
