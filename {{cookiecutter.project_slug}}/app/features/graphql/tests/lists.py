@@ -43,7 +43,7 @@ class Listing:
         if self.input:
             declared += f", $filter: {self.input}"
             given += ", filter: $filter"
-        return f"query({declared}) {{ page: {self.name}({given}) {PAGE} }}"
+        return f"query({declared}) " + "{ " + f"page: {self.name}({given}) {PAGE}" + " }"
 
 
 @dataclass(frozen=True)

@@ -142,11 +142,11 @@ async def read_and_write(client: AsyncClient, account: Account, requests: int) -
     """Select many lists and call many mutations; so many such requests at once."""
     user = node_id_of("User", account.id)
     client.headers = account.client.headers
-    reads = f"query($user: ID!) {{ {LISTS} }}"
+    reads = "query($user: ID!) { " + LISTS + " }"
     found, *_ = await asyncio.gather(*(ask(client, reads, user=user) for _ in range(requests)))
     assert len(found["users"]["nodes"]) == found["users"]["totalCount"] == 6
 
-    writes = f"mutation($user: ID!, $email: String!, $password: String!) {{ {WRITES} }}"
+    writes = "mutation($user: ID!, $email: String!, $password: String!) { " + WRITES + " }"
     written = await ask(client, writes, user=user, email=account.email, password=PASSWORD)
     assert [each["name"] for each in written["assignRoles"]["roles"]] == ["admin", "clerk"]
 

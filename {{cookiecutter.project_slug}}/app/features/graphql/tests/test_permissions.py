@@ -85,7 +85,7 @@ SIGNED_IN = [
     "mutation { deleteMe }",
     "mutation { logout }",
     "mutation { logoutAll }",
-    f'mutation {{ revokeSession(id: "{node("Session")}") }}',
+    'mutation { revokeSession(id: "' + node("Session") + '") }',
 ]
 
 

@@ -85,7 +85,7 @@ async def test_contradictory_or_missing_arguments_are_refused(
 async def test_the_total_is_counted_only_where_it_is_selected(
     committed_admin: Account, executed: list[str], selected: str, counted: int
 ) -> None:
-    await ask(committed_admin.client, f"{{ products(first: 1) {{ {selected} }} }}")
+    await ask(committed_admin.client, "{ products(first: 1) { " + selected + " } }")
 
     assert sum("count(" in each.lower() for each in executed) == counted
 
@@ -109,5 +109,5 @@ async def test_reads_cost_what_they_cost_in_rest(
     total = "{ products(first: 20) { nodes { sku } totalCount } }"
     assert await cost("", "{ products(first: 20) { nodes { sku } } }") == (2, 2)
     assert await cost("?with_total=true", total) == (3, 3)
-    assert await cost(f"/{made}", f'{{ product(id: "{node_id}") {{ sku }} }}') == (2, 2)
-    assert await cost(f"/{made}", f'{{ node(id: "{node_id}") {{ id }} }}') == (2, 2)
+    assert await cost(f"/{made}", '{ product(id: "' + node_id + '") { sku } }') == (2, 2)
+    assert await cost(f"/{made}", '{ node(id: "' + node_id + '") { id } }') == (2, 2)
