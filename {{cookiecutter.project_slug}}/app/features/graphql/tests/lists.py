@@ -8,11 +8,11 @@ from typing import Any
 from httpx2 import AsyncClient
 from strawberry.utils.str_converters import to_camel_case
 
-from app.features.graphql.tests.steps import ask
+from app.features.graphql.tests.steps import ask, uuid_in
 
 PAGE = """{
-  edges { cursor node { uuid } }
-  nodes { uuid }
+  edges { cursor node { [node] } }
+  nodes { [node] }
   pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
   totalCount
 }"""
@@ -34,6 +34,10 @@ class Listing:
     """Values to filter by: some match nothing."""
     input: str | None = None
     """The type of the filter, if it has one."""
+    parent: str = ""
+    """The field that the connection belongs to, with its arguments, if it is not a query of its own."""
+    node: str = "uuid"
+    """What tells its nodes apart."""
 
     @property
     def query(self) -> str:
@@ -43,7 +47,9 @@ class Listing:
         if self.input:
             declared += f", $filter: {self.input}"
             given += ", filter: $filter"
-        return f"query({declared}) " + "{ " + f"page: {self.name}({given}) {PAGE}" + " }"
+        page = f"page: {self.name}({given}) {PAGE.replace('[node]', self.node)}"
+        inner = f"{self.parent} " + "{ " + page + " }" if self.parent else page
+        return f"query({declared}) " + "{ " + inner + " }"
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,8 @@ async def graphql(
     client: AsyncClient, listing: Listing, wish: Wish, **more: str | int | None
 ) -> dict[str, Any]:
     """A page in GraphQL."""
-    page = (await ask(client, listing.query, **wish.variables, **more))["page"]
+    found = await ask(client, listing.query, **wish.variables, **more)
+    page = found["page"] if "page" in found else found.popitem()[1]["page"]
     assert [each["node"] for each in page["edges"]] == page["nodes"]
     cursors = [each["cursor"] for each in page["edges"]] or [None]
     assert page["pageInfo"]["startCursor"] == cursors[0]
@@ -114,12 +121,18 @@ async def graphql(
 
 
 def ids(page: dict[str, Any]) -> list[str]:
-    """The ids of a page, of either interface."""
-    return (
-        [each["uuid"] for each in page["nodes"]]
-        if "nodes" in page
-        else [each["id"] for each in page["items"]]
-    )
+    """The ids of a page, of either interface, as in REST."""
+    return [id_of(each) for each in page["nodes" if "nodes" in page else "items"]]
+
+
+def id_of(item: dict[str, Any]) -> str:
+    """The id of an item, or of its subject."""
+    if "userId" in item:
+        return uuid_in(item["userId"])
+    for name in ("uuid", "id", "user_id"):
+        if name in item:
+            return item[name]
+    return id_of(item["tenant"])
 
 
 async def forwards(client: AsyncClient, listing: Listing, wish: Wish) -> list[dict[str, Any]]:

@@ -31,3 +31,8 @@ async def refused(client: AsyncClient, query: str, **variables: object) -> list[
 def node_id_of(kind: str, id: UUID | str) -> str:
     """The id of a node, from the type in the schema and the id in REST."""
     return base64.b64encode(f"{kind}:{id}".encode()).decode()
+
+
+def uuid_in(node_id: str) -> str:
+    """The id in REST, from that of a node."""
+    return base64.b64decode(node_id).decode().partition(":")[2]
