@@ -112,7 +112,8 @@ def test_the_example_celery_and_graphql_are_switched_on_and_off_with_data(
     With Celery they start real workers on the brokers that are named.
     """
     names = ("include_example", "use_celery", "use_graphql")
-    off, on = (dict.fromkeys(names, each) for each in (False, True))
+    off: dict[str, bool] = dict.fromkeys(names, False)
+    on: dict[str, bool] = dict.fromkeys(names, True)
     project = change_as_a_user(BAKERS["cookiecutter"](template, tmp_path / "project", off))
     upgrade(project)
     make_admin(project)

@@ -522,6 +522,25 @@ async def test_the_lists_of_tenants_are_the_same_in_both_interfaces(
         await exchange_cursors(account.client, listing, Wish("-created_at", {}, 3))
 
 
+async def test_a_cursor_of_one_interface_continues_the_list_of_the_other(
+    ada: Account, crowd: str
+) -> None:
+    for listing in lists_of(crowd):
+        for sort in ("created_at", "-created_at", "id"):
+            await exchange_cursors(ada.client, listing, Wish(sort, {}, 5))
+
+
+async def test_a_cursor_of_another_tenant_is_refused(ada: Account, crowd: str) -> None:
+    other = await new_tenant(ada, "Other")
+    wish = Wish("created_at", {}, 2)
+    for here, there in zip(lists_of(crowd), lists_of(other), strict=True):
+        cursor = (await graphql(ada.client, here, wish, first=2))["pageInfo"]["endCursor"]
+        await graphql(ada.client, here, wish, first=2, after=cursor)
+        for arguments in ({"first": 2, "after": cursor}, {"last": 2, "before": cursor}):
+            found = await refused(ada.client, there.query, **wish.variables, **arguments)
+            assert found == ["invalid-cursor"], there.name
+
+
 async def test_a_cursor_continues_one_list_at_a_time(ada: Account, crowd: str) -> None:
     members, _ = lists_of(crowd)
     wish = Wish("created_at", {}, 2)

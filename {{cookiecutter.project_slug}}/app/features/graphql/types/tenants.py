@@ -12,6 +12,7 @@ from sqlalchemy.orm.interfaces import ORMOption
 from strawberry import relay
 from strawberry.types.field import StrawberryField
 
+from app.core import tenancy
 from app.core.errors import Failure
 from app.core.pagination import Found, ListQuery
 from app.core.routing import CUSTOMER, SERVICE, About
@@ -112,13 +113,17 @@ def within(
         async def load(context: Context, ids: list[UUID]) -> list[Found[Any] | Failure]:
             refused = await refusals(context, ids, permission)
             allowed = [each for each in ids if each not in refused]
-            async with context.reading() as session:
-                found = await pages_of(session, parent, allowed, wanted, *options)
+            continued = allowed[0] if allowed and wanted.cursor else None
+            with tenancy.within(continued):
+                async with context.reading() as session:
+                    found = await pages_of(session, parent, allowed, wanted, *options)
             pages = dict(zip(allowed, found, strict=True))
             return [refused.get(each) or pages[each] for each in ids]
 
         loader = info.context.loader(load, (description, repr(window), wanted.with_total))
-        return page_of(await loader.load(source.id), kind, selected)
+        found = await loader.load(source.id)
+        with tenancy.within(source.id):  # its cursors are those of REST, good for this tenant only
+            return page_of(found, kind, selected)
 
     page = Connection[kind]
     access = Access(signed_in, SERVICE, nothing)
