@@ -502,8 +502,7 @@ async def test_lists_are_the_same_in_both_interfaces_however_they_are_read(
 async def test_the_lists_of_tenants_are_the_same_in_both_interfaces(
     ada: Account, admin: Account
 ) -> None:
-    for number in range(6):
-        id = await new_tenant(ada, f"Acme {number % 2}")
+    *_, id = [await new_tenant(ada, f"Acme {number % 2}") for number in range(6)]
     ada.client.headers["X-Tenant-ID"] = uuid_in(id)
     for number in range(6):
         await ask(ada.client, RENAME, id=id, name=f"Acme {number}")
