@@ -36,3 +36,8 @@ def node_id_of(kind: str, id: UUID | str) -> str:
 def uuid_in(node_id: str) -> str:
     """The id in REST, from that of a node."""
     return base64.b64decode(node_id).decode().partition(":")[2]
+
+
+def statements(executed: list[str]) -> int:
+    """How many statements were executed, besides those that begin a transaction on SQLite."""
+    return sum(not each.startswith("BEGIN") for each in executed)
