@@ -21,11 +21,8 @@ JOBS = "app/features/graphql/types/jobs.py"
 
 def add(project: Path) -> None:
     """Show one more field."""
-    edit(
-        project / JOBS,
-        '    job = one(Job, "Get a job.")\n',
-        '    job = one(Job, "Get a job.")\n    task = job\n',
-    )
+    field = 'one(Job, "Get a job.")\n'
+    edit(project / JOBS, f"    job = {field}", f"    job = {field}    task = {field}")
 
 
 def rename(project: Path) -> None:
@@ -87,7 +84,10 @@ def test_what_breaks_clients_is_named(
     done = step(proposed(base, change, tmp_path / "ours"))
 
     assert done.returncode == bool(broken), done.stderr
-    assert set(re.findall(r"^field removed: (\S+) ", done.stdout, re.MULTILINE)) == broken
+    assert (
+        set(re.findall(r"^field removed: Field (\S+) was removed\.$", done.stdout, re.MULTILINE))
+        == broken
+    )
 
 
 @pytest.mark.parametrize("answers", [parameter(WITHOUT | {"use_graphql": True})])
@@ -96,4 +96,5 @@ def test_a_base_branch_without_graphql_is_no_failure(
 ) -> None:
     done = step(proposed(generated(WITHOUT), installed(answers), tmp_path / "ours"))
 
-    assert (done.returncode, done.stdout) == (0, "The base branch has no GraphQL.\n"), done.stderr
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("The base branch has no GraphQL.\n")
