@@ -16,6 +16,7 @@ from strawberry.types import Info as AnyInfo
 from app.core.carriers import CARRIERS
 from app.core.carrying import Carrier
 from app.core.db.session import reading, unit_of_work
+from app.core.errors import Unauthorized
 from app.core.routing import ABOUT, About
 from app.core.security.access import anyone, authorize
 from app.core.security.principal import Principal
@@ -56,6 +57,8 @@ class Context:
     """Fields take turns, so that one request holds one connection, like any other."""
 
     attempted: bool = False
+    stranger: Unauthorized | None = None
+    """The refusal of the caller's credentials, whatever rows they are presented for."""
 
     def attempt(self) -> None:
         """Allow one attempt per request to present a secret, whatever it is called in the query."""
@@ -71,7 +74,7 @@ class Context:
     async def caller(self, access: Any, about: About, path: Mapping[str, str]) -> Caller | None:  # noqa: ANN401, as on an endpoint
         """The caller, who holds what `access` names, or nobody if the field is public.
 
-        Each is authenticated once per request, in the same way as for an endpoint.
+        Each is authenticated once per query or mutation, in the same way as for an endpoint.
         """
         if access.dependency is anyone:
             return None
@@ -90,13 +93,20 @@ class Context:
             {**scope, ABOUT: about, "path_params": dict(path), "state": dict(scope["state"])}
         )
         async with self.turn:
-            principal = await authorize(connection, ())
+            if self.stranger:
+                raise self.stranger
+            try:
+                principal = await authorize(connection, ())
+            except Unauthorized as refusal:
+                self.stranger = refusal
+                raise
         return Caller(connection, principal, [(each, each.variable.get()) for each in CARRIERS])
 
     def forget(self) -> None:
         """Authenticate anew and read again: a mutation may have revoked the session, or a role."""
         self.callers.clear()
         self.loaders.clear()
+        self.stranger = None
 
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:

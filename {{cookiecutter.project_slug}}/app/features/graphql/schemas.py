@@ -21,6 +21,7 @@ from typing import (
 
 import pydantic
 import strawberry
+from graphql import GraphQLError
 from pydantic import AwareDatetime, BaseModel, EmailStr
 from strawberry.scalars import JSON
 
@@ -29,13 +30,23 @@ from app.features.graphql.failures import ValidationError
 
 UNSET: Any = strawberry.UNSET
 BigInt = NewType("BigInt", int)
+LARGEST = 2**63 - 1
+
+
+def big_int(value: object) -> int:
+    """The integer; as with `Int`, from a number only, and not rounded."""
+    number = int(value) if isinstance(value, float) and value.is_integer() else value
+    if isinstance(number, bool) or not isinstance(number, int) or abs(number) > LARGEST:
+        raise GraphQLError("BigInt cannot represent what is not an integer of up to 64 bits.")
+    return number
+
 
 SCALARS: Mapping[object, Any] = {
     BigInt: strawberry.scalar(
         name="BigInt",
         description="An integer of up to 64 bits, as a JSON number",
         serialize=int,
-        parse_value=int,
+        parse_value=big_int,
     ),
     datetime: strawberry.scalar(
         name="DateTime",

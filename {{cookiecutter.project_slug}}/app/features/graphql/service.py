@@ -11,9 +11,11 @@ from graphql import (
     ASTValidationRule,
     DocumentNode,
     GraphQLError,
+    GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     get_operation_ast,
+    get_variable_values,
     parse,
     specified_rules,
     validate,
@@ -26,11 +28,13 @@ from app.features.graphql import metrics
 from app.features.graphql.context import Context
 from app.features.graphql.errors import described
 from app.features.graphql.failures import InvalidQuery, QueryTooLarge, QueryTooSlow
-from app.features.graphql.limits import cost, measure
+from app.features.graphql.limits import cost, measure, require, require_few_values
 from app.features.graphql.schema import core, schema
 from app.features.graphql.settings import GraphQLSettings
 
 MOST_ERRORS = 5
+ABORTED = "Parsing aborted."
+"""How the parser ends its message about a document that exceeds a limit."""
 CACHED_LENGTH = 4_000
 """Longer queries are not remembered."""
 
@@ -55,31 +59,60 @@ class Refused(Exception):
 
 def document_of(text: str, limits: GraphQLSettings, *, introspection: bool) -> DocumentNode:
     """The parsed document, within the limits and valid."""
+    document = parsed(text, limits)
+    rules: list[type[ASTValidationRule]] = [*specified_rules]
+    if not introspection:
+        rules.append(NoSchemaIntrospectionCustomRule)
+    hidden = not introspection
+    if errors := validate(core, document, rules, MOST_ERRORS, hide_suggestions=hidden):
+        raise Refused(errors)
+    return document
+
+
+def parsed(text: str, limits: GraphQLSettings) -> DocumentNode:
+    """The document, within the limits."""
+    require(limits, "characters", len(text))
     try:
         document = parse(text, max_tokens=limits.max_tokens)
         measure(document, limits)
     except RecursionError:
         raise QueryTooLarge("The query is nested too deeply.") from None
-    rules: list[type[ASTValidationRule]] = [*specified_rules]
-    if not introspection:
-        rules.append(NoSchemaIntrospectionCustomRule)
-    if errors := validate(core, document, rules, max_errors=MOST_ERRORS):
-        raise Refused(errors)
+    except GraphQLSyntaxError as error:
+        if error.message.endswith(ABORTED):
+            raise QueryTooLarge(error.message.removeprefix("Syntax Error: ")) from None
+        raise
     return document
 
 
 remembered = lru_cache(maxsize=64)(document_of)
 
 
-def prepared(service: Service, request: Request) -> tuple[DocumentNode, OperationDefinitionNode]:
-    """The document of a request, and its operation that is to be executed."""
-    limits = service.of(GraphQLSettings)
+def prepared(
+    service: Service, request: Request
+) -> tuple[DocumentNode, OperationDefinitionNode, int]:
+    """The document of a request, its operation that is to be executed, and what that costs."""
+    limits, introspection = service.of(GraphQLSettings), service.settings.api_docs
     find = remembered if len(request.query) <= CACHED_LENGTH else document_of
-    document = find(request.query, limits, introspection=service.settings.api_docs)
+    document = find(request.query, limits, introspection=introspection)
     operation = get_operation_ast(document, request.operation_name)
     if operation is None:
         raise InvalidQuery("Give the name of one of the operations as `operationName`.")
-    return document, operation
+    given = request.variables or {}
+    require_few_values(limits, given)
+    variables = coerced(operation, given, introspection=introspection)
+    return document, operation, cost(core, document, operation, variables, limits)
+
+
+def coerced(
+    operation: OperationDefinitionNode, given: Mapping[str, Any], *, introspection: bool
+) -> Mapping[str, Any]:
+    """The variables with the types that the operation declares, and its defaults."""
+    declared = operation.variable_definitions or ()
+    hidden = not introspection
+    found = get_variable_values(core, declared, dict(given), MOST_ERRORS, hide_suggestions=hidden)
+    if isinstance(found, list):
+        raise Refused(found)
+    return found.coerced
 
 
 async def execute(
@@ -89,9 +122,7 @@ async def execute(
     limits = service.of(GraphQLSettings)
     started = perf_counter()
     try:
-        document, operation = prepared(service, request)
-        variables = request.variables or {}
-        price = cost(core, document, operation, variables, limits)
+        document, operation, price = prepared(service, request)
     except Refused as refused:
         return refusal(*refused.errors)
     except GraphQLError as error:
@@ -109,7 +140,7 @@ async def execute(
 
 def refusal(*errors: GraphQLError) -> tuple[HTTPStatus, Mapping[str, Any]]:
     """The response to a request that was not executed."""
-    return HTTPStatus.BAD_REQUEST, {"errors": [described(each) for each in errors]}
+    return HTTPStatus.BAD_REQUEST, {"errors": [described(each, refused=True) for each in errors]}
 
 
 async def answered(context: Context, request: Request, seconds: float) -> dict[str, Any]:
