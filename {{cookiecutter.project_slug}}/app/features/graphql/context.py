@@ -59,6 +59,8 @@ class Context:
     attempted: bool = False
     stranger: Unauthorized | None = None
     """The refusal of the caller's credentials, whatever rows they are presented for."""
+    known: bool = False
+    """Whether a caller was authenticated."""
 
     def attempt(self) -> None:
         """Allow one attempt per request to present a secret, whatever it is called in the query."""
@@ -100,6 +102,7 @@ class Context:
             except Unauthorized as refusal:
                 self.stranger = refusal
                 raise
+        self.known = True
         return Caller(connection, principal, [(each, each.variable.get()) for each in CARRIERS])
 
     def forget(self) -> None:

@@ -22,6 +22,8 @@ COST = Histogram(
 
 MOST_NAMES = 100
 """How many names are told apart: clients choose them, and each is a time series."""
+LONGEST_NAME = 100
+"""Longer names are not told apart."""
 OTHER = "other"
 
 # One set per process, like the registry.
@@ -32,7 +34,7 @@ def bounded(name: str | None) -> str:
     """The name of an operation, as long as there are not too many."""
     if name is None:
         return ""
-    if name not in known and len(known) >= MOST_NAMES:
+    if name not in known and (len(known) >= MOST_NAMES or len(name) > LONGEST_NAME):
         return OTHER
     known.add(name)
     return name

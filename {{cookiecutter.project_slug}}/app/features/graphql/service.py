@@ -133,7 +133,8 @@ async def execute(
     answer = await answered(context, request, limits.timeout_seconds)
     outcome = "error" if "errors" in answer else "ok"
     kind = operation.operation.value
-    name = operation.name.value if operation.name else None
+    # Who is not known could fill the metrics with names.
+    name = operation.name.value if operation.name and context.known else None
     metrics.observe(kind, name, outcome, perf_counter() - started, price)
     return HTTPStatus.OK, {**answer, "extensions": {"cost": price}}
 
