@@ -39,7 +39,7 @@ async def execute(request: Request, service: ServiceDep) -> Response:
     except ValidationError:
         raise InvalidRequest from None
     status, answer = await graphql.execute(service, request, asked)
-    media_type = GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "") else JSON
+    media_type = GRAPHQL_JSON if GRAPHQL_JSON in request.headers.get("accept", "").lower() else JSON
     return Response(to_json(answer), status, media_type=media_type)
 
 
