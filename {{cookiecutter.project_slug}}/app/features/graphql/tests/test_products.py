@@ -3,7 +3,10 @@
 from random import Random
 
 import pytest
+from httpx2 import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.features.graphql.tests.alike import NOBODY, Operation, assert_alike, node
 from app.features.graphql.tests.lists import (
     Listing,
     Wish,
@@ -13,7 +16,7 @@ from app.features.graphql.tests.lists import (
     wishes,
 )
 from app.features.graphql.tests.steps import ask, node_id_of, refused, statements
-from conftest import Account
+from conftest import Account, SignIn
 
 URL = "/api/v1/products"
 PRODUCTS = Listing(
@@ -111,3 +114,74 @@ async def test_reads_cost_what_they_cost_in_rest(
     assert await cost("?with_total=true", total) == (3, 3)
     assert await cost(f"/{made}", '{ product(id: "' + node_id + '") { sku } }') == (2, 2)
     assert await cost(f"/{made}", '{ node(id: "' + node_id + '") { id } }') == (2, 2)
+
+
+ONE, PRODUCT = f"/products/{NOBODY}", {"id": node("Product")}
+NEW = {"sku": "TEA-250", "name": "Green tea", "price": 4_000_000_000}
+CREATE = (
+    "mutation ($input: NewProduct!) { createProduct(input: $input) { id uuid price currency } }"
+)
+OPERATIONS = [
+    Operation("products:read", "GET", "/products", "{ products(first: 1) { nodes { sku } } }"),
+    Operation(
+        "products:read", "GET", ONE, "query ($id: ID!) { product(id: $id) { sku } }", PRODUCT
+    ),
+    Operation(
+        "products:write",
+        "PATCH",
+        ONE,
+        "mutation ($id: ID!) { updateProduct(id: $id, input: {price: 1}) { sku } }",
+        PRODUCT,
+        {"price": 1},
+    ),
+    Operation(
+        "products:write", "DELETE", ONE, "mutation ($id: ID!) { deleteProduct(id: $id) }", PRODUCT
+    ),
+    Operation(
+        "products:write",
+        "POST",
+        "/price-changes",
+        'mutation { changePrices(input: {currency: "EUR", percent: 5}) }',
+        body={"currency": "EUR", "percent": 5},
+    ),
+]
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+async def test_a_permission_means_the_same(
+    operation: Operation, session: AsyncSession, sign_in: SignIn, client: AsyncClient
+) -> None:
+    await assert_alike(operation, session, sign_in, client)
+
+
+async def test_a_product_is_made_changed_and_deleted_as_in_rest(admin: Account) -> None:
+    made = (await ask(admin.client, CREATE, input=NEW))["createProduct"]
+    update = """mutation ($id: ID!, $input: ProductChange!) {
+      updateProduct(id: $id, input: $input) { name price description }
+    }"""
+    in_rest = f"{URL}/{made['uuid']}"
+
+    assert (made["price"], made["currency"]) == (4_000_000_000, "EUR")
+    assert (await admin.client.get(in_rest)).json()["price"] == 4_000_000_000
+    assert await refused(admin.client, CREATE, input=NEW) == ["sku-taken"]
+    changed = await ask(admin.client, update, id=made["id"], input={"name": "Black tea"})
+    assert changed["updateProduct"] == {
+        "name": "Black tea",
+        "price": 4_000_000_000,
+        "description": "",
+    }
+    assert await refused(admin.client, update, id=made["id"], input={"name": None}) == [
+        "validation-error"
+    ]
+    deleted = await ask(
+        admin.client, "mutation ($id: ID!) { deleteProduct(id: $id) }", id=made["id"]
+    )
+    assert deleted == {"deleteProduct": made["id"]}
+    assert (await admin.client.get(in_rest)).status_code == 404
+    actions = (await admin.client.get("/api/v1/audit-events?object_type=product")).json()["items"]
+    assert [each["action"] for each in actions] == [
+        "product.deleted",
+        "product.changed",
+        "product.created",
+    ]
+    assert {each["actor_id"] for each in actions} == {str(admin.id)}
