@@ -2,36 +2,22 @@
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self, cast
-from uuid import UUID
 
 import strawberry
-from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute, joinedload
-from sqlalchemy.orm.interfaces import ORMOption
+from sqlalchemy.orm import joinedload
 from strawberry import relay
-from strawberry.types.field import StrawberryField
 
-from app.core import tenancy
-from app.core.errors import Failure
-from app.core.pagination import Found, ListQuery
+from app.core.pagination import Found
 from app.core.routing import CUSTOMER, SERVICE, About
-from app.core.security.access import Can, NotAllowed, signed_in
+from app.core.security.access import Can, signed_in
 from app.features import audit
-from app.features.graphql.context import Context, Info, current
-from app.features.graphql.fields import Access, Path, declared, field, nothing
+from app.features.graphql.context import Info, current
+from app.features.graphql.fields import Path, field
 from app.features.graphql.nodes import Identified, name_of, one, uuid_of
-from app.features.graphql.pages import (
-    TOTAL,
-    Connection,
-    Window,
-    connection,
-    page_of,
-    selected_in,
-    windowed,
-)
-from app.features.graphql.repository import pages_of
+from app.features.graphql.pages import connection
 from app.features.graphql.schemas import Shown, accepts, checked, filters, shows, valid
+from app.features.graphql.types.tenant_lists import within
 from app.features.graphql.types.users import User
 from app.features.tenants import (
     authentication,
@@ -43,8 +29,7 @@ from app.features.tenants import (
     service,
 )
 from app.features.tenants.authentication import ONE_TENANT
-from app.features.tenants.permissions import PlatformPermission, TenantPermission, granted_by
-from app.features.tenants.repository import Standing
+from app.features.tenants.permissions import PlatformPermission, TenantPermission
 
 read_tenant, write_tenant = Can(TenantPermission.READ), Can(TenantPermission.WRITE)
 own_tenant, suspend_tenants = Can(TenantPermission.OWN), Can(PlatformPermission.SUSPEND)
@@ -57,77 +42,6 @@ def tenant_in(argument: str) -> Path:
         return {ONE_TENANT.parameter: str(uuid_of(Tenant, arguments[argument]))}
 
     return path
-
-
-async def standings(context: Context, ids: list[UUID]) -> dict[UUID, Standing]:
-    """The caller's standing in each of these tenants."""
-    statement = (
-        select(
-            models.Membership.tenant_id,
-            models.Membership.role,
-            models.Tenant.suspended_at,
-            models.Tenant.deleted_at,
-        )
-        .join(models.Tenant, models.Tenant.id == models.Membership.tenant_id)
-        .where(
-            models.Membership.user_id == context.principal.user_id,
-            models.Membership.tenant_id.in_(ids),
-        )
-    )
-    async with context.reading() as session:
-        return {row[0]: Standing(*row) for row in await session.execute(statement)}
-
-
-async def refusals(
-    context: Context, ids: list[UUID], permission: TenantPermission
-) -> dict[UUID, Failure]:
-    """For each tenant in which the caller may not do this, the failure that an endpoint reports."""
-    granted = granted_by(context.service.features)
-    found = await standings(context, ids)
-    refused: dict[UUID, Failure] = {}
-    for each in ids:
-        try:
-            standing = authentication.open_to_members(found.get(each))
-            caller = authentication.member(context.principal, standing, granted)
-            if not caller.holds({permission}):
-                raise NotAllowed(permission)
-        except Failure as failure:
-            refused[each] = failure
-    return refused
-
-
-def within(
-    kind: Any,  # noqa: ANN401, a type of the schema
-    query: type[ListQuery],
-    parent: InstrumentedAttribute[Any],
-    *options: ORMOption,
-    permission: TenantPermission,
-    description: str,
-) -> StrawberryField:
-    """A list within a tenant; the same lists of many tenants are read together."""
-
-    async def read(source: Any, info: Info, window: Window) -> object:  # noqa: ANN401, a `Tenant`
-        selected = selected_in(info)
-        wanted = window.of(query, with_total=TOTAL in selected)
-
-        async def load(context: Context, ids: list[UUID]) -> list[Found[Any] | Failure]:
-            refused = await refusals(context, ids, permission)
-            allowed = [each for each in ids if each not in refused]
-            continued = allowed[0] if allowed and wanted.cursor else None
-            with tenancy.within(continued):
-                async with context.reading() as session:
-                    found = await pages_of(session, parent, allowed, wanted, *options)
-            pages = dict(zip(allowed, found, strict=True))
-            return [refused.get(each) or pages[each] for each in ids]
-
-        loader = info.context.loader(load, (description, repr(window), wanted.with_total))
-        found = await loader.load(source.id)
-        with tenancy.within(source.id):  # its cursors are those of REST, good for this tenant only
-            return page_of(found, kind, selected)
-
-    page = Connection[kind]
-    access = Access(signed_in, SERVICE, nothing)
-    return declared(windowed(page, read), page, description, access)
 
 
 @shows(schemas.MemberRead)
