@@ -91,8 +91,10 @@ def new_world(settings: Settings) -> Generator[World]:
         queue = InlineQueue(settings, JOBS)
         engine = create_engine(settings)
         database = database_of(engine, settings, queue)
-        yield World(runner.get_loop(), create_app(settings), settings, database)
-        runner.run(engine.dispose())
+        try:
+            yield World(runner.get_loop(), create_app(settings), settings, database)
+        finally:
+            runner.run(engine.dispose())
 
 
 async def new_person(world: World, email: str) -> tuple[AsyncClient, str]:
