@@ -19,13 +19,13 @@ PLAIN = {
 
 
 def attempt(
-    python: Path, script: str, folder: Path, *arguments: str
+    python: Path, script: str, folder: Path, *arguments: str, **environ: str
 ) -> subprocess.CompletedProcess[str]:
     """Run a tool of the template in `folder`."""
     return subprocess.run(
         [python, f"tools/{script}.py", *arguments],
         cwd=folder,
-        env=os.environ | ELSEWHERE | PLAIN,
+        env=os.environ | ELSEWHERE | PLAIN | environ,
         capture_output=True,
         text=True,
         check=False,
@@ -61,6 +61,9 @@ def test_a_generated_file_is_written_and_compared(own_template: Path, script: st
     told = attempt(python, script, own_template, "--check")
     assert (told.returncode, told.stdout) == (1, stale)
     assert path.read_bytes() == before, "it only compares"
+    told = attempt(python, script, own_template)
+    assert (told.returncode, told.stdout) == (0, "")
+    assert path.read_bytes() != before
     edit(own_template / source, new, old)
 
     path.unlink()
@@ -70,6 +73,35 @@ def test_a_generated_file_is_written_and_compared(own_template: Path, script: st
     assert (told.returncode, told.stdout) == (1, stale)
     told = attempt(python, script, own_template)
     assert (told.returncode, told.stdout, path.read_bytes()) == (0, "", before)
+
+
+def test_a_table_of_the_migration_may_need_two_answers(own_template: Path) -> None:
+    python, name, *_ = TOOL["write_initial_migration"]
+    rule = '{"keep_when": {"include_example": true'
+    edit(own_template / "cookiecutter.json", rule, f'{rule}, "use_celery": true')
+
+    told = attempt(python, "write_initial_migration", own_template)
+
+    assert told.returncode == 0, told.stderr
+    guard = "    # {% if cookiecutter.include_example and cookiecutter.use_celery %}\n"
+    written = (own_template / name).read_text(encoding="utf-8")
+    assert f'{guard}    op.create_table(\n        "products"' in written
+    assert f'{guard}    op.drop_table("products")' in written
+
+
+def test_a_formatter_that_fails_leaves_the_migration_as_it_was(
+    own_template: Path, tmp_path: Path
+) -> None:
+    python, name, *_ = TOOL["write_initial_migration"]
+    before = (own_template / name).read_bytes()
+    (tmp_path / "ruff").write_text("#!/bin/sh\nexit 1\n", encoding="ascii")
+    (tmp_path / "ruff").chmod(0o755)
+    path = f"{tmp_path}{os.pathsep}{os.environ['PATH']}"
+
+    told = attempt(python, "write_initial_migration", own_template, PATH=path)
+
+    assert told.returncode == 1
+    assert (own_template / name).read_bytes() == before
 
 
 @pytest.mark.parametrize("text", ["it's", 'a "b"', "back\\slash", "'\\'"])

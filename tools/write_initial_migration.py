@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 from alembic.autogenerate.api import AutogenContext, render_python_code
-from alembic.migration import MigrationContext
 from alembic.operations import ops
 from sqlalchemy import Table
 
@@ -54,10 +53,8 @@ def condition(path: str) -> str | None:
 
 def owner(table: Table) -> str:
     """The file, relative to the house, of the model that `table` belongs to."""
-    for mapper in Base.registry.mappers:
-        if mapper.local_table is table:
-            return mapper.class_.__module__.replace(".", "/") + ".py"
-    raise LookupError(table.name)
+    models = (each.class_ for each in Base.registry.mappers if each.local_table is table)
+    return next(models).__module__.replace(".", "/") + ".py"
 
 
 def render_type(kind: str, value: object, autogen: AutogenContext) -> str | Literal[False]:
@@ -69,25 +66,19 @@ def render_type(kind: str, value: object, autogen: AutogenContext) -> str | Lite
 
 def render(operations: list[ops.MigrateOperation]) -> str:
     """The operations as the statements of a migration."""
-    context = MigrationContext.configure(
-        dialect_name="postgresql", opts={"target_metadata": Base.metadata}
-    )
-    return render_python_code(
-        ops.UpgradeOps(ops=operations), render_item=render_type, migration_context=context
-    )
+    return render_python_code(ops.UpgradeOps(ops=operations), render_item=render_type)
 
 
 def with_tenants(code: str) -> str:
     """Guard what only multi-tenancy adds to a table: whole elements, or a name within one."""
     test = condition("app/core/tenancy.py")
-    begin, end = f"# {{% if {test} %}}\n", "\n# {% endif %}\n"
+    begin, end = f"# {{% if {test} %}}\n", "\n# {% endif %}"
     lines: list[str] = []
     for line in code.splitlines():
         if re.search(r"Column\('tenant_id'|'tenants\.id'|_tenant_id_id'|'ix_\w+_tenant_id'", line):
-            indent = re.match(r"\s*", line)
-            lines.append(f"{indent[0] if indent else ''}{begin}{line}{end}".rstrip("\n"))
+            lines.append(f"{begin}{line}{end}")
         else:
-            lines.append(re.sub(r"('(?:\w+\.)?tenant_id',) ", rf"\n{begin}\1{end}", line))
+            lines.append(re.sub(r"('(?:\w+\.)?tenant_id',) ", rf"\n{begin}\1{end}\n", line))
     return "\n".join(lines)
 
 
@@ -99,8 +90,8 @@ def guarded(body: str, table: Table) -> str:
 
 def statements(code: str) -> str:
     """Without the comments that Alembic writes around what it generates."""
-    lines = [line for line in code.splitlines() if not line.lstrip().startswith("# ###")]
-    return "\n".join(("    " + line.strip() if i == 0 else line) for i, line in enumerate(lines))
+    lines = code.splitlines()
+    return "\n".join(line for line in lines if not line.lstrip().startswith("# ###"))
 
 
 def upgrade(table: Table) -> str:
@@ -131,10 +122,8 @@ def migration() -> str:
         f'{HEADER}\n\ndef upgrade() -> None:\n    """Create them."""\n{up}'
         f'\n\ndef downgrade() -> None:\n    """Drop them."""\n{down}'
     )
-    command = ["ruff", "format", "--stdin-filename", str(TARGET), "-"]
-    return subprocess.run(
-        command, input=text, capture_output=True, text=True, check=True, cwd=HOUSE
-    ).stdout
+    command = ["ruff", "format", "--stdin-filename", str(TARGET)]
+    return subprocess.run(command, input=text, capture_output=True, text=True, check=True).stdout
 
 
 def main() -> int:
@@ -148,7 +137,7 @@ def main() -> int:
             print(f"{TARGET.name} is out of date with the models: run `make initial-migration`")
             return 1
         return 0
-    TARGET.parent.mkdir(parents=True, exist_ok=True)
+    TARGET.parent.mkdir(exist_ok=True)
     TARGET.write_text(new, encoding="utf-8", newline="\n")
     return 0
 
