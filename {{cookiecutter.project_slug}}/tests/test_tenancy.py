@@ -496,7 +496,7 @@ async def test_rows_are_stamped_however_they_are_added(library: Library) -> None
     assert await library.run(library.ours, add) == [library.ours] * 4
 
 
-def other_rows(library: Library, book: Book) -> list[tuple[str, Act]]:
+def other_rows(library: Library, book: Book) -> list[tuple[Act, str]]:
     async def added(session: AsyncSession) -> None:
         session.add(Shelf(name="x", tenant_id=library.theirs))
         await session.flush()
@@ -520,7 +520,14 @@ def other_rows(library: Library, book: Book) -> list[tuple[str, Act]]:
     async def deleted(session: AsyncSession) -> None:
         await session.delete(book)
 
-    return [(act.__name__, act) for act in (added, bulk, moved, by_key, attached, deleted)]
+    return [
+        (added, "this Shelf belongs to another tenant"),
+        (bulk, "a row of another tenant cannot be added here"),
+        (moved, "no row moves from one tenant to another"),
+        (by_key, "test_books stands in a place without its tenant"),
+        (attached, "read this Book again, in this session"),
+        (deleted, "read this Book again, in this session"),
+    ]
 
 
 async def test_no_row_of_another_tenant_is_written(library: Library) -> None:
@@ -528,10 +535,10 @@ async def test_no_row_of_another_tenant_is_written(library: Library) -> None:
         return (await session.scalars(select(Book))).first()  # pyright: ignore[reportReturnType]
 
     book: Book = await library.run(library.theirs, theirs)
-    for name, act in other_rows(library, book):
-        with pytest.raises(TenancyError):
+    for act, reason in other_rows(library, book):
+        with pytest.raises(TenancyError, match=f"^{reason}"):
             await library.run(library.ours, act)
-            pytest.fail(name)
+            pytest.fail(reason)
 
     assert await library.titles(library.theirs) == ["their first", "their second"]
     assert await library.titles(library.ours) == ALL
