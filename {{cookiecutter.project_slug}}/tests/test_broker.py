@@ -6,7 +6,8 @@ No worker runs beside these tests: it would run the jobs whose messages they hol
 import asyncio
 import gc
 import socket
-from collections.abc import AsyncGenerator, Generator
+import threading
+from collections.abc import AsyncGenerator, Generator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -17,13 +18,13 @@ import pytest
 from celery import Celery
 from fastapi import FastAPI
 from kombu import Connection
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db.base import utc_now
 from app.core.db.session import Database, from_engine, reading, unit_of_work
-from app.core.jobs import job
+from app.core.jobs import celery, job
 from app.core.jobs.celery import CeleryQueue, CelerySettings, store
 from app.core.jobs.celery.application import RELAY, make_celery
 from app.core.jobs.celery.process import BATCH, PATIENCE, Process
@@ -151,6 +152,87 @@ async def test_an_unavailable_broker_delays_no_request(
     assert states == [JobState.QUEUED] * 3
 
 
+async def test_what_waits_to_be_sent_is_sent_before_the_end(
+    settings: Settings, nowhere: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = CeleryQueue(settings, JOBS, configured_for())
+    broker_answers = threading.Event()
+    sent: list[UUID] = []
+
+    def send(runs: Sequence[tuple[UUID, str]]) -> None:
+        assert broker_answers.wait(10)
+        sent.extend(run_id for run_id, _ in runs)
+
+    monkeypatch.setattr(queue, "send", send)
+    ids = [uuid4(), uuid4()]
+    async with queue.working(None):
+        for run_id in ids:
+            queue.nudge([(run_id, purge_jobs.name)])
+        asyncio.get_running_loop().call_soon(broker_answers.set)
+
+    assert sent == ids
+
+
+async def test_a_broker_that_is_slow_gets_a_limited_number_of_messages(
+    settings: Settings, nowhere: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The relay sends the rest."""
+    monkeypatch.setattr(celery, "UNSENT", 2)
+    queue = CeleryQueue(settings, JOBS, configured_for())
+    broker_answers = threading.Event()
+    sent: list[UUID] = []
+
+    def send(runs: Sequence[tuple[UUID, str]]) -> None:
+        assert broker_answers.wait(10)
+        sent.extend(run_id for run_id, _ in runs)
+
+    monkeypatch.setattr(queue, "send", send)
+    ids = [uuid4() for _ in range(3)]
+    async with queue.working(None):
+        for run_id in ids:
+            queue.nudge([(run_id, purge_jobs.name)])
+        broker_answers.set()
+
+    assert sent == ids[:2]
+    assert queue.waiting == 0
+
+
+def test_a_broker_that_fails_is_left_alone_for_a_while(
+    settings: Settings, nowhere: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = CeleryQueue(settings, JOBS, configured_for())
+    clock: list[float] = []
+    attempts: list[float] = []
+
+    def send(runs: object) -> None:
+        attempts.append(clock[-1])
+        raise ConnectionError
+
+    monkeypatch.setattr(queue, "send", send)
+    monkeypatch.setattr(celery, "monotonic", lambda: clock[-1])
+    for seconds in (100.0, 104.9, 105.0, 109.9):
+        clock.append(seconds)
+        queue.nudge([(uuid4(), purge_jobs.name)])
+        queue.thread.submit(int).result(10)  # whatever was to be sent is over
+    queue.nudge([])
+    queue.thread.shutdown()
+
+    assert attempts == [100.0, 105.0]
+
+
+async def test_the_relay_asks_no_broker_while_nothing_waits(
+    committed_db: Database, settings: Settings, nowhere: None
+) -> None:
+    queue = CeleryQueue(settings, RELAYED, configured_for())
+
+    await asyncio.to_thread(look_once, settings, queue)
+
+
+def test_the_prefix_of_queues_is_not_empty() -> None:
+    with pytest.raises(ValidationError):
+        CelerySettings(**NO_FILE, prefix="")
+
+
 async def test_clocks_that_differ_a_little_delay_no_message(committed_db: Database) -> None:
     async def told_of(run_id: UUID | None) -> bool:
         assert run_id
@@ -215,6 +297,15 @@ def test_only_what_publishes_waits_no_longer_than_a_while(url: str, limits: set[
 
     assert options[False].keys() - options[True].keys() == limits
     assert options[True].items() <= options[False].items()
+
+
+def test_redis_redelivers_no_message_of_a_job_that_may_still_run() -> None:
+    ours = CelerySettings(**NO_FILE, broker_url=SecretStr("redis://127.0.0.1:1/0"))
+    longest = max(each.time_limit for each in JOBS.values()).total_seconds()
+
+    options = make_celery(ours, JOBS).conf.broker_transport_options
+
+    assert options["visibility_timeout"] > longest
 
 
 def test_services_that_share_a_broker_do_not_control_each_other() -> None:
