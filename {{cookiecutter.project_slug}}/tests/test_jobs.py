@@ -20,12 +20,13 @@ from app import installed
 from app.core.context import ANONYMOUS, Actor, actor
 from app.core.db.base import utc_now
 from app.core.db.session import Database, reading, unit_of_work
-from app.core.jobs import GiveUp, Job, job, purge, store
+from app.core.jobs import GiveUp, Job, job, local as local_module, purge, store
 from app.core.jobs.local import LocalQueue
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue, enqueue_at, enqueue_tick
 from app.core.jobs.runner import execute, run_due
 from app.core.jobs.schedule import cron, every
+from app.core.jobs.sealing import unseal
 from app.core.jobs.shares import Shares
 from app.core.jobs.ticker import Ticker, recent
 from app.core.jobs.work import Work
@@ -73,6 +74,11 @@ async def typed(work: Work, *, number: int, day: datetime, id: UUID) -> None:  #
     seen.append({"number": number, "day": day, "id": id})
 
 
+@job("test.lenient")
+async def lenient(work: Work, *, text: str = "as always") -> None:
+    seen.append(text)
+
+
 @job("test.hasty", time_limit=timedelta(seconds=0.05), retries=0)
 async def hasty(work: Work) -> None:
     await asyncio.sleep(30)
@@ -111,7 +117,18 @@ async def urgent(work: Work, *, text: str) -> None:
     seen.append(text)
 
 
-DECLARED = [note, typed, hasty, unique, secret, patient_secret, scheduled, in_context, urgent]
+DECLARED = [
+    note,
+    typed,
+    lenient,
+    hasty,
+    unique,
+    secret,
+    patient_secret,
+    scheduled,
+    in_context,
+    urgent,
+]
 JOBS = {each.name: each for each in DECLARED}
 ALL_JOBS = {**installed.JOBS, **JOBS}
 
@@ -203,6 +220,18 @@ async def test_arguments_are_checked_and_come_back_as_what_they_were(table: Tabl
     await table.run()
 
     assert seen == [given]
+
+
+async def test_an_argument_that_was_not_stored_has_its_default(table: Table) -> None:
+    """It may be newer than the row."""
+    await table.add(lenient)
+    assert (await table.only()).arguments == {"text": "as always"}
+    async with unit_of_work(table.database) as session:
+        await session.execute(update(JobRun).values(arguments={}))
+
+    await table.run()
+
+    assert seen == ["as always"]
 
 
 async def test_arguments_must_have_names() -> None:
@@ -495,6 +524,26 @@ async def test_secret_arguments_can_be_read_after_the_key_was_rotated(table: Tab
     assert (await table.only()).arguments == {}
 
 
+def test_secret_arguments_that_an_earlier_version_has_stored_can_be_read() -> None:
+    """What turns the key into that of the cipher stays the same."""
+    stored = {
+        "sealed": "gAAAAABrCNdebK5D-xGNbQxXA9QZk6sYo_duJUhHXbuVFSx4ve5_1UXzM-k3Tl7b10friRFj8ifH2xaJ6p9PzXpFQrWhvTPAdSCRBdMcpEOF7bJmpRYXIgo="
+    }
+
+    assert unseal(["a key"], stored) == {"text": "hidden"}
+
+
+async def test_arguments_of_another_shape_are_named_as_the_reason(table: Table) -> None:
+    await table.add(note, text="a")
+    async with unit_of_work(table.database) as session:
+        await session.execute(update(JobRun).values(arguments={"text": 1}))
+
+    await table.run()
+
+    reason = "the arguments do not fit this version of the job"
+    assert (await table.only()).error == f"UnreadableArguments: {reason}"
+
+
 async def test_a_secret_job_of_a_process_with_another_key_may_run_there(
     table: Table, never_at_once: None
 ) -> None:
@@ -784,6 +833,30 @@ async def test_a_job_under_way_is_finished_before_the_end(table: Table, local: L
         await begun.wait()
 
     assert (await table.only()).state == JobState.DONE
+
+
+async def test_a_job_that_ignores_a_cancellation_gets_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(local_module, "PATIENCE", 0.01)
+    ignored = 0
+
+    async def stubborn() -> None:
+        nonlocal ignored
+        while True:
+            try:
+                await asyncio.sleep(30)
+            except asyncio.CancelledError:
+                if ignored == 2:
+                    raise
+                ignored += 1
+
+    task = asyncio.create_task(stubborn())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await local_module.cancel([task])
+
+    assert (task.cancelled(), ignored) == (True, 2)
 
 
 async def test_a_job_that_does_not_end_in_time_is_given_back(table: Table, local: Local) -> None:
