@@ -3,11 +3,13 @@
 import asyncio
 import logging
 import re
+import socket
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from aiosmtplib import SMTPTimeoutError
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 from pydantic import SecretStr
@@ -18,9 +20,10 @@ from app.core.db.session import Database, reading, unit_of_work
 from app.core.errors import Conflict
 from app.core.jobs.models import JobRun
 from app.core.jobs.runner import run_due
-from app.core.mail import Mail
+from app.core.mail import Mail, smtp
 from app.core.mail.console import ConsoleMailer
 from app.core.mail.outbox import send
+from app.core.mail.redemption import Redemption
 from app.core.mail.smtp import SMTPMailer
 from app.core.mail.templates import MailTemplates
 from app.core.settings import Environment, Settings
@@ -182,6 +185,48 @@ async def test_the_console_shows_the_command_too(
     await ConsoleMailer(settings).send(replace(MAIL, command="curl it"))
 
     assert capsys.readouterr().out.endswith("in another terminal:\n\ncurl it\n\n")
+
+
+async def test_a_server_that_does_not_answer_is_not_waited_for(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(smtp, "TIMEOUT", 0.05)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        url = SecretStr(f"smtp://127.0.0.1:{silent.getsockname()[1]}")
+        mailer = SMTPMailer(settings.model_copy(update={"smtp_url": url}))
+        with pytest.raises(SMTPTimeoutError):
+            async with asyncio.timeout(5):
+                await mailer.send(MAIL)
+
+
+LOGGED_IN = (
+    '-H "Authorization: Bearer $(curl -s https://api.example/api/v1/auth/login'
+    " --data-urlencode 'username=o'\"'\"'hara@example.com'"
+    " --data-urlencode 'password=<password>'"
+    """ | sed 's/.*"access_token":"\\([^"]*\\)".*/\\1/')\" """
+)
+BODY = "-H 'Content-Type: application/json' -d '{"
+
+
+@pytest.mark.parametrize(
+    ("needs", "rest"),
+    [
+        ({}, BODY + """"token": "abc"}'"""),
+        ({"takes_password": True}, BODY + """"token": "abc", "password": "<password>"}'"""),
+        ({"signed_in": True}, LOGGED_IN + BODY + """"token": "abc"}'"""),
+    ],
+)
+def test_a_command_says_all_that_its_endpoint_needs(
+    settings: Settings, needs: dict[str, bool], rest: str
+) -> None:
+    changes = {"environment": Environment.LOCAL, "service_url": "https://api.example/"}
+    redemption = Redemption(page="page", path="/auth/redeem", **needs)
+
+    command = redemption.command(settings.model_copy(update=changes), "abc", "o'hara@example.com")
+
+    assert command == f"curl -i https://api.example/api/v1/auth/redeem {rest}"
 
 
 @pytest.mark.parametrize("environment", Environment)
