@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import ValidationError
@@ -252,6 +253,30 @@ def test_what_the_server_refuses_is_told_on_one_line(
     assert result.code == 1
     assert re.fullmatch(rf"error: DATABASE_URL: .*{user}.*: .*correct .*\n", result.err)
     assert "hunter2" not in result.err
+
+
+@pytest.mark.parametrize(
+    ("name", "fit", "unfit"),
+    [
+        ("log_level", ["DEBUG", "ERROR"], ["debug", "TRACE"]),
+        ("public_url", ["https://example.com/app"], ["example.com", "https://example.com/?a=1"]),
+        ("service_url", ["http://127.0.0.1:1"], ["127.0.0.1:8000", "http://a b", "http://a/#b"]),
+        ("database_role", ["", "app_2", "x" * 63], ["App", "app-role", 'x"; --', "x" * 64]),
+        ("database_pool_size", [1, 1000], [0, 1001]),
+        ("database_timeout", [0.1, 600], [0, 601]),
+        ("job_concurrency", [1, 1000], [0, 1001]),
+        ("job_poll_seconds", [0.1, 3600], [0, 3601]),
+        ("max_body_size", [1], [0]),
+        ("shutdown_timeout", [0], [-1]),
+        ("worker_timeout", [1], [0]),
+    ],
+)
+def test_a_value_out_of_range_is_refused(name: str, fit: list[Any], unfit: list[Any]) -> None:
+    for value in fit:
+        assert getattr(Settings(**{**NO_FILE, name: value}), name) == value
+    for value in unfit:
+        with pytest.raises(ValidationError, match=name):
+            Settings(**{**NO_FILE, name: value})
 
 
 def test_a_database_url_is_read_as_providers_write_it() -> None:
