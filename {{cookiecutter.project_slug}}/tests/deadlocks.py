@@ -22,3 +22,4 @@ async def assert_one_is_told_to_try_again(database: Database) -> None:
 
     (lost,) = [each for each in ended if each is not None]
     assert isinstance(lost, LostRace), repr(lost)
+    assert str(lost) == "A concurrent request changed the same data. Try again."

@@ -1,6 +1,8 @@
 """Tenants are isolated by the policies without the filter, and by the filter without the policies."""
 
 from collections.abc import AsyncGenerator, Generator
+from contextlib import nullcontext
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -222,6 +224,21 @@ async def test_the_tenant_is_set_with_the_beginning_of_a_transaction_and_for_it_
                 assert await seen(session, TOLD) == [str(tenant_id)]
         async with engine.begin() as connection:
             assert not await connection.scalar(TOLD)
+
+
+async def test_only_reads_of_tenants_take_a_transaction(
+    committed_db: Database, tenants: list[UUID]
+) -> None:
+    in_transaction: list[bool] = []
+    for scope in (nullcontext(), within(tenants[0]), within(AllTenants("a test"))):
+        with scope:
+            async with reading(committed_db) as session:
+                await session.scalar(text("SELECT 1"))
+                connection = await (await session.connection()).get_raw_connection()
+                driver: Any = connection.driver_connection
+                in_transaction.append(driver.is_in_transaction())
+
+    assert in_transaction == [False, True, True]
 
 
 async def test_a_session_that_asks_nothing_leaves_no_tenant_to_the_next(

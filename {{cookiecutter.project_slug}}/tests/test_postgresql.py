@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from app.core.db import migrations
+from app.core.db.dialects import postgresql
 from app.core.db.dialects.postgresql import UnsafeLoginError
 from app.core.db.engine import create_engine
 from app.core.db.errors import DatabaseTimeout, NotMigrated
@@ -376,6 +377,14 @@ async def test_a_statement_that_took_too_long_is_ended_in_the_server_too(
 
         await eventually(is_over)
     await engine.dispose()
+
+
+async def test_migrations_run_one_at_a_time(owner: AsyncEngine) -> None:
+    async with owner.connect() as first, owner.connect() as second:
+        await first.run_sync(postgresql.lock)
+        await second.exec_driver_sql("SET lock_timeout = '10ms'")
+        with pytest.raises(DBAPIError, match="lock timeout"):
+            await second.run_sync(postgresql.lock)
 
 
 @pytest.fixture

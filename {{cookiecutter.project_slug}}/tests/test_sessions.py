@@ -10,14 +10,14 @@ from uuid import UUID
 import pytest
 from fastapi import FastAPI
 from sqlalchemy import Column, MetaData, Table, Uuid, event, func, pool, select, text
-from sqlalchemy.exc import StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
 from app.core.db.engine import create_engine
-from app.core.db.errors import DatabaseUnavailable, named
-from app.core.db.session import Database, SessionDep, from_engine, reading, unit_of_work
+from app.core.db.errors import DatabaseUnavailable, NotMigrated, named
+from app.core.db.session import Database, SessionDep, from_engine, probe, reading, unit_of_work
 from app.core.db.types import UTCDateTime
 from app.core.settings import Settings
 from app.main import create_app
@@ -168,10 +168,18 @@ async def test_a_missing_table_is_a_bug_unless_a_migration_is_missing(
         bug = await client.post("/notes")
         (head,) = await sql.scalars(text("SELECT version_num FROM alembic_version"))
         write = text("UPDATE alembic_version SET version_num = :number")
+        with pytest.raises(DBAPIError):
+            await committed_db.rows(select(notes.c.id), {})
         await sql.execute(write, {"number": "older"})
         try:
             behind = await client.post("/notes")
             ready = await client.get("/health/ready")
+            with pytest.raises(NotMigrated):
+                await committed_db.rows(select(notes.c.id), {})
+            with pytest.raises(NotMigrated):
+                await count(committed_db)
+            with pytest.raises(NotMigrated):
+                await probe(committed_db, lambda session: session.execute(select(notes.c.id)))
         finally:
             await sql.execute(write, {"number": head})
 

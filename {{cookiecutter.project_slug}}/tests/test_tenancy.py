@@ -560,6 +560,7 @@ async def test_no_reference_leads_to_another_tenant(library: Library) -> None:
     for act in (refer, point):
         with pytest.raises(DeletedMeanwhile) as refused:
             await library.run(library.ours, act)
+        assert str(refused.value) == "A resource that this request refers to no longer exists."
         assert isinstance(refused.value.__cause__, IntegrityError)
 
 
