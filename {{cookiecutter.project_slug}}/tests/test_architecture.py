@@ -1,6 +1,7 @@
 """The structure that keeps the service easy to change."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Container, Iterator
@@ -37,6 +38,13 @@ def test_every_table_belongs_to_an_installed_feature() -> None:
     declared = {model.__tablename__ for feature in FEATURES for model in feature.models}
 
     assert declared == set(Base.metadata.tables)
+
+
+def test_every_event_has_a_name_of_its_own() -> None:
+    names = [event.name for feature in FEATURES for event in feature.events]
+
+    assert len(names) == len(set(names))
+    assert [name for name in names if not re.fullmatch(r"[a-z_]+\.[a-z_]+", name)] == []
 
 
 def imported(source: Path, modules: Container[str]) -> Iterator[str]:

@@ -45,6 +45,7 @@ class Kinds(BaseModel):
     id: UUID | None = None
     link: AnyUrl | None = None
     names: dict[str, int] | None = None
+    nothing: None = None
     number: int | None = None
 
 
@@ -246,6 +247,12 @@ async def test_no_message_repeats_a_value(taking: AsyncClient, name: str) -> Non
     assert len(answer.json()["errors"][0]["message"]) > 15
     for piece in (MARK, "‡", "`", "hunter"):
         assert piece not in answer.text
+
+
+async def test_a_message_that_quotes_nothing_stays_as_it_is(taking: AsyncClient) -> None:
+    answer = await taking.post("/kinds", json={"nothing": MARK})
+
+    assert answer.json()["errors"][0]["message"] == "Input should be None"
 
 
 async def test_an_address_in_the_path_is_not_repeated_either(admin: Account) -> None:

@@ -38,6 +38,13 @@ def test_each_error_is_a_problem_document(operations: list[dict[str, Any]]) -> N
         assert all(list(error["content"]) == ["application/problem+json"] for error in errors)
 
 
+async def test_each_schema_is_used(client: AsyncClient) -> None:
+    document = (await client.get("/api/v1/openapi.json")).json()
+
+    for name in document["components"]["schemas"]:
+        assert f"'#/components/schemas/{name}'" in str(document), name
+
+
 def test_the_document_is_made_once(app: FastAPI) -> None:
     assert app.openapi() is app.openapi()
 
