@@ -13,7 +13,7 @@ from fastapi.routing import iter_route_contexts
 from httpx2 import ASGITransport, AsyncClient
 from starlette.types import Receive, Scope, Send
 
-from app.core import logging
+from app.core import logging, middleware
 from app.core.db import migrations
 from app.core.db.carried import SERVICE as CARRIED
 from app.core.db.session import Database
@@ -44,9 +44,14 @@ async def test_a_correlation_id_that_forges_log_lines_is_replaced(client: AsyncC
 
 
 async def test_each_request_is_one_line_without_its_query(
-    client: AsyncClient, settings: Settings, capsys: pytest.CaptureFixture[str]
+    client: AsyncClient,
+    settings: Settings,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     log_as_json(settings)
+    clock = iter([1000.0, 1000.012345678])
+    monkeypatch.setattr(middleware, "perf_counter", lambda: next(clock))
     answer = await client.get("/nowhere?token=hunter2")
 
     lines = capsys.readouterr().err.splitlines()
@@ -54,6 +59,7 @@ async def test_each_request_is_one_line_without_its_query(
     assert line["event"] == "request"
     assert line["path"] == "/nowhere"
     assert line["status"] == 404
+    assert line["duration_ms"] == 12.35
     assert line["correlation_id"] == answer.headers["X-Correlation-ID"]
     assert "hunter2" not in "".join(lines)
 
