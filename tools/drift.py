@@ -94,7 +94,7 @@ def attempt(template: Path, python: str, resolution: str, database: str) -> Row:
 
 def succeeds(command: list[str], log: Path) -> bool:
     """Run it without any date, appending its output to `log`; on failure show the end of that."""
-    with log.open("a", encoding="utf-8") as output:
+    with log.open("ab") as output:
         done = subprocess.run(
             command,
             env=environment(UV_EXCLUDE_NEWER="false"),
@@ -153,7 +153,7 @@ def main() -> int:
     missing = [python for python in claimed() if not interpreter(python)]
     if missing and not pythons:
         print(f"Not installed, and not tested: {', '.join(missing)}.")
-    return 0 if stated and all(row.result == PASSED for row in rows) else 1
+    return 0 if stated and rows and all(row.result == PASSED for row in rows) else 1
 
 
 if __name__ == "__main__":
