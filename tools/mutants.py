@@ -2,7 +2,7 @@
 
 The changes are mutmut's, and three more. Its runner is not used: it wraps functions, which the hooks (rendered
 first) and FastAPI (which reads signatures) do not survive. A test runs on a mutant of `app/core` if it executes
-the changed line; the tests of the other files are named in `TESTS`.
+the changed line, and every one if that is executed at import; the tests of the other files are named in `TESTS`.
 """
 
 import argparse
@@ -44,8 +44,10 @@ TESTS = {
     "hooks/post_gen_project.py": ["tests/test_hooks.py"],
     "hooks/pre_gen_project.py": ["tests/test_hooks.py"],
     "service_answers.py": ["tests/test_hooks.py"],
+    "tools/drift.py": ["tests/test_drift.py", "-k", "not upload"],
+    "tools/release.py": ["tests/test_release.py", "-k", "release and not listed and not gone"],
     "tools/write_copier.py": ["tests/test_generators.py", "-k", "write_copier or text"],
-    "tools/write_initial_migration.py": ["tests/test_generators.py", "-k", "write_initial"],
+    "tools/write_initial_migration.py": ["tests/test_generators.py", "-k", "migration"],
 }
 # A mutant is tried with the fastest tests that execute its line, and then with more of them, as long as they
 # took in all when they were recorded. One that hangs is stopped.
@@ -195,7 +197,7 @@ class Coverage:
         (self.folder / "running.xml").rename(self.folder / "junit.xml")
 
     def read(self, house: Path) -> dict[str, dict[int, set[str]]]:
-        """File, line, tests."""
+        """File, line, tests, each with the phase of it that executes the line."""
         found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         query = (
             "SELECT path, context, numbits FROM line_bits"
@@ -204,26 +206,36 @@ class Coverage:
         with sqlite3.connect(self.folder / "data") as database:
             for path, context, numbits in database.execute(query):
                 name = f"{HOUSE}/{path.split(f'{HOUSE}/', 1)[-1]}"
-                test = context.rpartition("|")[0]
                 for line in numbits_to_nums(numbits):
-                    found[name][line] |= {test} if test else set()
+                    found[name][line] |= {context} if context else set()
         return found
 
     def rounds(self, mutant: Mutant) -> list[list[str]]:
-        """The tests of a mutant, the fastest first; of a line that no test executes, those of its module."""
+        """The tests of a mutant, the fastest first.
+
+        What is executed at import, or for all tests in the set-up of the first, matters to any: they follow.
+        """
         lines = self.of_file[mutant.path]
-        first, last = mutant.lines
-        chosen = {test for line in range(first, last + 1) for test in lines[line]}
-        if not chosen:
-            executed = any(line in lines for line in range(first, last + 1))
-            chosen = {test for tests in lines.values() for test in tests} if executed else set()
+        executed = [
+            lines[line] for line in range(mutant.lines[0], mutant.lines[1] + 1) if line in lines
+        ]
+        contexts = {tuple(context.rsplit("|", 1)) for found in executed for context in found}
+        chosen = {test for test, _ in contexts}
+        set_up = [test for test, phase in contexts if phase == "setup"]
+        others = (
+            set(self.seconds) - chosen if executed and (len(set_up) == 1 or not chosen) else set()
+        )
         rounds: list[list[str]] = [[] for _ in ROUNDS]
         total = 0.0
-        for test in sorted(chosen, key=lambda test: (self.seconds.get(test, 1.0), test)):
+        for test in [*self.by_time(chosen), *self.by_time(others)]:
             total += self.seconds.get(test, 1.0)
             fitting = (tests for tests, most in zip(rounds, ROUNDS, strict=True) if total <= most)
             next(fitting, rounds[0] if not rounds[0] else []).append(test)
         return [tests for tests in rounds if tests]
+
+    def by_time(self, tests: Iterable[str]) -> list[str]:
+        """The fastest first."""
+        return sorted(tests, key=lambda test: (self.seconds.get(test, 1.0), test))
 
 
 def environment() -> dict[str, str]:
