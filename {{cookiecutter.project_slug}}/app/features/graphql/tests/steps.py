@@ -9,6 +9,13 @@ from httpx2 import AsyncClient, Response
 URL = "/graphql"
 
 
+def filled(query: str, **parts: str) -> str:
+    """The query with these parts at the names in square brackets."""
+    for name, part in parts.items():
+        query = query.replace(f"[{name}]", part)
+    return query
+
+
 async def post(client: AsyncClient, query: str, **variables: object) -> Response:
     """The response to a request."""
     return await client.post(URL, json={"query": query, "variables": variables})

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
 from app.core.settings import Settings
-from app.features.graphql.tests.steps import URL, node_id_of, uuid_in
-from app.features.graphql.tests.translations import ALL_OF_IT, translated
+from app.features.graphql.tests.steps import URL, filled, node_id_of, uuid_in
+from app.features.graphql.tests.translations import PARTS, translated
 from tests.isolation import Answer, Isolation, anywhere, numbers, people, places, run
 
 
@@ -55,7 +55,7 @@ class GraphQLIsolation(Isolation):
         if "tenantAuditEvents" in found.query:
             headers["X-Tenant-ID"] = ids["tenant"]
         variables = found.variables(ids, options)
-        request = {"query": found.query, "variables": variables}
+        request = {"query": filled(found.query, **PARTS), "variables": variables}
         answer = await client.post(URL, json=request, headers=headers)
         shown: Any = answer.json()
         if "errors" in shown:
@@ -107,13 +107,16 @@ class GraphQLIsolation(Isolation):
             "tenant": self.places[where].id,
             "user": self.ids[number % len(self.ids)],
         }[source]
-        query = f"""query($id: ID!) {{
-          node(id: $id) {{
-            ... on Product {{ {ALL_OF_IT} }}
-            ... on Tenant {{ id uuid name members(first: 9) {{ nodes {{ email }} }} }}
-            ... on User {{ uuid email }}
-          }}
-        }}"""
+        query = filled(
+            """query($id: ID!) {
+          node(id: $id) {
+            ... on Product { [product] }
+            ... on Tenant { id uuid name members(first: 9) { nodes { email } } }
+            ... on User { uuid email }
+          }
+        }""",
+            product=PARTS["product"],
+        )
         data, _, text = self.query(person, header, query, id=node_id_of(kind, id))
         scope = self.scope_of(person, header)
         if kind == "Product" and source == "product":
@@ -132,12 +135,16 @@ class GraphQLIsolation(Isolation):
     ) -> None:
         """And at products in the same request: each part shows its own tenant only."""
         part = "{ id name members(first: 9) { nodes { userId email } totalCount } }"
-        query = f"""query($one: ID!, $two: ID!, $product: ID!) {{
-          one: tenant(id: $one) {part}
-          products(first: 50) {{ nodes {{ {ALL_OF_IT} }} totalCount }}
-          two: tenant(id: $two) {part}
-          product(id: $product) {{ {ALL_OF_IT} }}
-        }}"""
+        query = filled(
+            """query($one: ID!, $two: ID!, $product: ID!) {
+          one: tenant(id: $one) [part]
+          products(first: 50) { nodes { [product] } totalCount }
+          two: tenant(id: $two) [part]
+          product(id: $product) { [product] }
+        }""",
+            part=part,
+            product=PARTS["product"],
+        )
         owner, product_id = self.any_product(number)
         ids = {
             "one": node_id_of("Tenant", self.places[where].id),
@@ -190,17 +197,20 @@ class GraphQLIsolation(Isolation):
     def look_at_all_own_tenants(self, person: int, *, last: bool) -> None:
         """The members and invitations of each, read together."""
         size = "last: 50" if last else "first: 50"
-        query = f"""{{
-          tenants({size}) {{
-            nodes {{
-              tenant {{
+        query = filled(
+            """{
+          tenants([size]) {
+            nodes {
+              tenant {
                 uuid name
-                members({size}) {{ nodes {{ userId role }} totalCount }}
-                invitations({size}) {{ nodes {{ uuid email }} totalCount }}
-              }}
-            }}
-          }}
-        }}"""
+                members([size]) { nodes { userId role } totalCount }
+                invitations([size]) { nodes { uuid email } totalCount }
+              }
+            }
+          }
+        }""",
+            size=size,
+        )
         data, failures, text = self.query(person, None, query)
         own = {place.id: place for place in self.places if person in place.roles}
         shown = {each["tenant"]["uuid"]: each["tenant"] for each in data["tenants"]["nodes"]}
@@ -222,8 +232,9 @@ class GraphQLIsolation(Isolation):
 
     @rule(person=people, part=st.sampled_from(["members", "invitations"]))
     def look_at_all_tenants(self, person: int, part: str) -> None:
-        query = (
-            f"{{ allTenants(first: 100) {{ nodes {{ name {part}(first: 9) {{ totalCount }} }} }} }}"
+        query = filled(
+            "{ allTenants(first: 100) { nodes { name [part](first: 9) { totalCount } } } }",
+            part=part,
         )
         data, failures, text = self.query(person, None, query)
         assert (data, failures) == ({"allTenants": None}, {"allTenants": 403})

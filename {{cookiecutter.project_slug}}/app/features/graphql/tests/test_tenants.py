@@ -19,7 +19,15 @@ from app.features.graphql.tests.lists import (
     graphql,
     wishes,
 )
-from app.features.graphql.tests.steps import ask, node_id_of, post, refused, statements, uuid_in
+from app.features.graphql.tests.steps import (
+    ask,
+    filled,
+    node_id_of,
+    post,
+    refused,
+    statements,
+    uuid_in,
+)
 from app.features.tenants.models import Invitation, Membership, Tenant
 from app.features.users.models import User
 from conftest import Account, SignIn
@@ -332,7 +340,7 @@ async def test_operators_suspend_and_resume_without_looking_in(
     own = await ask(admin.client, "{ tenants(first: 9) { nodes { tenant { id } } } }")
     joined = {each["tenant"]["id"] for each in own["tenants"]["nodes"]}
     for part in ("members(first: 5) { nodes { email } }", "invitations(first: 5) { totalCount }"):
-        query = f"{{ allTenants(first: 100) {{ nodes {{ id part: {part} }} }} }}"
+        query = filled("{ allTenants(first: 100) { nodes { id part: [part] } } }", part=part)
         answer = (await post(admin.client, query)).json()
         shown = {each["id"]: each["part"] for each in answer["data"]["allTenants"]["nodes"]}
         assert {each for each, part in shown.items() if part is not None} <= joined
@@ -408,12 +416,16 @@ async def test_two_tenants_in_one_request_do_not_mix(
     await ask(bob.client, INVITE, id=other, email="second@example.com")
     shown = "{ name members(first: 9) { nodes { email } totalCount } invitations(first: 9) { nodes { email } } }"
     declared = "($one: ID!, $other: ID!, $third: ID!)"
-    query = f"""query{declared} {{
-      third: tenant(id: $third) {shown}
-      other: tenant(id: $other) {shown}
-      one: tenant(id: $one) {shown}
-      again: tenant(id: $other) {{ name members(last: 1) {{ totalCount }} }}
-    }}"""
+    query = filled(
+        """query[declared] {
+      third: tenant(id: $third) [shown]
+      other: tenant(id: $other) [shown]
+      one: tenant(id: $one) [shown]
+      again: tenant(id: $other) { name members(last: 1) { totalCount } }
+    }""",
+        declared=declared,
+        shown=shown,
+    )
     answer = (await post(ada.client, query, one=one, other=other, third=third)).json()
 
     assert answer["data"] == {
@@ -438,13 +450,17 @@ async def test_two_tenants_in_one_request_do_not_mix(
     }
     assert {".".join(each["path"]) for each in answer["errors"]} == {"third", "other.invitations"}
 
-    writes = f"""mutation{declared} {{
-      third: renameTenant(id: $third, input: {{name: "x"}}) {{ name }}
-      one: renameTenant(id: $one, input: {{name: "y"}}) {shown}
-      other: renameTenant(id: $other, input: {{name: "z"}}) {{ name }}
+    writes = filled(
+        """mutation[declared] {
+      third: renameTenant(id: $third, input: {name: "x"}) { name }
+      one: renameTenant(id: $one, input: {name: "y"}) [shown]
+      other: renameTenant(id: $other, input: {name: "z"}) { name }
       kept: leaveTenant(id: $one)
       left: leaveTenant(id: $other)
-    }}"""
+    }""",
+        declared=declared,
+        shown=shown,
+    )
     answer = (await post(ada.client, writes, one=one, other=other, third=third)).json()
     assert answer["data"]["one"]["name"] == "y"
     assert answer["data"]["one"]["members"]["totalCount"] == 2
@@ -593,7 +609,9 @@ async def test_nested_lists_cost_the_same_for_one_tenant_as_for_a_hundred(
     selected: str,
     count: int,
 ) -> None:
-    query = f"{{ tenants(last: 98) {{ nodes {{ tenant {{ name {selected} }} }} }} }}"
+    query = filled(
+        "{ tenants(last: 98) { nodes { tenant { name [selected] } } } }", selected=selected
+    )
     for more in (1, 98):
         await fill(committed_db, committed_admin, more)
         executed.clear()

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from app.features.graphql.tests.steps import node_id_of, uuid_in
+from app.features.graphql.tests.steps import filled, node_id_of, uuid_in
 
 API = "/api/v1"
 PRODUCTS, TENANTS = f"{API}/products", f"{API}/tenants"
@@ -31,7 +31,7 @@ class Translation:
     status: int
     """The status of a success in REST."""
     query: str
-    """Its field has the alias `it`."""
+    """Its field has the alias `it`; `[product]` stands for the part of that name."""
     variables: Callable[[Ids, Mapping[str, Any]], dict[str, Any]] = nothing
     """From the ids, and the body or the query of the request."""
     shape: Callable[[Any], Any] = no_content
@@ -101,15 +101,18 @@ def memberships(shown: dict[str, Any]) -> dict[str, Any]:
 
 ONE_TENANT = rf"{TENANTS}/(?P<tenant>[^/]+)"
 ONE_PRODUCT = rf"{PRODUCTS}/(?P<product>[^/]+)"
-ALL_OF_IT = "id uuid name sku description price currency"
-TENANT = "id uuid name"
-NEW_MEMBER = "{ role tenant { id uuid name members(first: 9) { nodes { email } } } }"
+PARTS = {
+    "product": "id uuid name sku description price currency",
+    "tenant": "id uuid name",
+    "new_member": "{ role tenant { id uuid name members(first: 9) { nodes { email } } } }",
+}
+"""What several queries select."""
 TRANSLATIONS = [
     Translation(
         "POST",
         PRODUCTS,
         201,
-        f"mutation($input: NewProduct!) {{ it: createProduct(input: $input) {{ {ALL_OF_IT} }} }}",
+        "mutation($input: NewProduct!) { it: createProduct(input: $input) { [product] } }",
         of_product,
         item,
     ),
@@ -117,7 +120,7 @@ TRANSLATIONS = [
         "GET",
         ONE_PRODUCT,
         200,
-        f"query($product: ID!) {{ it: product(id: $product) {{ {ALL_OF_IT} }} }}",
+        "query($product: ID!) { it: product(id: $product) { [product] } }",
         of_product,
         item,
     ),
@@ -125,9 +128,9 @@ TRANSLATIONS = [
         "PATCH",
         ONE_PRODUCT,
         200,
-        f"""mutation($product: ID!, $input: ProductChange!) {{
-          it: updateProduct(id: $product, input: $input) {{ {ALL_OF_IT} }}
-        }}""",
+        """mutation($product: ID!, $input: ProductChange!) {
+          it: updateProduct(id: $product, input: $input) { [product] }
+        }""",
         of_product,
         item,
     ),
@@ -149,14 +152,14 @@ TRANSLATIONS = [
         "GET",
         PRODUCTS,
         200,
-        f"""query($first: Int, $after: String, $sort: String, $filter: ProductFilter) {{
-          it: products(first: $first, after: $after, sort: $sort, filter: $filter) {{
-            nodes {{ {ALL_OF_IT} }}
-            edges {{ node {{ {ALL_OF_IT} }} }}
-            pageInfo {{ hasNextPage endCursor }}
+        """query($first: Int, $after: String, $sort: String, $filter: ProductFilter) {
+          it: products(first: $first, after: $after, sort: $sort, filter: $filter) {
+            nodes { [product] }
+            edges { node { [product] } }
+            pageInfo { hasNextPage endCursor }
             totalCount
-          }}
-        }}""",
+          }
+        }""",
         of_page,
         page,
     ),
@@ -164,7 +167,7 @@ TRANSLATIONS = [
         "GET",
         ONE_TENANT,
         200,
-        f"query($tenant: ID!) {{ it: tenant(id: $tenant) {{ {TENANT} }} }}",
+        "query($tenant: ID!) { it: tenant(id: $tenant) { [tenant] } }",
         of_tenant,
         item,
     ),
@@ -182,9 +185,9 @@ TRANSLATIONS = [
         "PATCH",
         ONE_TENANT,
         200,
-        f"""mutation($tenant: ID!, $input: NewTenant!) {{
-          it: renameTenant(id: $tenant, input: $input) {{ {TENANT} }}
-        }}""",
+        """mutation($tenant: ID!, $input: NewTenant!) {
+          it: renameTenant(id: $tenant, input: $input) { [tenant] }
+        }""",
         of_tenant,
         item,
     ),
@@ -201,11 +204,16 @@ TRANSLATIONS = [
         "GET",
         TENANTS,
         200,
-        f"{{ it: tenants(first: 100) {{ nodes {{ role tenant {{ {TENANT} }} }} }} }}",
+        "{ it: tenants(first: 100) { nodes { role tenant { [tenant] } } } }",
         shape=memberships,
     ),
     *(
-        Translation("GET", f"{API}/{path}", 200, f"{{ it: {name}(first: 20) {{ totalCount }} }}")
+        Translation(
+            "GET",
+            f"{API}/{path}",
+            200,
+            filled("{ it: [name](first: 20) { totalCount } }", name=name),
+        )
         for path, name in (
             ("jobs", "jobs"),
             ("audit-events", "auditEvents"),
@@ -239,7 +247,7 @@ TRANSLATIONS = [
         "POST",
         f"{API}/invitations/accept",
         200,
-        f"mutation($token: String!) {{ it: acceptInvitation(token: $token) {NEW_MEMBER} }}",
+        "mutation($token: String!) { it: acceptInvitation(token: $token) [new_member] }",
         lambda ids, options: options["json"],
     ),
     Translation(
