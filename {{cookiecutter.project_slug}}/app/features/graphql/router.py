@@ -1,20 +1,24 @@
 """The endpoint. Each field of the schema declares its own access."""
 
 import re
+from collections.abc import Mapping
+from http import HTTPStatus
 from importlib.resources import files
+from typing import ClassVar
 
 from fastapi import Request
 from pydantic import ValidationError
 from pydantic_core import to_json
 from starlette.responses import HTMLResponse, Response
 
-from app.core.errors import NotFound
+from app.core.errors import Failure, NotFound
 from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import public
 from app.core.service import ServiceDep
 from app.features.graphql import service as graphql
 from app.features.graphql.failures import InvalidRequest, UnsupportedMediaType
 
+HTML = "text/html"
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
 
@@ -26,6 +30,16 @@ class IdeOff(NotFound):
 
     def __init__(self) -> None:
         super().__init__("Send queries with POST. The editor is off, as API_DOCS is.")
+
+
+class PostOnly(Failure):
+    """A link could make the caller's browser execute it; some clients send queries with GET by default."""
+
+    status = HTTPStatus.METHOD_NOT_ALLOWED
+    headers: ClassVar[Mapping[str, str]] = {"Allow": "GET, HEAD, OPTIONS, POST"}
+
+    def __init__(self) -> None:
+        super().__init__("Send queries with POST; GET opens an editor.")
 
 
 @router.post("", dependencies=[public], include_in_schema=False)
@@ -44,8 +58,10 @@ async def execute(request: Request, service: ServiceDep) -> Response:
 
 
 @router.get("", dependencies=[public], include_in_schema=False)
-async def edit(service: ServiceDep) -> HTMLResponse:
+async def edit(request: Request, service: ServiceDep) -> HTMLResponse:
     """Open an editor for queries, where the API's documentation is served."""
+    if "query" in request.query_params and HTML not in request.headers.get("accept", ""):
+        raise PostOnly
     if not service.settings.api_docs:
         raise IdeOff
     page = files("strawberry").joinpath("static/graphiql.html").read_text(encoding="utf-8")

@@ -1,16 +1,17 @@
 """GraphQL over HTTP: methods, media types, statuses, and what other sites can send."""
 
 import json
+from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
 from app.core.db.session import Database
+from app.core.middleware import CORS, middleware
 from app.core.settings import Settings
 from app.features.graphql.tests.steps import URL, ask, post
-from app.main import create_app
-from conftest import Account, client_of, client_over
+from conftest import Account, client_over
 from tests.inline import serving
 
 TYPENAME = {"query": "{ __typename }"}
@@ -176,8 +177,11 @@ async def test_the_editor_is_where_the_documentation_is(
 
 async def test_a_link_executes_nothing(member: Account, executed: list[str]) -> None:
     for query in ("{ me { id } }", "mutation { logoutAll }"):
-        answer = await member.client.get(URL, params={"query": query})
-        assert answer.headers["content-type"].startswith("text/html")
+        for accepted, status in [("text/html,*/*;q=0.8", 200), (JSON, 405), (RESPONSE, 405)]:
+            headers = {"Accept": accepted}
+            answer = await member.client.get(URL, params={"query": query}, headers=headers)
+            assert answer.status_code == status
+            assert status == 200 or "POST" in answer.headers["allow"]
     assert not executed
     assert await ask(member.client, "{ me { email } }")
 
@@ -196,14 +200,16 @@ async def test_general_methods_are_answered(client: AsyncClient) -> None:
 
 
 async def test_another_site_needs_the_consent_of_cors(
-    database: Database, settings: Settings
+    app: FastAPI, database: Database, settings: Settings
 ) -> None:
     allowing = settings.model_copy(update={"cors_origins": [SITE]})
+    [cors] = [each for each in middleware(allowing, ()) if each.cls is CORS]
     asked = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization, content-type",
     }
-    async with client_of(create_app(allowing), database, allowing) as client:
+    guarded: Any = CORS(app, **cors.kwargs)
+    async with client_over(guarded, serving(database)) as client:
         consent = await client.options(URL, headers={"Origin": SITE, **asked})
         refusal = await client.options(URL, headers={"Origin": "https://evil.example", **asked})
         answer = await client.post(URL, json=TYPENAME, headers={"Origin": SITE})
