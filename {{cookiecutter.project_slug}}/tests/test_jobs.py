@@ -1,6 +1,7 @@
 """Jobs run once, are retried, or are kept as dead for inspection."""
 
 import asyncio
+import logging
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -482,6 +483,37 @@ def test_a_schedule_that_is_wrong_is_refused_where_it_stands(expression: str) ->
         cron(expression)
 
 
+async def test_a_tick_that_cannot_be_enqueued_is_logged_and_tried_again(
+    table: Table, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise RuntimeError("no")
+
+    ticker = Ticker(serving(table.database, jobs={"test.scheduled": scheduled}))
+    with monkeypatch.context() as patch:
+        patch.setattr("app.core.jobs.ticker.enqueue_tick", broken)
+        await ticker.fire(utc_now())
+    assert "'job': 'test.scheduled'" in caplog.text
+    assert "'event': 'tick_not_enqueued'" in caplog.text
+    assert await table.rows() == []
+
+    await ticker.fire(utc_now())
+    assert await table.rows() != []
+
+
+async def test_the_duration_of_an_attempt_is_measured_and_logged(
+    table: Table, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.INFO)
+    clock = iter([1000.0, 1000.012345678])
+    monkeypatch.setattr("app.core.jobs.runner.perf_counter", lambda: next(clock))
+    await table.add(note, text="a")
+
+    await table.run()
+
+    assert "'duration_ms': 12.35, 'event': 'job'" in caplog.text
+
+
 async def test_a_job_acts_for_whoever_asked(table: Table) -> None:
     who = Actor(user_id=uuid4(), session_id=uuid4(), address="192.0.2.1")
     tokens = actor.set(who), correlation_id.set("abc")
@@ -590,7 +622,7 @@ async def test_nothing_of_a_secret_job_is_logged_when_its_ending_cannot_be_writt
 
     await table.run()
 
-    assert "job_ending_not_written" in caplog.text
+    assert "'error': 'OSError', 'event': 'job_ending_not_written'" in caplog.text
     assert "ada@" not in caplog.text
 
 
