@@ -255,6 +255,12 @@ async def test_a_message_that_quotes_nothing_stays_as_it_is(taking: AsyncClient)
     assert answer.json()["errors"][0]["message"] == "Input should be None"
 
 
+async def test_what_is_wrong_with_an_address_is_left_out(taking: AsyncClient) -> None:
+    answer = await taking.post("/kinds", json={"link": ODD["link"]})
+
+    assert answer.json()["errors"][0]["message"] == "Input should be a valid URL"
+
+
 async def test_an_address_in_the_path_is_not_repeated_either(admin: Account) -> None:
     answer = await admin.client.get("/api/v1/users/zzz")
 

@@ -7,8 +7,12 @@ from typing import Any, cast
 from uuid import UUID, uuid4
 
 import pytest
+from alembic.autogenerate.api import render_python_code
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from fastapi import FastAPI
 from sqlalchemy import (
+    Column,
     Executable,
     ForeignKeyConstraint,
     Index,
@@ -53,7 +57,7 @@ from app.core.db.dialects.access import Access
 from app.core.db.errors import DeletedMeanwhile
 from app.core.db.resource import Resource
 from app.core.db.session import Database, reading, unit_of_work
-from app.core.db.tenancy import TenantOwned
+from app.core.db.tenancy import TenantOwned, adoption
 from app.core.db.tenancy.crossing import all_tenants
 from app.core.db.tenancy.gate import TenancyError, Verdict, judge
 from app.core.db.tenancy.rows import OWNED, TAGGED
@@ -638,6 +642,23 @@ async def read_books(work: Work, *, text: str) -> None:
     seen.append((current(), titles))
 
 
+@job("test.once", unique_for=timedelta(hours=1))
+async def once(work: Work) -> None:
+    """It does not matter what."""
+
+
+async def test_a_unique_job_is_there_once_for_each_tenant(library: Library) -> None:
+    async def ask_twice(session: AsyncSession) -> set[UUID | None]:
+        found = {await enqueue(session, once)}
+        with within(None):  # a session keeps its tenant
+            return found | {await enqueue(session, once)}
+
+    ours = await library.run(library.ours, ask_twice)
+    theirs = await library.run(library.theirs, ask_twice)
+
+    assert (len(ours), len(theirs), len(ours | theirs)) == (1, 1, 2)
+
+
 async def test_a_job_works_for_the_tenant_that_asked(library: Library, settings: Settings) -> None:
     """And the same job of another tenant is another job."""
     seen.clear()
@@ -834,6 +855,29 @@ async def test_what_is_vouched_for_hides_no_query(library: Library) -> None:
         with pytest.raises(TenancyError):
             await library.run(library.ours, act)
             pytest.fail(act.__name__)
+
+
+def test_a_generated_migration_gives_existing_rows_to_the_first_tenant() -> None:
+    columns: list[Column[Any]] = [
+        Column("note", Uuid()),
+        Column("tenant_id", Uuid(), nullable=False),
+    ]
+    added = [ops.AddColumnOp("order", column) for column in columns]
+    found = ops.UpgradeOps([ops.DropTableOp("old"), ops.ModifyTableOps("order", added)])
+
+    adoption.fill(MigrationContext.configure(dialect_name="sqlite"), found)
+
+    lines = [line.strip() for line in render_python_code(found).splitlines()]
+    first = "SELECT id FROM tenants ORDER BY created_at, id LIMIT 1"
+    assert [line for line in lines if not line.startswith("#")] == [
+        "op.drop_table('old')",
+        "op.add_column('order', sa.Column('tenant_id', sa.Uuid(), nullable=True))",
+        f"op.execute('UPDATE \"order\" SET tenant_id = ({first})')",  # noqa: S608, as it is written there
+        "op.alter_column('order', 'tenant_id',",
+        "existing_type=sa.Uuid(),",
+        "nullable=False)",
+        "op.add_column('order', sa.Column('note', sa.Uuid(), nullable=True))",
+    ]
 
 
 def leads_with_tenant(columns: list[str]) -> bool:
