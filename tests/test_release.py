@@ -1,6 +1,7 @@
 """`make release` makes a release or leaves everything as it was; what releases left behind is documented."""
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -15,19 +16,36 @@ from tests.updates import RELEASES, require
 CLEAN = "## Unreleased\n\n- A change.\n"
 
 
+def prepared(folder: Path) -> Path:
+    """Leave one unreleased change and no release, so that a release can be made."""
+    head = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("## Unreleased")[0]
+    (folder / "CHANGELOG.md").write_text(head + CLEAN, encoding="utf-8")
+    (folder / "tests/releases.toml").write_text("[releases]\n", encoding="utf-8")
+    (folder / "build").mkdir()
+    (folder / "build/house").symlink_to(ROOT / "build/house")
+    commit_all(folder, "Without releases")
+    git(folder, "config", "user.name", "Template Tests")
+    git(folder, "config", "user.email", "tests@example.com")
+    return folder
+
+
 @pytest.fixture
-def repository(own_template: Path) -> Path:
-    """A clone with one unreleased change and no release, in which a release can be made."""
-    log = own_template / "CHANGELOG.md"
-    head = log.read_text(encoding="utf-8").partition("## Unreleased")[0]
-    log.write_text(head + CLEAN, encoding="utf-8")
-    (own_template / "tests/releases.toml").write_text("[releases]\n", encoding="utf-8")
-    (own_template / "build").mkdir()
-    (own_template / "build/house").symlink_to(ROOT / "build/house")
-    git(own_template, "config", "user.name", "Template Tests")
-    git(own_template, "config", "user.email", "tests@example.com")
-    commit_all(own_template, "Without releases")
-    return own_template
+def whole(own_template: Path) -> Path:
+    """The template, ready for a release."""
+    return prepared(own_template)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """What a release consists of, ready for one; generated files are always up to date."""
+    folder = tmp_path / "repository"
+    for name in ("tools", "tests"):
+        (folder / name).mkdir(parents=True)
+    for name in (".gitignore", "pyproject.toml", "tools/release.py"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("write_copier.py", "write_initial_migration.py"):
+        (folder / "tools" / name).touch()
+    return prepared(folder)
 
 
 def release(repository: Path, version: str) -> subprocess.CompletedProcess[str]:
@@ -141,16 +159,6 @@ def fail_at_the_second_commit(repository: Path) -> None:
             "0.9.0",
             "the section Unreleased of CHANGELOG.md is empty",
         ),
-        (
-            change_a_question,
-            "0.9.0",
-            "copier.yml is out of date with cookiecutter.json: run `make copier`",
-        ),
-        (
-            change_a_model,
-            "0.9.0",
-            "0001_initial.py is out of date with the models: run `make initial-migration`",
-        ),
         (fail_at_the_second_commit, "0.9.0", "`git commit` failed: no"),
     ],
 )
@@ -158,6 +166,46 @@ def test_what_is_refused_changes_nothing(
     repository: Path, prepare: Callable[[Path], None], version: str, reason: str
 ) -> None:
     prepare(repository)
+    assert_refused(repository, version, reason)
+
+
+@pytest.mark.parametrize(
+    ("prepare", "reason"),
+    [
+        (change_a_question, "copier.yml is out of date with cookiecutter.json: run `make copier`"),
+        (
+            change_a_model,
+            "0001_initial.py is out of date with the models: run `make initial-migration`",
+        ),
+    ],
+)
+def test_a_generated_file_that_is_out_of_date_is_refused(
+    whole: Path, prepare: Callable[[Path], None], reason: str
+) -> None:
+    prepare(whole)
+    assert_refused(whole, "0.9.0", reason)
+
+
+@pytest.mark.parametrize("name", ["write_copier.py", "write_initial_migration.py"])
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("raise SystemExit(1)", "`tools/{} --check` failed"),
+        ("raise KeyError('what')", "KeyError: 'what'"),
+        ("import sys; print('a\\nb', flush=True); sys.exit(' c')", "b"),
+    ],
+)
+def test_a_check_that_fails_says_why_in_its_last_line(
+    repository: Path, name: str, code: str, reason: str
+) -> None:
+    (repository / "tools" / name).write_text(code, encoding="utf-8")
+    commit_all(repository, "A check that fails")
+
+    assert_refused(repository, "0.9.0", reason.format(name))
+
+
+def assert_refused(repository: Path, version: str, reason: str) -> None:
+    """There is no release, for this reason, and nothing has changed."""
     before = state(repository)
 
     refused = release(repository, version)
