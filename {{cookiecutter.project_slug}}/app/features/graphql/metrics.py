@@ -21,9 +21,9 @@ COST = Histogram(
 )
 
 MOST_NAMES = 100
-"""How many names are told apart: clients choose them, and each is a time series."""
+"""How many names are counted apart: clients choose them, and each is a time series."""
 LONGEST_NAME = 100
-"""Longer names are not told apart."""
+"""Longer names are counted together."""
 OTHER = "other"
 
 # One set per process, like the registry.
