@@ -78,7 +78,7 @@ class Work:
     signed_in: bool = True
     connections: int = CONNECTIONS
     beside: str | None = None
-    """Other work that goes on at the same time."""
+    """Other work at the same time."""
 
 
 NEW = '{"sku":"UNIQUE","name":"Green tea","price":1250}'

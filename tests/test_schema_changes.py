@@ -1,4 +1,4 @@
-"""In CI, a pull request that breaks clients of the GraphQL schema fails, and is told what does."""
+"""In CI, a pull request that breaks clients of the GraphQL schema fails, and names what does."""
 
 import re
 import shutil

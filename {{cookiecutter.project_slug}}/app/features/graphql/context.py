@@ -74,7 +74,7 @@ class Context:
         return current.get().principal
 
     async def caller(self, access: Any, about: About, path: Mapping[str, str]) -> Caller | None:  # noqa: ANN401, as on an endpoint
-        """The caller, who holds what `access` names, or nobody if the field is public.
+        """The caller, who holds what `access` names; `None` if the field is public.
 
         Each is authenticated once per query or mutation, in the same way as for an endpoint.
         """
@@ -130,7 +130,7 @@ class Context:
     ) -> DataLoader[Key, Any]:
         """The loader that collects keys while fields of the same kind are resolved.
 
-        `same` tells what the fields have in common, by default that they call this function.
+        `same` is what the fields have in common, by default that they call this function.
         """
         key = (same or load, id(current.get()))
         if key not in self.loaders:

@@ -54,7 +54,7 @@ class Connection(Generic[Node]):
 
 
 def page_of(found: Found[Any], kind: Any, selected: Collection[str]) -> Connection[Any]:  # noqa: ANN401, a type of the schema
-    """The connection for a page; cursors that nobody asked for are not made."""
+    """The connection for a page; cursors are made only if they are selected."""
     cursor_of = found.cursor_of or str
     nodes = [kind.of(row) for row in found.items]
     edges: list[Edge[Any]] = []

@@ -29,7 +29,7 @@ class IdeOff(NotFound):
     """The editor is for development."""
 
     def __init__(self) -> None:
-        super().__init__("Send queries with POST. The editor is off, as API_DOCS is.")
+        super().__init__("Send queries with POST. The editor is off, as introspection is.")
 
 
 class PostOnly(Failure):
@@ -59,10 +59,10 @@ async def execute(request: Request, service: ServiceDep) -> Response:
 
 @router.get("", dependencies=[public], include_in_schema=False)
 async def edit(request: Request, service: ServiceDep) -> HTMLResponse:
-    """Open an editor for queries, where the API's documentation is served."""
+    """Open an editor for queries, unless introspection is off."""
     if "query" in request.query_params and HTML not in request.headers.get("accept", ""):
         raise PostOnly
-    if not service.settings.api_docs:
+    if not graphql.shows_schema(service):
         raise IdeOff
     page = files("strawberry").joinpath("static/graphiql.html").read_text(encoding="utf-8")
     return HTMLResponse(re.sub(r"\{\{ SUBSCRIPTION_ENABLED \}\}", "false", page))

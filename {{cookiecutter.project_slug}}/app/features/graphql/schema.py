@@ -54,7 +54,7 @@ class Prepared(SchemaExtension):
 
 
 class Schema(strawberry.Schema):
-    """Leaves the log to whoever answers."""
+    """Leaves logging to the code that answers."""
 
     def process_errors(
         self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None

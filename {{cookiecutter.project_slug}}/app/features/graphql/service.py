@@ -87,11 +87,17 @@ def parsed(text: str, limits: GraphQLSettings) -> DocumentNode:
 remembered = lru_cache(maxsize=64)(document_of)
 
 
+def shows_schema(service: Service) -> bool:
+    """Whether clients can read the schema."""
+    wanted = service.of(GraphQLSettings).introspection
+    return not service.settings.deployed if wanted is None else wanted
+
+
 def prepared(
     service: Service, request: Request
 ) -> tuple[DocumentNode, OperationDefinitionNode, int]:
     """The document of a request, its operation that is to be executed, and what that costs."""
-    limits, introspection = service.of(GraphQLSettings), service.settings.api_docs
+    limits, introspection = service.of(GraphQLSettings), shows_schema(service)
     find = remembered if len(request.query) <= CACHED_LENGTH else document_of
     document = find(request.query, limits, introspection=introspection)
     operation = get_operation_ast(document, request.operation_name)

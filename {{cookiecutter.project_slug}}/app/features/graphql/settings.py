@@ -11,6 +11,8 @@ class GraphQLSettings(FeatureSettings):
 
     model_config = SettingsConfigDict(env_prefix="GRAPHQL_", env_ignore_empty=True)
 
+    introspection: bool | None = None
+    """Whether clients can read the schema, and the editor is served; by default unless deployed."""
     max_characters: int = Field(default=20_000, ge=1)
     max_tokens: int = Field(default=1_000, ge=1)
     max_depth: int = Field(default=12, ge=1)

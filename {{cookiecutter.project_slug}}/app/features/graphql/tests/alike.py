@@ -47,7 +47,7 @@ class Operation:
 
 
 async def holder(session: AsyncSession, sign_in: SignIn, *permissions: str) -> Account:
-    """Somebody whose only role has just these permissions."""
+    """A user whose only role has just these permissions."""
     name = f"role-{uuid4().hex[:8]}"
     session.add(Role(name=name, permissions=list(permissions)))
     await session.flush()

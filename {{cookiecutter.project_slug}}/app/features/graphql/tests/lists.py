@@ -37,7 +37,7 @@ class Listing:
     parent: str = ""
     """The field that the connection belongs to, with its arguments, if it is not a query of its own."""
     node: str = "uuid"
-    """What tells its nodes apart."""
+    """The field that identifies its nodes."""
 
     @property
     def query(self) -> str:

@@ -9,7 +9,7 @@ from httpx2 import AsyncClient
 from prometheus_client import generate_latest
 
 from app.core.db.session import Database
-from app.core.settings import Settings
+from app.core.settings import Environment, Settings
 from app.features.graphql import metrics
 from app.features.graphql.tests.steps import ask, post, refused
 from conftest import Account, client_over
@@ -22,8 +22,8 @@ UPDATE = "mutation ($a: ProfileChange!) { updateMe(input: $a) { id } }"
 
 @pytest.fixture
 def deployed(app: FastAPI, database: Database, settings: Settings) -> AsyncClient:
-    """A client of the service as it is without the documentation of its API."""
-    closed = settings.model_copy(update={"api_docs": False})
+    """A client of the service in production."""
+    closed = settings.model_copy(update={"environment": Environment.PRODUCTION})
     return client_over(app, serving(database, settings=closed))
 
 

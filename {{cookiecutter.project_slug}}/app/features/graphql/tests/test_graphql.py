@@ -34,7 +34,7 @@ async def test_a_client_signs_in_and_out(member: Account, client: AsyncClient) -
 
 
 async def test_a_wrong_password_is_refused_as_in_rest(member: Account, client: AsyncClient) -> None:
-    for email in (member.email, "nobody@example.com", "no address"):
+    for email in (member.email, "unknown@example.com", "no address"):
         answer = await post(client, LOGIN, email=email, password="wrong")
 
         [error] = answer.json()["errors"]
@@ -266,9 +266,9 @@ async def test_nothing_of_a_request_is_logged_but_its_path(
     client: AsyncClient, caplog: pytest.LogCaptureFixture, session: AsyncSession
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    await post(client, LOGIN, email="someone@example.com", password="sesame-open-7")
+    await post(client, LOGIN, email="stranger@example.com", password="sesame-open-7")
 
     text = " ".join(
         str(record.__dict__) for record in caplog.records if record.name.startswith("app")
     )
-    assert not re.search("sesame|SignIn|someone@", text)
+    assert not re.search("sesame|SignIn|stranger@", text)

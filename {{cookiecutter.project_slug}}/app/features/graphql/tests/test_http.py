@@ -9,7 +9,7 @@ from httpx2 import AsyncClient
 
 from app.core.db.session import Database
 from app.core.middleware import CORS, middleware
-from app.core.settings import Settings
+from app.core.settings import Environment, Settings
 from app.features.graphql.tests.steps import URL, ask, post
 from conftest import Account, client_over
 from tests.inline import serving
@@ -159,7 +159,7 @@ async def test_a_request_that_is_executed_is_answered_with_its_errors(client: As
     assert error["extensions"]["status"] == 401
 
 
-async def test_the_editor_is_where_the_documentation_is(
+async def test_the_editor_is_off_in_production(
     client: AsyncClient, app: FastAPI, database: Database, settings: Settings
 ) -> None:
     page = await client.get(URL)
@@ -167,7 +167,7 @@ async def test_the_editor_is_where_the_documentation_is(
     assert page.headers["content-type"].startswith("text/html")
     assert "SUBSCRIPTION" not in page.text
 
-    closed = settings.model_copy(update={"api_docs": False})
+    closed = settings.model_copy(update={"environment": Environment.PRODUCTION})
     async with client_over(app, serving(database, settings=closed)) as deployed:
         answer = await deployed.get(URL)
         assert answer.status_code == 404

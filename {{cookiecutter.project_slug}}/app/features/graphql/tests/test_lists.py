@@ -34,7 +34,7 @@ USERS = Listing(
     "users",
     ["created_at", "email", "id"],
     {
-        "email": ["3@example.com", "nobody@example.com"],
+        "email": ["3@example.com", "unknown@example.com"],
         "is_active": [True, False],
         "role": ["editor", "member", "unknown"],
     },
@@ -156,9 +156,9 @@ async def test_a_page_says_where_it_is_in_its_list(reader: Account) -> None:
 
 
 async def test_a_list_without_items_is_an_empty_page(reader: Account) -> None:
-    nobody = Wish("email", {"email": "nobody@example.com"}, 3)
+    none = Wish("email", {"email": "unknown@example.com"}, 3)
     for arguments in ({"first": 3}, {"last": 3}):
-        page = await graphql(reader.client, USERS, nobody, **arguments)
+        page = await graphql(reader.client, USERS, none, **arguments)
 
         assert page == {
             "edges": [],

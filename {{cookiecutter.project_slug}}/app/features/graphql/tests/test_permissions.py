@@ -98,7 +98,9 @@ async def test_strangers_have_no_account(client: AsyncClient, query: str) -> Non
         assert set(answer["data"].values()) == {None}
 
 
-async def test_nobody_grants_what_they_do_not_hold(session: AsyncSession, sign_in: SignIn) -> None:
+async def test_what_a_caller_does_not_hold_is_not_granted(
+    session: AsyncSession, sign_in: SignIn
+) -> None:
     account = await holder(session, sign_in, "roles:write", "users:write")
     create = Operation(
         "roles:write",

@@ -79,7 +79,7 @@ def test_the_schema_is_printed() -> None:
     assert "type User implements Node" in printed.stdout
 
 
-def test_the_same_schema_breaks_nobody(tmp_path: Path) -> None:
+def test_the_same_schema_breaks_no_client(tmp_path: Path) -> None:
     older = tmp_path / "older.graphql"
     older.write_text(schema.as_str(), encoding="utf-8")
 
