@@ -10,7 +10,6 @@ from sqlalchemy import (
     Result,
     Select,
     TextClause,
-    Uuid,
     bindparam,
     event,
     inspect,
@@ -95,7 +94,7 @@ def filtered(state: ORMExecuteState, tenant_id: UUID) -> Executable:
 def narrow_text(statement: TextClause, tenant_id: UUID) -> TextClause:
     """Bind the value of `:tenant_id` in text."""
     named = TENANT in statement.compile().params
-    return statement.bindparams(bindparam(TENANT, tenant_id, type_=Uuid())) if named else statement
+    return statement.bindparams(bindparam(TENANT, tenant_id)) if named else statement
 
 
 def stamp_insert(state: ORMExecuteState, statement: Insert, tenant_id: UUID) -> Result[Any] | None:

@@ -37,7 +37,7 @@ class CeleryQueue:
         self.ours = settings_in(configured)
         self.celery = make_celery(self.ours, jobs, patient=False)
         self.thread = ThreadPoolExecutor(1, thread_name_prefix="nudge")
-        self.checker = ThreadPoolExecutor(1, thread_name_prefix="check")
+        self.checker = ThreadPoolExecutor(thread_name_prefix="check")
         self.checking: Future[str] | None = None
         self.waiting = 0
         self.resume_at = 0.0
