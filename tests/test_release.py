@@ -12,6 +12,7 @@ import pytest
 
 from tests.template import HOUSE, ROOT, commit_all, edit, environment, git, run
 from tests.updates import RELEASES, require
+from tools import release as tool
 
 CLEAN = "## Unreleased\n\n- A change.\n"
 
@@ -110,6 +111,35 @@ def test_two_releases(repository: Path) -> None:
     at_tag = tomllib.loads(git(repository, "show", "v0.2.0:pyproject.toml"))
     assert at_tag["project"]["version"] == "0.2.0"
     assert git(repository, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("unreleased", "released"),
+    [
+        ("- A change.", "- A change.\n\n### Security\n\nNothing to apply."),
+        ("- A change.\n\n### Security", "- A change.\n\n### Security\n\nNothing to apply."),
+        (
+            "### Security\n\n### Fixed\n\n- A bug.",
+            "### Security\n\nNothing to apply.\n\n### Fixed\n\n- A bug.",
+        ),
+        ("### Security\n\n- A hole.", "### Security\n\n- A hole."),
+    ],
+)
+@pytest.mark.parametrize("rest", ["", "\n## 0.1.0 (2026-01-02)\n\n- The first.\n"])
+def test_each_release_says_what_to_do_for_security(
+    unreleased: str, released: str, rest: str
+) -> None:
+    changelog = f"# Changes\n\n## Unreleased\n\n{unreleased}\n{rest}"
+
+    assert tool.with_release(changelog, "0.2.0", "2026-02-03") == (
+        f"# Changes\n\n## Unreleased\n\n## 0.2.0 (2026-02-03)\n\n{released}\n{rest}"
+    )
+
+
+def test_only_the_version_of_the_project_is_changed() -> None:
+    project = '[project]\nname = "x"\nversion = "{}"\n\n[tool.other]\nversion = "7"\n'
+
+    assert tool.with_version(project.format("0.1.0"), "0.2.0") == project.format("0.2.0")
 
 
 def leave_a_file(repository: Path) -> None:
