@@ -98,6 +98,22 @@ async def test_a_cursor_is_good_for_one_list_in_one_order(
                 assert same or answer.json()["type"] == "urn:problem-type:invalid-cursor"
 
 
+@pytest.mark.parametrize(
+    ("name", "fit", "unfit"), [("limit", [1, 100], [0, 101]), ("offset", [0, 10_000], [-1, 10_001])]
+)
+async def test_a_page_has_limits(
+    lists: dict[str, dict[str, Any]],
+    rows: AsyncClient,
+    name: str,
+    fit: list[int],
+    unfit: list[int],
+) -> None:
+    for url in lists:
+        for value in [*fit, *unfit]:
+            answer = await rows.get(url, params={name: value})
+            assert answer.status_code == (200 if value in fit else 422), (url, value)
+
+
 async def test_the_default_order_is_an_order_like_any_other(
     lists: dict[str, dict[str, Any]], rows: AsyncClient
 ) -> None:
