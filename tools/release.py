@@ -36,7 +36,7 @@ def git(*arguments: str) -> str:
         ["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = (done.stderr or done.stdout).split("\n", 1)[0]
+        said = (done.stderr or done.stdout).partition("\n")[0]
         raise RefusedError(f"`git {arguments[0]}` failed: {said}")
     return done.stdout.strip()
 
@@ -81,7 +81,7 @@ def refuse_stale_files() -> None:
             command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
         )
         if done.returncode:
-            said = (done.stdout or done.stderr).strip().rsplit("\n", 1)[-1]
+            said = (done.stdout or done.stderr).strip().rpartition("\n")[2]
             raise RefusedError(said or f"`tools/{name} --check` failed")
 
 
