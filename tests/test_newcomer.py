@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from tests.browser import ALIAS, Browser, browsing
+from tests.combinations import largest
 from tests.processes import free_port, running, start_database, until, wait_for
 from tests.template import ROOT, Answers, environment, run
 
@@ -23,11 +24,11 @@ PASSWORD = "correct horse battery staple"
 CREDENTIALS = re.compile(r"^ +username +(\S+)\n +password +(\S+)$", re.MULTILINE)
 
 
-def getting_started(readme: Path) -> list[str]:
+def commands(readme: Path, section: str = "Getting started") -> list[str]:
     """The blocks of commands in that section."""
     text = readme.read_text(encoding="utf-8")
-    section = text.split("\n## Getting started\n")[1].split("\n## ")[0]
-    return re.findall(r"```console\n(.*?)```", section, re.DOTALL)
+    body = text.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return re.findall(r"```console\n(.*?)```", body, re.DOTALL)
 
 
 def shell(script: str, folder: Path, stdin: str = "", **environ: str) -> str:
@@ -95,12 +96,12 @@ def test_the_readmes_lead_from_nothing_to_an_authenticated_request(
 ) -> None:
     """The template's README, then that of the generated project, with another port."""
     port = free_port()
-    ask, start = getting_started(ROOT / "README.md")[0].splitlines()
+    ask, start = commands(ROOT / "README.md")[0].splitlines()
     assert SOURCE in ask
     shell(ask.replace(SOURCE, shlex.quote(str(template))), tmp_path, stdin="\n" * 30)
     project = tmp_path / "acme-api"
     run_it, register, sign_in, create, *_ = [
-        block.replace(":8000", f":{port}") for block in getting_started(project / "README.md")
+        block.replace(":8000", f":{port}") for block in commands(project / "README.md")
     ]
     assert start == f"cd {project.name} && {run_it.strip()}"
 
@@ -124,11 +125,15 @@ def test_the_readmes_lead_from_nothing_to_an_authenticated_request(
 
 
 @pytest.fixture(scope="module")
-def service(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
+def project(installed: Installed) -> Path:
+    """A project with everything on the default database, but without Celery."""
+    return installed(largest() | {"use_celery": False})
+
+
+@pytest.fixture(scope="module")
+def service(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Generator[Running]:
     """One service for tests that only use it from outside."""
     folder = tmp_path_factory.mktemp("service")
-    answers = {"database": "postgresql", "include_example": True, "multi_tenancy": "row"}
-    project = installed(answers)
     port = free_port()
     command = [project / ".venv/bin/app", "dev", "--port", str(port)]
     data = {"DATA_DIR": str(folder / "data")}
@@ -191,6 +196,20 @@ def test_the_documentation_works_without_any_other_host(service: Running, tmp_pa
         browser.page.locator(".opblock").nth(operations - 1).wait_for()
         assert browser.hosts == {"127.0.0.1", ALIAS}
         assert browser.complaints == []
+
+
+@pytest.mark.xdist_group("newcomer")
+def test_the_readme_leads_to_a_query_in_graphql(service: Running, project: Path) -> None:
+    username, password = service.credentials()
+    readme = project / "README.md"
+    sign_in, query = commands(readme)[2], commands(readme, "GraphQL")[0]
+    sign_in = sign_in.replace("ada@example.com", username).replace(PASSWORD, password)
+
+    told = shell(f"{sign_in}\n{query}".replace("http://127.0.0.1:8000", service.base), project)
+
+    assert f'"data":{{"me":{{"email":"{username}","roleNames":["admin"]}}' in told
+    assert '"errors"' not in told
+    assert httpx2.get(f"{service.base}/graphql").headers["content-type"].startswith("text/html")
 
 
 def authorize(browser: Browser, username: str, password: str, *, scopes: bool) -> None:
