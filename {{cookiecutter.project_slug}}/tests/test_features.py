@@ -91,7 +91,9 @@ async def test_what_fails_after_the_commit_undoes_nothing(
     assert (await probing.admin.post("/api/v1/probes?text=broken")).status_code == 204
 
     assert (await probing.actions())[-1] == "heard.probe.probed"
-    assert "{'event_name': 'probe.probed', 'exc_info': True, 'event': 'listener_failed'" in caplog.text
+    assert (
+        "{'event_name': 'probe.probed', 'exc_info': True, 'event': 'listener_failed'" in caplog.text
+    )
 
 
 async def test_after_the_commit_a_listener_waits_for_no_connection_of_its_request(

