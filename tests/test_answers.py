@@ -155,7 +155,7 @@ def test_all_bad_answers_are_told_at_once(template: Path, tmp_path: Path) -> Non
 
 def test_a_bad_answer_is_asked_again(template: Path, tmp_path: Path) -> None:
     """At once, so that no other answer is lost."""
-    typed = ["curly {{ braces }}", "Ours", "Capital", "", "ours", *[""] * 7]
+    typed = ["curly {{ braces }}", "Ours", "Capital", "", "ours", *[""] * 8]
     lines = "".join(f"{answer}\n" for answer in typed)
     told = attempt(TOOLS / "cookiecutter", template, cwd=tmp_path, stdin=lines)
 

@@ -434,9 +434,7 @@ def test_on_windows_the_built_in_server_is_the_package_s_own(
         assert url == make_url(f"postgresql+asyncpg://{address}")
 
 
-async def test_a_new_connection_that_is_read_only_is_replaced_alone(
-    settings: Settings,
-) -> None:
+async def test_a_read_only_connection_is_replaced_alone(settings: Settings) -> None:
     engine = create_engine(settings)
     database = database_of(engine, settings)
     opened: list[object] = []

@@ -132,7 +132,8 @@ def id_of(item: dict[str, Any]) -> str:
     for name in ("uuid", "id", "user_id"):
         if name in item:
             return item[name]
-    return id_of(item["tenant"])
+    [subject] = [inner for name, inner in item.items() if name not in {"role", "created_at"}]
+    return id_of(subject)
 
 
 async def forwards(client: AsyncClient, listing: Listing, wish: Wish) -> list[dict[str, Any]]:

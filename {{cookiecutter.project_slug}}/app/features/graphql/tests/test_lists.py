@@ -111,7 +111,7 @@ async def reader(session: AsyncSession, admin: Account) -> Account:
 async def test_a_list_is_the_same_in_both_interfaces_however_it_is_read(
     reader: Account, listing: Listing
 ) -> None:
-    """40 combinations for each list, and as many for products."""
+    """40 combinations for each list."""
     wanted = wishes(listing, 40)
     found = [await compare(reader.client, listing, wish) for wish in wanted]
 

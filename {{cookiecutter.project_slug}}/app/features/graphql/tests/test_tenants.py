@@ -190,7 +190,7 @@ async def test_for_strangers_a_tenant_does_not_exist(
 
 async def test_an_id_of_another_type_is_refused(ada: Account) -> None:
     id = await new_tenant(ada)
-    for wrong in (user_id(ada), node_id_of("Product", uuid_in(id)), node_id_of("Tenant", "x")):
+    for wrong in (user_id(ada), node_id_of("Session", uuid_in(id)), node_id_of("Tenant", "x")):
         for query in (NAME, LEAVE, DELETE, RESTORE):
             assert await refused(ada.client, query, id=wrong) == ["invalid-id"], query
     assert await refused(ada.client, REMOVE, id=id, user=id) == ["invalid-id"]
