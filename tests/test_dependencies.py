@@ -5,6 +5,7 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,15 +85,21 @@ def distributions() -> dict[str, list[str]]:
     return {name: [*map(normal, found)] for name, found in json.loads(told.stdout).items()}
 
 
+@cache
+def modules(source: str) -> set[str]:
+    """The modules that a file imports; most files are the same in every project."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
 def imported(sources: Iterable[Path], distributions: dict[str, list[str]]) -> set[str]:
     """The distributions that these files import."""
-    names: set[str] = set()
-    for source in sources:
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Import):
-                names |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom) and node.module:
-                names.add(node.module)
+    names = {name for source in sources for name in modules(source.read_text(encoding="utf-8"))}
     found = (distributions.get(name.split(".")[0], []) for name in names)
     return {each for several in found for each in several} - {"app"}
 
