@@ -158,7 +158,7 @@ def delete(project: Path, change: Edit) -> None:
 FEATURE = '''"""Colours."""
 
 from app.core.feature import Feature
-from app.features.colours.models import Colour
+from app.features.hues.models import Colour
 
 feature = Feature(models=(Colour,))'''
 MODELS = '''"""Tables."""
@@ -225,11 +225,12 @@ def lines(text: str) -> tuple[str, ...]:
 
 EDITS = [
     Edit("a service function", "app/features/users/service.py", lines(SERVICE), append),
-    Edit("the register: import", "app/installed.py", ("    colours,",), after("    auth,")),
+    # Beside no line of an option.
+    Edit("the register: import", "app/installed.py", ("    hues,",), after("    health,")),
     Edit(
         "the register: feature",
         "app/installed.py",
-        ("    colours.feature,",),
+        ("    hues.feature,",),
         after("    auth.feature,"),
     ),
     Edit(
@@ -269,8 +270,8 @@ EDITS = [
         after("## Accounts"),
     ),
     Edit("a migration with data", "migrations/versions/0002_colours.py", lines(MIGRATION), add),
-    Edit("an added feature", "app/features/colours/__init__.py", lines(FEATURE), add),
-    Edit("an added feature: models", "app/features/colours/models.py", lines(MODELS), add),
+    Edit("an added feature", "app/features/hues/__init__.py", lines(FEATURE), add),
+    Edit("an added feature: models", "app/features/hues/models.py", lines(MODELS), add),
     Edit(
         "a renamed file",
         "docs/adr/0004-sessions.md",
