@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.combinations import largest
 from tests.template import HOUSE, ROOT, Answers, edit, environment
 from tools import drift
 
@@ -274,7 +275,7 @@ def test_a_project_with_every_option_is_installed_and_tested(machine: Machine) -
 
     assert row == drift.Row("/opt/python3.13", "lowest", "mysql", 6, "12", "passed")
     project = machine.folder / "python3.13-lowest-mysql"
-    answers = {"database": "mysql", "use_celery": True, "multi_tenancy": "row"}
+    answers = largest() | {"database": "mysql"}
     assert machine.baked == [(template, project, answers)]
     uv = ["uv", "--quiet", "--project", str(project), "--directory", str(project)]
     python = ["--python", "/usr/bin//opt/python3.13", "--resolution", "lowest-direct"]

@@ -18,7 +18,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.combinations import HOUSE, ROOT, options
+from tests.combinations import HOUSE, ROOT, largest, options
 from tests.template import bake_with_copier, environment, export
 
 FOLDER = ROOT / "build" / "drift"
@@ -80,8 +80,7 @@ def attempt(template: Path, python: str, resolution: str, database: str) -> Row:
         return Row(python, versions, database, 0, "", "Python is not installed")
     name = f"{Path(python).name}-{versions}-{database}"
     started, log = time.monotonic(), FOLDER / f"{name}.log"
-    answers = {name: values[-1] for name, values in options().items()} | {"database": database}
-    project = bake_with_copier(template, FOLDER / name, answers)
+    project = bake_with_copier(template, FOLDER / name, largest() | {"database": database})
     result = PASSED
     for step, command in steps(project, path, resolution).items():
         if not succeeds(command, log):
