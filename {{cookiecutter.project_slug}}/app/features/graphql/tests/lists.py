@@ -90,7 +90,7 @@ def wishes(listing: Listing, count: int) -> list[Wish]:
                 for name, values in listing.filters.items()
                 if random.random() < 0.3
             },
-            random.choice((1, 3, 5, 8, 13, MOST)),
+            random.choice((1, 5, 8, 13, MOST, MOST)),
             random.random() < 0.5,
         )
         for _ in range(count)
