@@ -9,7 +9,7 @@ from app.features.audit.models import AuditEvent
 from app.features.audit.settings import AuditSettings
 
 
-@job("audit.purge", queue=HOUSEKEEPING, schedule=cron("27 3 * * *"))
+@job("audit.purge", queue=HOUSEKEEPING, schedule=cron("27 1 * * *"))
 async def purge_events(work: Work) -> None:
     """Delete events past their retention period, a batch at a time."""
     days = work.service.of(AuditSettings).days

@@ -41,7 +41,7 @@ async def forgot_password(work: Work, *, email: str) -> None:
     await accounts.forgot_password(work.session, work.settings, email)
 
 
-@job("auth.purge", queue=HOUSEKEEPING, schedule=cron("17 3 * * *"))
+@job("auth.purge", queue=HOUSEKEEPING, schedule=cron("17 1 * * *"))
 async def purge_sessions(work: Work) -> None:
     """Delete sessions and mailed tokens that expired long ago, a batch at a time."""
     for model, condition in repository.outlived(work.service.of(AuthSettings).expired_days):

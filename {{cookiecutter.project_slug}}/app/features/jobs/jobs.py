@@ -9,7 +9,7 @@ from app.features.jobs import repository
 from app.features.jobs.settings import JobSettings
 
 
-@job("jobs.purge", queue=HOUSEKEEPING, schedule=cron("7 3 * * *"))
+@job("jobs.purge", queue=HOUSEKEEPING, schedule=cron("7 1 * * *"))
 async def purge_jobs(work: Work) -> None:
     """Delete jobs that ended long ago, a batch at a time."""
     settings = work.service.of(JobSettings)

@@ -20,7 +20,7 @@ from app.features.tenants.models import Invitation, Membership, Tenant
 from app.features.tenants.service import grace_ends
 
 
-@job("tenants.purge", queue=HOUSEKEEPING, schedule=cron("47 3 * * *"))
+@job("tenants.purge", queue=HOUSEKEEPING, schedule=cron("47 1 * * *"))
 async def purge_tenants(work: Work) -> None:
     """Delete expired invitations, and enqueue the purge of tenants whose grace period has ended."""
     if await purge(work.session, Invitation, Invitation.expires_at < utc_now()):
