@@ -198,7 +198,7 @@ def serving(target: Target) -> Generator[tuple[str, int]]:
             server.wait(30)
 
 
-def load(base: str, work: Work, token: str, seconds: float) -> subprocess.Popen[str]:
+def load(base: str, work: Work, token: str, seconds: int) -> subprocess.Popen[str]:
     """Start `wrk`."""
     script = Path(tempfile.gettempdir()) / "load.lua"
     script.write_text(SCRIPT)
@@ -229,7 +229,7 @@ def result(running: subprocess.Popen[str]) -> dict[str, float]:
     return json.loads(found[1])
 
 
-def measure(target: Target, base: str, pid: int, key: str, seconds: float) -> None:
+def measure(target: Target, base: str, pid: int, key: str, seconds: int) -> None:
     """One round of one kind of work, after a short one that does not count."""
     work = target.works[key]
     result(load(base, work, target.token, 1))
@@ -286,7 +286,8 @@ def database(project: Path, server: str, name: str) -> Generator[str]:
 def prepared(name: str, url: str, *answers: str, **environ: str) -> Target:
     """A generated service in production, migrated, with an administrator."""
     project = bake(name, *answers)
-    settings = PRODUCTION | {"DATABASE_URL": url} | environ
+    role = {"DATABASE_ROLE": f"{urlsplit(url).username}_service"}
+    settings = PRODUCTION | {"DATABASE_URL": url} | role | environ
     command = project / ".venv/bin/app"
     for arguments in (["db", "upgrade"], ["users", "create-admin", "--email", EMAIL]):
         subprocess.run(
@@ -327,7 +328,7 @@ def fill(base: str, target: Target) -> None:
         made += result(load(base, target.works["create"], target.token, 5))["requests"]
 
 
-def run(targets: list[Target], rounds: int, seconds: float) -> None:
+def run(targets: list[Target], rounds: int, seconds: int) -> None:
     """Interleaved rounds: all targets in turn, and again."""
     for target in targets:
         with serving(target) as (base, _):
@@ -367,7 +368,7 @@ def spread(target: Target, key: str) -> float:
     return (max(rates) - min(rates)) / statistics.median(rates)
 
 
-def report(targets: list[Target], rounds: int, seconds: float) -> str:
+def report(targets: list[Target], rounds: int, seconds: int) -> str:
     """The page for people."""
     base = targets[0]
     lines = [
@@ -423,7 +424,7 @@ def main() -> None:
     """Measure, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
     options = parser.parse_args()
     server, broker = os.environ.get("TEST_POSTGRES_URL"), os.environ.get("TEST_REDIS_URL")
     if not server or not broker:
