@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Mappi
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from graphql import DocumentNode
@@ -15,6 +16,7 @@ from strawberry.types import Info as AnyInfo
 
 from app.core.carriers import CARRIERS
 from app.core.carrying import Carrier
+from app.core.db.base import utc_now
 from app.core.db.session import reading, unit_of_work
 from app.core.errors import Unauthorized
 from app.core.routing import ABOUT, About
@@ -56,6 +58,7 @@ class Context:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Fields take turns, so that one request holds one connection, like any other."""
 
+    arrived: datetime = field(default_factory=utc_now)
     attempted: bool = False
     stranger: Unauthorized | None = None
     """The refusal of the caller's credentials, whatever rows they are presented for."""

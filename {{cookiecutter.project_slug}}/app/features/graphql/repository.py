@@ -36,6 +36,8 @@ async def pages_of(
     *options: ORMOption,
 ) -> list[Found[Any]]:
     """A page of the rows of each parent, with the same number of statements for one as for many."""
+    if not parents:
+        return []
     if query.cursor is None:
         return await first_pages(session, parent, parents, query, *options)
     if len(parents) > 1:

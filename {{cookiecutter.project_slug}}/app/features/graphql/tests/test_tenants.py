@@ -405,17 +405,25 @@ async def test_header_and_argument_may_not_contradict(ada: Account) -> None:
     assert await refused(ada.client, "{ me { email } }") == ["invalid-tenant"]
 
 
-async def test_two_tenants_in_one_request_do_not_mix(
-    ada: Account, bob: Account, eve: Account, sent: list[Mail]
-) -> None:
+SHOWN = """{ name members(first: 9) { nodes { email } totalCount }
+  invitations(first: 9) { nodes { email } } }"""
+THREE = "($one: ID!, $other: ID!, $third: ID!)"
+
+
+@pytest.fixture
+async def three(ada: Account, bob: Account, eve: Account, sent: list[Mail]) -> dict[str, str]:
     """Ada owns the one and is a plain member of the other; the third is not hers."""
     one, other, third = await new_tenant(ada), await new_tenant(bob, "Other"), await new_tenant(eve)
     await join(bob, ada, other, sent, "MEMBER")
     await join(ada, eve, one, sent, "ADMIN")
     await ask(ada.client, INVITE, id=one, email="first@example.com")
     await ask(bob.client, INVITE, id=other, email="second@example.com")
-    shown = "{ name members(first: 9) { nodes { email } totalCount } invitations(first: 9) { nodes { email } } }"
-    declared = "($one: ID!, $other: ID!, $third: ID!)"
+    return {"one": one, "other": other, "third": third}
+
+
+async def test_two_tenants_in_one_query_do_not_mix(
+    ada: Account, bob: Account, eve: Account, three: dict[str, str]
+) -> None:
     query = filled(
         """query[declared] {
       third: tenant(id: $third) [shown]
@@ -423,10 +431,10 @@ async def test_two_tenants_in_one_request_do_not_mix(
       one: tenant(id: $one) [shown]
       again: tenant(id: $other) { name members(last: 1) { totalCount } }
     }""",
-        declared=declared,
-        shown=shown,
+        declared=THREE,
+        shown=SHOWN,
     )
-    answer = (await post(ada.client, query, one=one, other=other, third=third)).json()
+    answer = (await post(ada.client, query, **three)).json()
 
     assert answer["data"] == {
         "third": None,
@@ -450,6 +458,10 @@ async def test_two_tenants_in_one_request_do_not_mix(
     }
     assert {".".join(each["path"]) for each in answer["errors"]} == {"third", "other.invitations"}
 
+
+async def test_mutations_of_two_tenants_do_not_mix(
+    ada: Account, bob: Account, eve: Account, three: dict[str, str]
+) -> None:
     writes = filled(
         """mutation[declared] {
       third: renameTenant(id: $third, input: {name: "x"}) { name }
@@ -458,10 +470,10 @@ async def test_two_tenants_in_one_request_do_not_mix(
       kept: leaveTenant(id: $one)
       left: leaveTenant(id: $other)
     }""",
-        declared=declared,
-        shown=shown,
+        declared=THREE,
+        shown=SHOWN,
     )
-    answer = (await post(ada.client, writes, one=one, other=other, third=third)).json()
+    answer = (await post(ada.client, writes, **three)).json()
     assert answer["data"]["one"]["name"] == "y"
     assert answer["data"]["one"]["members"]["totalCount"] == 2
     assert [name for name, each in answer["data"].items() if each is not None] == ["one", "left"]
@@ -469,8 +481,8 @@ async def test_two_tenants_in_one_request_do_not_mix(
         each["path"][0]: each["extensions"]["type"].split(":")[-1] for each in answer["errors"]
     }
     assert types == {"third": "tenant-not-found", "other": "not-allowed", "kept": "last-owner"}
-    assert await roles_in(bob, other) == {"bob": "OWNER"}
-    assert await roles_in(eve, third) == {"eve": "OWNER"}
+    assert await roles_in(bob, three["other"]) == {"bob": "OWNER"}
+    assert await roles_in(eve, three["third"]) == {"eve": "OWNER"}
 
 
 @pytest.fixture
@@ -554,6 +566,20 @@ async def test_a_cursor_of_another_tenant_is_refused(ada: Account, crowd: str) -
         for arguments in ({"first": 2, "after": cursor}, {"last": 2, "before": cursor}):
             found = await refused(ada.client, there.query, **wish.variables, **arguments)
             assert found == ["invalid-cursor"], there.name
+
+
+async def test_a_cursor_opens_no_list(
+    ada: Account, bob: Account, eve: Account, crowd: str, sent: list[Mail]
+) -> None:
+    await join(ada, bob, crowd, sent, "MEMBER")
+    _, invitations = lists_of(crowd)
+    wish = Wish("created_at", {}, 2)
+    cursor = (await graphql(ada.client, invitations, wish, first=2))["pageInfo"]["endCursor"]
+    for account, problem in [(bob, "not-allowed"), (eve, "tenant-not-found")]:
+        found = await refused(
+            account.client, invitations.query, **wish.variables, first=2, after=cursor
+        )
+        assert found == [problem]
 
 
 async def test_a_cursor_continues_one_list_at_a_time(ada: Account, crowd: str) -> None:

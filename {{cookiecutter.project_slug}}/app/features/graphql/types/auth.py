@@ -3,7 +3,6 @@
 import strawberry
 from strawberry import relay
 
-from app.core.db.base import utc_now
 from app.core.routing import SERVICE
 from app.core.security.access import public, signed_in
 from app.features.auth import schemas, sessions
@@ -46,10 +45,11 @@ class Mutation:
     async def refresh(self, info: Info, refresh_token: str) -> Tokens:
         """Exchange a refresh token for new tokens. Each can be used once, and one per request."""
         info.context.attempt()
-        arrived = utc_now()
         wanted = valid(schemas.Refresh, {"refresh_token": refresh_token})
         async with info.context.unit_of_work() as session:
-            return Tokens.of(await sessions.refresh(session, wanted.refresh_token, arrived))
+            return Tokens.of(
+                await sessions.refresh(session, wanted.refresh_token, info.context.arrived)
+            )
 
     @field(signed_in, SERVICE)
     async def logout(self, info: Info) -> bool:
