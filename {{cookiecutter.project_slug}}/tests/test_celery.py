@@ -45,6 +45,10 @@ from conftest import PASSWORD, client_of
 from tests.brokers import BROKERS, URLS, clean
 from tests.inline import InlineQueue, database_of, make_due, serving
 
+SCHEDULED = [name for name, each in JOBS.items() if each.schedule]
+# What the test enqueued: beat adds ticks of the service's own schedule, at some hours of the day.
+ASKED_FOR = JobRun.name.not_in(SCHEDULED) | JobRun.unique_key.is_(None)
+
 
 class Postbox:
     """Keeps what the mail server accepts."""
@@ -170,7 +174,7 @@ class Working:
 
     async def states(self) -> list[str]:
         async with reading(self.database) as session:
-            rows = await session.scalars(select(JobRun.state).order_by(JobRun.id))
+            rows = await session.scalars(select(JobRun.state).where(ASKED_FOR).order_by(JobRun.id))
             return list(rows)
 
 
@@ -224,13 +228,11 @@ async def test_from_registration_to_login_through_a_worker(working: Working, pos
     assert (await working.client.post("/api/v1/auth/login", data=form)).status_code == 200
 
     async def logged() -> bool:
-        return len([line for line in working.lines() if line["event"] == "job"]) == 2
+        of_request = {"event": "job", "correlation_id": answer.headers["X-Correlation-ID"]}
+        lines = [line for line in working.lines() if of_request.items() <= line.items()]
+        return [line["job"] for line in lines] == ["auth.register", "mail.deliver"]
 
     await until(logged)
-    lines = [line for line in working.lines() if line["event"] == "job"]
-    assert [line["job"] for line in lines] == ["auth.register", "mail.deliver"]
-    request = answer.headers["X-Correlation-ID"]
-    assert {line["correlation_id"] for line in lines} == {request}
 
 
 async def test_a_message_that_was_lost_is_sent_again(
@@ -255,7 +257,7 @@ async def test_a_message_that_was_lost_is_sent_again(
 async def test_a_job_that_failed_is_tried_again(working: Working, post: Post) -> None:
     async def failed() -> bool:
         async with reading(working.database) as session:
-            run = (await session.scalars(select(JobRun))).one()
+            run = (await session.scalars(select(JobRun).where(ASKED_FOR))).one()
             return (run.state, run.attempts) == (JobState.QUEUED, 1)
 
     async def delivered() -> bool:
@@ -280,7 +282,7 @@ async def test_a_worker_works_for_every_queue(working: Working, post: Post) -> N
         await enqueue(session, forgot_password, email="stranger@example.com")
         await enqueue(session, purge_jobs)
         await send(session, Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n"))
-        queues = set(await session.scalars(select(JobRun.queue)))
+        queues = set(await session.scalars(select(JobRun.queue).where(ASKED_FOR)))
     assert queues == {each.queue for each in JOBS.values()}
 
     await until(done)
