@@ -1,15 +1,17 @@
-"""Routers for features, and the methods that their paths accept."""
+"""Routers for features, how requests find their endpoints, and the methods that paths accept."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI
 from fastapi.params import Depends
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Match, Mount as StarletteMount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 API_PREFIX = "/api/v1"
@@ -91,6 +93,61 @@ def about_of(connection: HTTPConnection) -> About:
 def is_quiet(scope: Scope) -> bool:
     """Whether successful requests to the called endpoint are not logged."""
     return getattr(scope.get("route"), "quiet", False)
+
+
+TELEMETRY = "fastapi.telemetry"
+"""The key in the scope of a request that FastAPI traces or measures."""
+
+
+ANY = -1
+"""The number of slashes in paths with a parameter that may have some."""
+
+
+class Shortcut:
+    """Calls the endpoint at a request's path without trying the others; the rest is FastAPI's own search.
+
+    That search tries the routes of all routers in turn, twice each, and made up a third of a small request.
+    """
+
+    def __init__(self, app: FastAPI) -> None:
+        self.app = app
+        self.search = app.router.middleware_stack
+
+    @cached_property
+    def routes(self) -> Mapping[tuple[str, int], Sequence[tuple[int, RouteContext]]]:
+        """All routes in their order, by what is fixed of their path, and its number of slashes."""
+        found = defaultdict[tuple[str, int], list[tuple[int, RouteContext]]](list)
+        for order, route in enumerate(iter_route_contexts(self.app.routes)):
+            path = route.path or "/{host:any}"
+            if isinstance(route.original_route, StarletteMount):
+                path += "/{path:path}"
+            fixed, parameter, _ = path.partition("{")
+            start = fixed[: fixed.rindex("/") + 1] if parameter else fixed
+            found[start, ANY if ":" in path else path.count("/")].append((order, route))
+        return found
+
+    def candidates(self, path: str) -> list[tuple[int, RouteContext]]:
+        """The routes that may match, in their order."""
+        starts, slashes = [path], path.count("/")
+        end = path.rfind("/")
+        while end >= 0:
+            starts.append(path[: end + 1])
+            end = path.rfind("/", 0, end)
+        keys = dict.fromkeys((start, number) for start in starts for number in (slashes, ANY))
+        return sorted(each for key in keys for each in self.routes.get(key, ()))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and TELEMETRY not in scope:
+            for _, route in self.candidates(scope["path"].removeprefix(scope.get("root_path", ""))):
+                match, found = route.matches(scope)
+                if match is not Match.FULL:
+                    continue
+                if not isinstance(route.original_route, APIRoute):
+                    break
+                scope.update(found, route=route.original_route, router=self.app.router)
+                await route.app(scope, receive, send)
+                return
+        await self.search(scope, receive, send)
 
 
 def methods_at(scope: Scope) -> set[str]:
