@@ -134,9 +134,8 @@ async def database(
         transaction = await connection.begin()
         options: dict[str, Any] = {**production.writer.kw, "bind": connection}
         sessions = async_sessionmaker(**options, join_transaction_mode="create_savepoint")
-        database = replace(
-            production, writer=sessions, reader=sessions, connect=inline.borrowing(sessions)
-        )
+        reads = inline.ReadsWithin(production.reads, connection)
+        database = replace(production, writer=sessions, reader=sessions, reads=reads)
         inline.service_over(database, settings, queue)
         yield database
         await transaction.rollback()

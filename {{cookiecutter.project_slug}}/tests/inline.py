@@ -1,22 +1,19 @@
 """Jobs and mail for tests: run at once, and kept in a list."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar, TypeVar, cast
+from typing import Any, ClassVar, TypeVar, TypeVarTuple, cast
 from uuid import UUID
 
-from sqlalchemy import update
-from sqlalchemy.ext.asyncio import (
-    AsyncConnection,
-    AsyncEngine,
-    AsyncSession,
-    async_sessionmaker,
-)
+from sqlalchemy import Row, Select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.util import greenlet_spawn
 
 from app.core.db.base import utc_now
 from app.core.db.carried import SERVICE
+from app.core.db.prepared import Prepared, Reads
 from app.core.db.session import Database, from_engine, unit_of_work
 from app.core.feature import Feature
 from app.core.jobs import Jobs, Queue
@@ -36,6 +33,7 @@ CONFIGURED: dict[type[FeatureSettings], FeatureSettings] = {
     kind: kind(**NO_FILE) for kind in SETTINGS if kind is not Settings
 }
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 Kind = TypeVar("Kind", bound=FeatureSettings)
 
 
@@ -60,17 +58,21 @@ def opening(settings: Settings) -> Callable[[], AbstractAsyncContextManager[Serv
     return partial(running, settings, work=False)
 
 
-def borrowing(
-    sessions: async_sessionmaker[AsyncSession],
-) -> Callable[[], AbstractAsyncContextManager[AsyncConnection]]:
-    """What gives the connection of these sessions to what reads without one."""
+class ReadsWithin(Reads):
+    """Executes prepared statements in the transaction of a connection."""
 
-    @asynccontextmanager
-    async def borrow() -> AsyncGenerator[AsyncConnection]:
-        async with sessions() as session:
-            yield await session.connection()
+    def __init__(self, reads: Reads, connection: AsyncConnection) -> None:
+        super().__init__(reads.engine)
+        self.reads = reads
+        self.connection = connection
 
-    return borrow
+    async def rows(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
+        if self.reads.watched:
+            found = await self.connection.execute(statement, values)
+            return found.all()
+        driver = await self.connection.get_raw_connection()
+        prepared = cast("Prepared[*Ts]", self.reads.prepared(statement))
+        return await greenlet_spawn(prepared.read, driver, values)
 
 
 async def in_service(settings: Settings, act: Callable[[Service], Awaitable[T]]) -> T:

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Annotated, Any, TypeVar, TypeVarTuple
@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, TypeVarTuple
 from fastapi import Depends
 from sqlalchemy import Row, Select
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, async_sessionmaker
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from starlette.requests import HTTPConnection
 
 from app.core.db import (
@@ -32,6 +32,7 @@ from app.core.db.errors import (
     named,
     reporting_deletion,
 )
+from app.core.db.prepared import Reads
 from app.core.db.refusals import is_lasting
 from app.core.errors import Failure
 from app.core.settings import Settings
@@ -51,8 +52,8 @@ class Database:
 
     writer: async_sessionmaker[AsyncSession]
     reader: async_sessionmaker[AsyncSession]
-    connect: Callable[[], AbstractAsyncContextManager[AsyncConnection]]
-    """A connection for reads without a session."""
+    reads: Reads
+    """What executes statements that were built once."""
     slots: asyncio.Semaphore
     spare: asyncio.Semaphore
     timeout: float
@@ -70,11 +71,14 @@ class Database:
 
         The pool itself is not fair: under load some wait a second while others overtake them.
         """
-        try:
-            async with asyncio.timeout(self.timeout):  # `wait_for` may swallow a cancellation
-                await self.slots.acquire()
-        except TimeoutError:
-            raise DatabaseUnavailable from None
+        if self.slots.locked():
+            try:
+                async with asyncio.timeout(self.timeout):  # `wait_for` may swallow a cancellation
+                    await self.slots.acquire()
+            except TimeoutError:
+                raise DatabaseUnavailable from None
+        else:
+            await self.slots.acquire()
         try:
             yield
         finally:
@@ -85,8 +89,8 @@ class Database:
 
         Without a session, which would cost more than the query: for the service's own tables.
         """
-        async with telling_outages(self), self.slot(), self.connect() as connection:
-            return (await connection.execute(statement, values)).all()
+        async with telling_outages(self), self.slot():
+            return await self.reads.rows(statement, values)
 
 
 @asynccontextmanager
@@ -123,10 +127,14 @@ def from_engine(engine: AsyncEngine, settings: Settings) -> Database:
         # {% endif %}
     }
     reading = engine.execution_options(**dialect_of(engine.url).read_options)
+    reads = Reads(reading)
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    reads = tenancy.JudgedReads(reading)
+    # {% endif %}
     return Database(
         writer=async_sessionmaker(engine, **options),
         reader=async_sessionmaker(reading, autoflush=False, **options),
-        connect=reading.connect,
+        reads=reads,
         slots=asyncio.Semaphore(settings.database_pool_size),
         spare=asyncio.Semaphore(engines.SPARE_CONNECTIONS),
         timeout=settings.database_timeout,

@@ -13,10 +13,11 @@ from app.core.db.tenancy import (
     wall,
     # {% endif %}
 )
+from app.core.db.tenancy.gate import JudgedReads
 from app.core.db.tenancy.rows import TenantOwned, TenantTagged
 from app.core.db.tenancy.sessions import TenantSession
 
-__all__ = ["TenantOwned", "TenantTagged", "session_options", "steps"]
+__all__ = ["JudgedReads", "TenantOwned", "TenantTagged", "session_options", "steps"]
 
 steps: list[Step] = [adoption.step]
 # {% if cookiecutter.database == "postgresql" %}

@@ -1,0 +1,169 @@
+"""Statements that are built once, and read on the driver's own connection.
+
+For a small query SQLAlchemy's connection, transaction, context and result cost several times what the query does. They
+are not needed for a SELECT whose SQL, parameters and types are known beforehand.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from typing import Any, Generic, TypeVarTuple, cast
+
+from sqlalchemy import Dialect, Row, Select
+from sqlalchemy.engine import result_tuple
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import PoolProxiedConnection
+from sqlalchemy.types import TypeEngine
+from sqlalchemy.util import greenlet_spawn
+
+Ts = TypeVarTuple("Ts")
+Process = Callable[[Any], Any]
+
+REMEMBERED = 256
+"""How many statements stay compiled: each is a constant of the code, or one of few variants."""
+
+
+class ConnectionLost(Exception):
+    """The connection was lost before there was an answer; what only reads can be asked again."""
+
+
+class Prepared(Generic[*Ts]):
+    """A SELECT of columns, compiled for a database; what changes from call to call are bind parameters."""
+
+    def __init__(self, statement: Select[*Ts], dialect: Dialect) -> None:
+        compiled = statement.compile(dialect=dialect)
+        if compiled.post_compile_params or compiled.literal_execute_params:
+            raise TypeError(
+                "the number of this statement's parameters depends on their values, as with"
+                " `in_`: execute it in a session"
+            )
+        self.sql = compiled.string
+        self.dialect = dialect
+        names = compiled.positiontup or []
+        self.parameters = [(name, processor(compiled.binds[name].type, dialect)) for name in names]
+        self.given = {name: compiled.binds[name].value for name in names}
+        columns = statement.selected_columns
+        self.types = [column.type for column in columns]
+        self.row = cast("Callable[[Sequence[Any]], Row[*Ts]]", result_tuple(columns.keys()))
+        self.converting: list[tuple[int, Process]] | None = None
+        """The columns that are not returned as the driver reads them; known with the first result."""
+
+    def read(
+        self, connection: PoolProxiedConnection, values: Mapping[str, Any]
+    ) -> Sequence[Row[*Ts]]:
+        """All rows, by the values of the bind parameters; within SQLAlchemy's greenlet."""
+        arguments = self.arguments(values)
+        cursor = connection.cursor()
+        try:
+            cursor.execute(self.sql, arguments)
+            found = cursor.fetchall()
+        except (self.dialect.loaded_dbapi.Error, OSError) as error:
+            raise self.failure(connection, cursor, error) from error
+        except BaseException:
+            connection.invalidate()  # its answer may still come
+            raise
+        rows = [self.row(values) for values in self.converted(cursor, found)]
+        cursor.close()
+        return rows
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """The values in the order of the SQL's parameters, as the driver takes them."""
+        known = {**self.given, **values} if values.keys() < self.given.keys() else values
+        return tuple(
+            process(known[name]) if process else known[name] for name, process in self.parameters
+        )
+
+    def converted(self, cursor: DBAPICursor, found: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
+        """The rows with values of the columns' types."""
+        if self.converting is None:
+            codes = [column[1] for column in cursor.description or ()]
+            processes = [
+                kind.dialect_impl(self.dialect).result_processor(self.dialect, code)
+                for kind, code in zip(self.types, codes, strict=True)
+            ]
+            self.converting = [(n, each) for n, each in enumerate(processes) if each]
+        if not self.converting:
+            return [*found]
+        rows = [list(values) for values in found]
+        for values in rows:
+            for position, process in self.converting:
+                values[position] = process(values[position])
+        return cast("list[Sequence[Any]]", rows)
+
+    def failure(
+        self, connection: PoolProxiedConnection, cursor: DBAPICursor, error: Exception
+    ) -> Exception:
+        """What SQLAlchemy would raise; a connection that is lost, or does not answer, leaves the pool."""
+        dbapi = self.dialect.loaded_dbapi
+        lost = isinstance(error, OSError) or self.dialect.is_disconnect(
+            cast("Any", error), connection, cursor
+        )
+        if lost:
+            connection.invalidate(error)
+        if lost and not isinstance(error, TimeoutError):
+            return ConnectionLost()
+        if lost:
+            return OperationalError(
+                self.sql, None, error, hide_parameters=True, connection_invalidated=True
+            )
+        return DBAPIError.instance(
+            self.sql, None, error, dbapi.Error, hide_parameters=True, dialect=self.dialect
+        )
+
+
+class Reads:
+    """Executes prepared statements, each on a connection of its own."""
+
+    own_listeners = 0
+    """How many listeners to statements need not hear of these."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        """Its connections have the options of sessions that only read."""
+        self.prepared = lru_cache(maxsize=REMEMBERED)(self.prepare)
+
+    @property
+    def dialect(self) -> Dialect:
+        """SQLAlchemy's adapter for the database."""
+        return self.engine.sync_engine.dialect
+
+    @property
+    def watched(self) -> bool:
+        """Whether something follows every statement, such as a tracer."""
+        engine = self.engine.sync_engine
+        return bool(engine.echo) or len(engine.dispatch.before_cursor_execute) > self.own_listeners
+
+    def prepare(self, statement: Select[Any]) -> Prepared[Any]:
+        """Compile the statement, which then is not compiled again."""
+        return Prepared(statement, self.dialect)
+
+    async def rows(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
+        """The answer to the statement; once more, if the connection turns out to be lost."""
+        if not self.watched:
+            with suppress(ConnectionLost):
+                return await greenlet_spawn(self.read, self.prepared(statement), values)
+        async with self.engine.connect() as connection:
+            return (await connection.execute(statement, values)).all()
+
+    def read(self, prepared: Prepared[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
+        """The same, within SQLAlchemy's greenlet."""
+        connection = self.engine.sync_engine.raw_connection()
+        try:
+            level = self.engine.sync_engine.get_execution_options().get("isolation_level")
+            driver = cast("DBAPIConnection", connection.dbapi_connection)
+            if level:
+                self.dialect.set_isolation_level(driver, level)
+            try:
+                return prepared.read(connection, values)
+            finally:
+                if level and connection.is_valid:
+                    self.dialect.reset_isolation_level(driver)
+        finally:
+            connection.close()
+
+
+def processor(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:
+    """How values of this type become the driver's."""
+    return kind.dialect_impl(dialect).bind_processor(dialect)
