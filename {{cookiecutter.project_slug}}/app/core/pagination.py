@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, cast
 from uuid import UUID
 
@@ -28,8 +29,7 @@ from pydantic import (
 )
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
-from sqlakeyset.asyncio import select_page
-from sqlalchemy import Column, ColumnElement, Select, func, select
+from sqlalchemy import Column, ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -115,6 +115,14 @@ class SortableBy:
             terms.setdefault(term.removeprefix("-"), term)
         return terms
 
+    @lru_cache(maxsize=256)  # noqa: B019, it lives as long as the class of its list
+    def order(self, sort: str, *, reverse: bool) -> Sequence[ColumnElement[Any]]:
+        """These terms as columns; from the end, if reversed."""
+        return [
+            self.columns[name].asc() if (term == name) is not reverse else self.columns[name].desc()
+            for name, term in self.complete(sort).items()
+        ]
+
     def key_type(self, name: str) -> TypeAdapter[Any]:
         """The type of this column's values in a cursor."""
         return KEY_TYPES[stored(self.columns[name]).type.python_type]
@@ -124,7 +132,9 @@ class SortableBy:
         for name, attribute in self.columns.items():
             column = stored(attribute)
             kind = column.type.python_type
-            if column.nullable:
+            if attribute.class_ is not self.columns["id"].class_:
+                yield f"{name}: {column} is not a column of the listed rows"
+            elif column.nullable:
                 yield f"{name}: {column} may be NULL, and no page can start after NULL"
             elif kind not in KEY_TYPES:
                 yield f"{name}: {column} holds {kind.__name__}, which is not in KEY_TYPES"
@@ -223,32 +233,56 @@ class Found(Generic[Item]):
 async def paginate(session: AsyncSession, statement: Select[Item], query: ListQuery) -> Found[Item]:
     """One page of `statement`, in the requested order."""
     keys = service_of(session).keys
-    ordered = statement.order_by(*order_by(query))
     if query.offset is not None:
-        rows = (await session.scalars(ordered.limit(query.limit).offset(query.offset))).all()
+        part = statement.order_by(*order_by(query)).limit(query.limit).offset(query.offset)
+        rows = (await session.scalars(part)).all()
         return Found(rows, None, await count(session, statement, query))
-    place = unsign(query, keys) if query.cursor is not None else None
-    start: Any = (place, query.is_backwards)
-    page: Any = await select_page(
-        session, cast("Select[Any]", ordered), per_page=query.limit, page=start
-    )
-    paging = page.paging
-    return Found(
-        [row[0] for row in page],
-        sign(query, paging.next.place, keys[0]) if paging.has_next else None,
-        await count(session, statement, query),
-        paging.has_previous,
-        lambda index: sign(query, paging.get_marker_at(index).place, keys[0]),
-    )
+    part = statement.order_by(*order_by(query, reverse=query.is_backwards)).limit(query.limit + 1)
+    if query.cursor is not None:
+        part = part.where(beyond(query, unsign(query, keys)))
+    rows = (await session.scalars(part)).all()
+    total = await count(session, statement, query)
+    return page_of(rows, query, keys[0], total)
 
 
-def order_by(query: ListQuery, *, reverse: bool = False) -> list[ColumnElement[Any]]:
+def page_of(rows: Sequence[Item], query: ListQuery, key: str, total: int | None) -> Found[Item]:
+    """A page of these rows, which are in the order in which they were read, and one more if there is one."""
+    items, more, began = [*rows[: query.limit]], len(rows) > query.limit, query.cursor is not None
+    if query.is_backwards:
+        items.reverse()
+
+    def cursor_of(index: int) -> str:
+        return sign(query, [getattr(items[index], name) for name in query.sort_terms()], key)
+
+    has_next, has_previous = (began, more) if query.is_backwards else (more, began)
+    end = cursor_of(-1) if has_next and items else query.cursor
+    return Found(items, end if has_next else None, total, has_previous, cursor_of)
+
+
+def order_by(query: ListQuery, *, reverse: bool = False) -> Sequence[ColumnElement[Any]]:
     """`-price,name` as columns; from the end, if reversed."""
-    columns = query.sortable.columns
-    return [
-        columns[name].asc() if (term == name) is not reverse else columns[name].desc()
-        for name, term in query.sort_terms().items()
-    ]
+    return query.sortable.order(query.sort, reverse=reverse)
+
+
+def beyond(query: ListQuery, place: Sequence[Any]) -> ColumnElement[bool]:
+    """The condition of the rows after this place, or before it if the list is read backwards.
+
+    Each column but the last one bounds those after it, so that an index is entered at the place: databases differ in
+    whether they do so for a comparison of rows, which could not express orders of mixed directions either.
+    """
+    terms = query.sort_terms().items()
+    condition: ColumnElement[bool] | None = None
+    for (name, term), value in reversed([*zip(terms, place, strict=True)]):
+        column = query.sortable.columns[name]
+        bound = bindparam(None, value, type_=column.type)
+        ascending = (term == name) is not query.is_backwards
+        further = column > bound if ascending else column < bound
+        if condition is None:
+            condition = further
+        else:
+            reached = column >= bound if ascending else column <= bound
+            condition = and_(reached, or_(further, condition))
+    return cast("ColumnElement[bool]", condition)
 
 
 async def count(session: AsyncSession, statement: Select[Any], query: ListQuery) -> int | None:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.orm.interfaces import ORMOption
 
 from app.core.db.base import Base
-from app.core.pagination import Found, ListQuery, order_by, paginate, sign
+from app.core.pagination import Found, ListQuery, order_by, page_of, paginate
 from app.core.service import service_of
 from app.features.graphql.failures import OneList
 
@@ -74,7 +74,7 @@ async def first_pages(
     totals = await counted(session, parent, parents) if query.with_total else {}
     key = service_of(session).keys[0]
     return [
-        page(found[each], query, key, totals.get(each, 0) if query.with_total else None)
+        page_of(found[each], query, key, totals.get(each, 0) if query.with_total else None)
         for each in parents
     ]
 
@@ -85,22 +85,3 @@ async def counted(
     """How many rows each parent has."""
     statement = select(parent, func.count()).where(parent.in_(parents)).group_by(parent)
     return {row[0]: row[1] for row in await session.execute(statement)}
-
-
-def page(rows: list[Any], query: ListQuery, key: str, total: int | None) -> Found[Any]:
-    """A page, from its rows and one more, if there is one."""
-    items, more = rows[: query.limit], len(rows) > query.limit
-    if query.is_backwards:
-        items.reverse()
-
-    def cursor_of(index: int) -> str:
-        return sign(query, [getattr(items[index], name) for name in query.sort_terms()], key)
-
-    forwards = more and not query.is_backwards
-    return Found(
-        items,
-        cursor_of(-1) if forwards else None,
-        total,
-        has_previous=more and query.is_backwards,
-        cursor_of=cursor_of,
-    )
