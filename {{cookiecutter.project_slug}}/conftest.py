@@ -134,7 +134,7 @@ async def database(
         transaction = await connection.begin()
         options: dict[str, Any] = {**production.writer.kw, "bind": connection}
         sessions = async_sessionmaker(**options, join_transaction_mode="create_savepoint")
-        reads = inline.ReadsWithin(production.reads, connection)
+        reads = inline.ReadsWithin(production.reads, sessions)
         database = replace(production, writer=sessions, reader=sessions, reads=reads)
         inline.service_over(database, settings, queue)
         yield database

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar, TypeVarTuple, cast
 from uuid import UUID
 
 from sqlalchemy import Row, Select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.util import greenlet_spawn
 
 from app.core.db.base import utc_now
@@ -59,20 +59,21 @@ def opening(settings: Settings) -> Callable[[], AbstractAsyncContextManager[Serv
 
 
 class ReadsWithin(Reads):
-    """Executes prepared statements in the transaction of a connection."""
+    """Executes prepared statements on the connection of these sessions, in their transaction."""
 
-    def __init__(self, reads: Reads, connection: AsyncConnection) -> None:
+    def __init__(self, reads: Reads, sessions: async_sessionmaker[AsyncSession]) -> None:
         super().__init__(reads.engine)
         self.reads = reads
-        self.connection = connection
+        self.sessions = sessions
 
     async def rows(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
-        if self.reads.watched:
-            found = await self.connection.execute(statement, values)
-            return found.all()
-        driver = await self.connection.get_raw_connection()
-        prepared = cast("Prepared[*Ts]", self.reads.prepared(statement))
-        return await greenlet_spawn(prepared.read, driver, values)
+        async with self.sessions() as session:
+            connection = await session.connection()
+            if self.reads.watched:
+                return (await connection.execute(statement, values)).all()
+            driver = await connection.get_raw_connection()
+            prepared = cast("Prepared[*Ts]", self.reads.prepared(statement))
+            return await greenlet_spawn(prepared.read, driver, values)
 
 
 async def in_service(settings: Settings, act: Callable[[Service], Awaitable[T]]) -> T:

@@ -651,6 +651,9 @@ async def test_a_job_that_finds_no_connection_has_not_been_tried(
     assert (await table.only()).state == JobState.RUNNING  # until the lease ends
 
     class OneTurn(asyncio.Semaphore):
+        def locked(self) -> bool:
+            return not self.refused
+
         async def acquire(self) -> Literal[True]:
             if self.refused:
                 return await super().acquire()
