@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, cast
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from httpx2 import AsyncClient
 from sqlalchemy import event, make_url, pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import QueuePool
 
 from app.core.db import migrations
 from app.core.db.carried import ENGINE
@@ -25,6 +27,7 @@ from app.core.db.errors import DatabaseReadOnly, DatabaseTimeout, NotMigrated
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
+from app.features import users
 from conftest import PASSWORD, Account
 from tests.backlogs import assert_others_are_not_read, fill, sizes
 from tests.databases import fresh_database
@@ -539,3 +542,41 @@ async def test_a_database_that_takes_no_changes_is_a_503_and_left_for_another(
         finally:
             await promote()
     await engine.dispose()
+
+
+async def test_a_lost_connection_is_not_told_to_who_only_reads(
+    committed_db: Database, engine: AsyncEngine
+) -> None:
+    lost = 0
+
+    @event.listens_for(engine.sync_engine, "checkout")
+    def lose(connection: Any, record: object, proxy: object) -> None:  # noqa: ANN401, asyncpg's, adapted
+        nonlocal lost
+        if not lost:
+            lost += 1
+            connection.terminate()
+
+    try:
+        assert await committed_db.rows(users.ACCOUNT, {"user_id": uuid4()}) == []
+    finally:
+        event.remove(engine.sync_engine, "checkout", lose)
+    assert lost == 1
+
+
+async def test_on_a_connection_whose_reader_was_cancelled_nothing_more_is_asked(
+    committed_db: Database, engine: AsyncEngine
+) -> None:
+    invalidated: list[object] = []
+    event.listen(engine.sync_engine, "invalidate", lambda *_: invalidated.append(_), once=True)
+    slow = asyncio.create_task(committed_db.rows(users.ACCOUNT, {"user_id": uuid4()}))
+    for _ in range(100):
+        await asyncio.sleep(0)
+        if cast("QueuePool", engine.sync_engine.pool).checkedout():
+            break
+    slow.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await slow
+    assert len(invalidated) == 1
+    assert await committed_db.rows(users.ACCOUNT, {"user_id": uuid4()}) == []
+    assert cast("QueuePool", engine.sync_engine.pool).checkedout() == 0
