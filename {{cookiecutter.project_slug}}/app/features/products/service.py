@@ -32,9 +32,9 @@ async def create(session: AsyncSession, new: NewProduct) -> Product:
     """Create a product."""
     product = Product(**new.model_dump())
     session.add(product)
+    audit.record(session, "product.created", "product", product.id, after=new.model_dump())
     with refusing("uq_products_sku", SkuTaken(new.sku)):
         await session.flush()
-    audit.record(session, "product.created", "product", product.id, after=new.model_dump())
     return product
 
 
