@@ -242,7 +242,7 @@ async def test_a_query_is_stopped_in_time_and_frees_its_connection(
         finally:
             stopped.append(True)
 
-    monkeypatch.setattr(limits, "timeout_seconds", 0.2)
+    monkeypatch.setattr(limits, "timeout_seconds", 1)
     with monkeypatch.context() as patch:
         patch.setattr(users, "rows_by", slow)
         answer = await post(client, query)
