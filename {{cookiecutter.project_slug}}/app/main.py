@@ -1,5 +1,6 @@
 """The web service: `app serve`, or `uvicorn --factory app.main:create_app`."""
 
+import gc
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from importlib.metadata import metadata
@@ -39,6 +40,9 @@ def create_app(settings: Settings | None = None, features: Sequence[Feature] = F
     async def lifespan(app: FastAPI) -> AsyncGenerator[State]:
         logging.configure(settings)
         async with running(settings, work=True, features=features) as service:
+            # What lives as long as the process is not searched for garbage, which stops it for a tenth of a second.
+            gc.collect()
+            gc.freeze()
             yield {"service": service}
 
     about = metadata("app")
