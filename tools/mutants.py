@@ -187,20 +187,20 @@ class Coverage:
         for case in ET.parse(self.folder / "junit.xml").iter("testcase"):  # noqa: S314, our own
             module = case.attrib["classname"].replace(".", "/")
             self.seconds[f"{module}.py::{case.attrib['name']}"] = float(case.attrib["time"])
-        self.of_file = self.read(copied / HOUSE)
+        self.of_file = self.read()
 
     def record(self, house: Path, environ: dict[str, str]) -> None:
         """Run all tests of the default tier once."""
         print("recording which tests execute which lines", flush=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [BIN / "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
-        command += ["--cov=app", "--cov-context=test", "--cov-report="]
+        command += ["--cov=app", "--cov-context=test", "--cov-report=", "-p", "tools.remade"]
         command += [f"--junitxml={self.folder / 'running.xml'}"]
-        data = {"COVERAGE_FILE": str(self.folder / "data")}
+        data = {"COVERAGE_FILE": str(self.folder / "data"), "PYTHONPATH": str(ROOT)}
         subprocess.run(command, cwd=house, env=environ | data, check=True)
         (self.folder / "running.xml").rename(self.folder / "junit.xml")
 
-    def read(self, house: Path) -> dict[str, dict[int, set[str]]]:
+    def read(self) -> dict[str, dict[int, set[str]]]:
         """File, line, tests, each with the phase of it that executes the line."""
         found: dict[str, dict[int, set[str]]] = defaultdict(lambda: defaultdict(set))
         query = (
@@ -217,7 +217,8 @@ class Coverage:
     def rounds(self, mutant: Mutant) -> list[list[str]]:
         """The tests of a mutant, the fastest first.
 
-        What is executed at import, or for all tests in the set-up of the first, matters to any: they follow.
+        What is executed at import, or for all tests in the set-up of the first, matters to any: they follow those
+        that execute a line which names it.
         """
         lines = self.of_file[mutant.path]
         executed = [
@@ -226,16 +227,36 @@ class Coverage:
         contexts = {tuple(context.rsplit("|", 1)) for found in executed for context in found}
         chosen = {test for test, _ in contexts}
         set_up = [test for test, phase in contexts if phase == "setup"]
+        named = set[str]() if chosen else self.naming(mutant)
         others = (
             set(self.seconds) - chosen if executed and (len(set_up) == 1 or not chosen) else set()
         )
         rounds: list[list[str]] = [[] for _ in ROUNDS]
         total = 0.0
-        for test in [*self.by_time(chosen), *self.by_time(others)]:
+        for test in [*self.by_time(chosen or named), *self.by_time(others - named)]:
             total += self.seconds.get(test, 1.0)
             fitting = (tests for tests, most in zip(rounds, ROUNDS, strict=True) if total <= most)
             next(fitting, rounds[0] if not rounds[0] else []).append(test)
         return [tests for tests in rounds if tests]
+
+    def naming(self, mutant: Mutant) -> set[str]:
+        """The tests that execute a line which names what the changed line assigns; for a table, of migrations too."""
+        found = {test for test in self.seconds if "test_migrations" in test}
+        tests = found if mutant.path.endswith("models.py") else set[str]()
+        assigned = [
+            ast.unparse(target)
+            for node in ast.walk(ast.parse(mutant.original))
+            if isinstance(node, ast.Assign | ast.AnnAssign)
+            and node.lineno <= mutant.lines[0] <= (node.end_lineno or node.lineno)
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+        ]
+        names = re.compile(rf"\b({'|'.join(map(re.escape, assigned))})\b") if assigned else None
+        for path, lines in self.of_file.items() if names else ():
+            text = (ROOT / path).read_text(encoding="utf-8").splitlines()
+            for number, contexts in lines.items():
+                if names and contexts and names.search(text[number - 1]):
+                    tests |= {context.rsplit("|", 1)[0] for context in contexts}
+        return tests
 
     def by_time(self, tests: Iterable[str]) -> list[str]:
         """The fastest first."""
@@ -395,8 +416,10 @@ def main() -> None:
     parser.add_argument("--file", help="only files whose path contains this")
     asked = parser.parse_args()
     core = [name for name in listed() if name.startswith(CORE) and name.endswith(".py")]
-    other = ["mysql.py", "embedded_postgresql.py" if "TEST_POSTGRES_URL" in os.environ else ""]
-    core = [name for name in core if Path(name).name not in other]  # whose tests are skipped
+    other = ["mysql.py"]  # whose tests are skipped
+    if "TEST_POSTGRES_URL" in os.environ:
+        other += ["sqlite.py", "embedded_postgresql.py"]
+    core = [name for name in core if Path(name).name not in other]
     chosen = [
         path for path in (core if asked.what == "core" else TESTS) if (asked.file or "") in path
     ]

@@ -119,10 +119,14 @@ async def test_a_wrong_method(client: AsyncClient) -> None:
     assert answer.headers["Allow"] == "GET, HEAD, OPTIONS"
 
 
-async def test_a_bug_tells_nothing_about_itself(failing: AsyncClient) -> None:
+async def test_a_bug_tells_nothing_about_itself(
+    failing: AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
     answer = await failing.get("/bug")
 
     assert_problem(answer, 500)
+    assert answer.json()["detail"] == "Something went wrong on our side."
+    assert "hunter2" in caplog.text, "the log has it"
     assert "hunter2" not in answer.text
     assert "ValueError" not in answer.text
 

@@ -178,7 +178,9 @@ async def test_the_document_shows_schemes_headers_and_refusals(probing: Probing)
         {"OAuth2PasswordBearer": ["probes:write"]},
         {"ProbeKey": ["probes:write"]},
     ]
-    assert "X-Probe" in {parameter["name"] for parameter in operation["parameters"]}
+    [header] = [each for each in operation["parameters"] if each["name"] == "X-Probe"]
+    assert (header["in"], header["required"]) == ("header", False)
+    assert header["description"] == "Accepted and ignored"
     assert operation["responses"]["429"]["description"] == "Too many probes"
     assert "429" not in document["paths"]["/api/v1/auth/login"]["post"]["responses"]
 

@@ -57,6 +57,15 @@ def test_no_parameter_is_null(operations: list[dict[str, Any]]) -> None:
     assert not [each for each in parameters if "null" in str(each["schema"])]
 
 
+def test_a_page_has_twenty_items_and_a_hundred_at_most(operations: list[dict[str, Any]]) -> None:
+    parameters = [each for operation in operations for each in operation.get("parameters", [])]
+    limits = [each["schema"] for each in parameters if each["name"] == "limit"]
+
+    assert limits
+    for limit in limits:
+        assert (limit["default"], limit["minimum"], limit["maximum"]) == (20, 1, 100)
+
+
 async def test_every_example_is_accepted(app: FastAPI, sign_in: SignIn) -> None:
     """Examples are accepted by their operations, and each body can be built from them."""
     document = Document(app)
