@@ -57,6 +57,7 @@ async def test_values_are_converted_both_ways(
         (committed_admin.id, account.created_at, "x")
     ]
     assert await committed_db.rows(statement, {**values, "active": False}) == []
+    assert await committed_db.rows(statement, {**values, "more": 1, "than": 2, "needed": 3})
 
 
 async def test_a_statement_is_compiled_once(committed_db: Database) -> None:

@@ -43,7 +43,8 @@ class Prepared(Generic[*Ts]):
         self.dialect = dialect
         names = compiled.positiontup or []
         self.parameters = [(name, processor(compiled.binds[name].type, dialect)) for name in names]
-        self.given = {name: compiled.binds[name].value for name in names}
+        binds = [compiled.binds[name] for name in names]
+        self.constants = {bind.key: bind.value for bind in binds if not bind.required}
         columns = statement.selected_columns
         self.types = [column.type for column in columns]
         self.row = cast("Callable[[Sequence[Any]], Row[*Ts]]", result_tuple(columns.keys()))
@@ -70,7 +71,7 @@ class Prepared(Generic[*Ts]):
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The values in the order of the SQL's parameters, as the driver takes them."""
-        known = {**self.given, **values} if values.keys() < self.given.keys() else values
+        known = {**self.constants, **values} if self.constants else values
         return tuple(
             process(known[name]) if process else known[name] for name, process in self.parameters
         )
