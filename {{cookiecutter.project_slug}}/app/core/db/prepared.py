@@ -41,10 +41,9 @@ class Prepared(Generic[*Ts]):
             )
         self.sql = compiled.string
         self.dialect = dialect
-        names = compiled.positiontup or []
-        self.parameters = [(name, processor(compiled.binds[name].type, dialect)) for name in names]
-        binds = [compiled.binds[name] for name in names]
-        self.constants = {bind.key: bind.value for bind in binds if not bind.required}
+        binds = [(name, compiled.binds[name]) for name in compiled.positiontup or ()]
+        self.parameters = [(name, processor(bind.type, dialect)) for name, bind in binds]
+        self.constants = {name: bind.value for name, bind in binds if not bind.required}
         columns = statement.selected_columns
         self.types = [column.type for column in columns]
         self.row = cast("Callable[[Sequence[Any]], Row[*Ts]]", result_tuple(columns.keys()))
