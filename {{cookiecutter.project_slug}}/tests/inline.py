@@ -67,13 +67,16 @@ class ReadsWithin(Reads):
         self.sessions = sessions
 
     async def rows(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
+        statement, values = self.reads.within(statement, values)
         async with self.sessions() as session:
             connection = await session.connection()
             if self.reads.watched:
                 return (await connection.execute(statement, values)).all()
             driver = await connection.get_raw_connection()
             prepared = cast("Prepared[*Ts]", self.reads.prepared(statement))
-            return await greenlet_spawn(prepared.read, driver, values)
+            arguments = prepared.arguments(values)
+            self.reads.check(cast("Prepared[*tuple[Any, ...]]", prepared), arguments)
+            return await greenlet_spawn(prepared.read, driver, arguments)
 
 
 async def in_service(settings: Settings, act: Callable[[Service], Awaitable[T]]) -> T:

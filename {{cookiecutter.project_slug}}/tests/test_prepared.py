@@ -35,7 +35,7 @@ async def test_rows_are_those_of_a_session(
         async with owner.connect() as connection:
             theirs = (await connection.execute(statement)).all()
             driver = await connection.get_raw_connection()
-            ours = await greenlet_spawn(prepared.read, driver, {})
+            ours = await greenlet_spawn(prepared.read, driver, prepared.arguments({}))
         with subtests.test(str(table.name)):
             assert ours == theirs
             for row, wanted in zip(ours, theirs, strict=True):

@@ -16,12 +16,14 @@ from sqlalchemy import (
     Executable,
     ForeignKeyConstraint,
     Index,
+    Integer,
     String,
     Table,
     UniqueConstraint,
     Uuid,
     bindparam,
     delete,
+    event,
     exists,
     func,
     insert,
@@ -67,7 +69,7 @@ from app.core.jobs.outbox import enqueue
 from app.core.jobs.runner import run_due
 from app.core.jobs.work import Work
 from app.core.settings import Settings
-from app.core.tenancy import current, within
+from app.core.tenancy import AllTenants, current, within
 from app.features.audit.models import AuditEvent
 from app.features.audit.service import record
 from app.features.tenants.models import Tenant
@@ -855,6 +857,52 @@ async def test_what_is_vouched_for_hides_no_query(library: Library) -> None:
         with pytest.raises(TenancyError):
             await library.run(library.ours, act)
             pytest.fail(act.__name__)
+
+
+BUILT = select(Book.id, Book.title).order_by(Book.title).limit(bindparam("limit", type_=Integer()))
+JOINED = select(Book.title, Shelf.name).join(Shelf, Shelf.id == Book.shelf_id).order_by(Book.title)
+
+
+@pytest.mark.parametrize("watched", [False, True])
+async def test_a_statement_that_is_built_once_reads_one_tenant(
+    library: Library, engine: AsyncEngine, watched: bool
+) -> None:
+    """On one connection after the other, and where a tracer has SQLAlchemy execute it."""
+    if watched:
+        event.listen(engine.sync_engine, "before_cursor_execute", ignored)
+    try:
+        for tenant, word in [(library.ours, "our"), (library.theirs, "their")] * 2:
+            with within(tenant):
+                rows = await library.database.rows(BUILT, {"limit": 9})
+                assert [row.title for row in rows] == [f"{word} first", f"{word} second"]
+                joined = await library.database.rows(JOINED, {})
+                assert [tuple(row) for row in joined] == [(row.title, "shelf") for row in rows]
+            with pytest.raises(TenancyError, match="belongs to tenants"):
+                await library.database.rows(BUILT, {"limit": 9})
+            with within(uuid4()):
+                assert await library.database.rows(BUILT, {"limit": 9}) == []
+    finally:
+        if watched:
+            event.remove(engine.sync_engine, "before_cursor_execute", ignored)
+
+
+def ignored(*_: object) -> None:
+    """A listener to statements."""
+
+
+async def test_a_statement_that_is_built_once_cannot_say_which_tenant(library: Library) -> None:
+    """The tenant is the current one, whatever a caller passes, and no table is read without it."""
+    foreign = select(CORE.c.title).where(CORE.c.tenant_id == bindparam("other", type_=Uuid()))
+    unfiltered = select(CORE.c.title).join(Shelf, Shelf.id == CORE.c.shelf_id)
+    with within(library.ours):
+        rows = await library.database.rows(BUILT, {"limit": 9, "tenant_id": library.theirs})
+        assert [row.title for row in rows] == ALL
+        for statement in (foreign, unfiltered, select(CORE.c.title)):
+            with pytest.raises(TenancyError):
+                await library.database.rows(statement, {"other": library.theirs})
+    with within(AllTenants("a test")), pytest.raises(TenancyError, match="in a session"):
+        await library.database.rows(BUILT, {"limit": 9})
+    assert await library.titles(library.ours) == ALL, "the connections can still be used"
 
 
 def test_a_generated_migration_gives_existing_rows_to_the_first_tenant() -> None:

@@ -41,6 +41,7 @@ from app.core.service import service_of
 Item = TypeVar("Item")
 
 VERSION = 2
+PLACE = "place_"
 SIGNATURE_BYTES = 16
 
 KEY_TYPES: dict[type, TypeAdapter[Any]] = {
@@ -239,8 +240,9 @@ async def paginate(session: AsyncSession, statement: Select[Item], query: ListQu
         return Found(rows, None, await count(session, statement, query))
     part = statement.order_by(*order_by(query, reverse=query.is_backwards)).limit(query.limit + 1)
     if query.cursor is not None:
-        part = part.where(beyond(query, unsign(query, keys)))
-    rows = (await session.scalars(part)).all()
+        part = part.where(beyond(query))
+    place = place_of(query, keys) if query.cursor is not None else {}
+    rows = (await session.scalars(part, place)).all()
     total = await count(session, statement, query)
     return page_of(rows, query, keys[0], total)
 
@@ -264,17 +266,16 @@ def order_by(query: ListQuery, *, reverse: bool = False) -> Sequence[ColumnEleme
     return query.sortable.order(query.sort, reverse=reverse)
 
 
-def beyond(query: ListQuery, place: Sequence[Any]) -> ColumnElement[bool]:
-    """The condition of the rows after this place, or before it if the list is read backwards.
+def beyond(query: ListQuery) -> ColumnElement[bool]:
+    """The condition of the rows after a `place_of`, or before it if the list is read backwards.
 
     Each column but the last one bounds those after it, so that an index is entered at the place: databases differ in
     whether they do so for a comparison of rows, which could not express orders of mixed directions either.
     """
-    terms = query.sort_terms().items()
     condition: ColumnElement[bool] | None = None
-    for (name, term), value in reversed([*zip(terms, place, strict=True)]):
+    for name, term in reversed(query.sort_terms().items()):
         column = query.sortable.columns[name]
-        bound = bindparam(None, value, type_=column.type)
+        bound = bindparam(PLACE + name, type_=column.type)
         ascending = (term == name) is not query.is_backwards
         further = column > bound if ascending else column < bound
         if condition is None:
@@ -283,6 +284,12 @@ def beyond(query: ListQuery, place: Sequence[Any]) -> ColumnElement[bool]:
             reached = column >= bound if ascending else column <= bound
             condition = and_(reached, or_(further, condition))
     return cast("ColumnElement[bool]", condition)
+
+
+def place_of(query: ListQuery, keys: Sequence[str]) -> dict[str, Any]:
+    """Where the cursor points to, as values of the parameters in `beyond`."""
+    place = unsign(query, keys)
+    return {PLACE + name: value for name, value in zip(query.sort_terms(), place, strict=True)}
 
 
 async def count(session: AsyncSession, statement: Select[Any], query: ListQuery) -> int | None:

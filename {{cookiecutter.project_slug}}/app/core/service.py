@@ -58,8 +58,8 @@ class Service:
             ) from None
 
 
-def service_of(session: AsyncSession) -> Service:
-    """The service that opened the session."""
+def service_of(session: AsyncSession | Database) -> Service:
+    """The service that opened the session, or the database."""
     try:
         return session.info[SERVICE]
     except KeyError:

@@ -4,8 +4,8 @@ For a small query SQLAlchemy's connection, transaction, context and result cost 
 are not needed for a SELECT whose SQL, parameters and types are known beforehand.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Generic, TypeVarTuple, cast
 
@@ -13,7 +13,7 @@ from sqlalchemy import Dialect, Row, Select
 from sqlalchemy.engine import result_tuple
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
@@ -51,10 +51,9 @@ class Prepared(Generic[*Ts]):
         """The columns that are not returned as the driver reads them; known with the first result."""
 
     def read(
-        self, connection: PoolProxiedConnection, values: Mapping[str, Any]
+        self, connection: PoolProxiedConnection, arguments: tuple[Any, ...]
     ) -> Sequence[Row[*Ts]]:
-        """All rows, by the values of the bind parameters; within SQLAlchemy's greenlet."""
-        arguments = self.arguments(values)
+        """All rows, by the `arguments` for the parameters; within SQLAlchemy's greenlet."""
         cursor = connection.cursor()
         try:
             cursor.execute(self.sql, arguments)
@@ -141,27 +140,49 @@ class Reads:
 
     async def rows(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
         """The answer to the statement; once more, if the connection turns out to be lost."""
+        statement, values = self.within(statement, values)
         if not self.watched:
             with suppress(ConnectionLost):
                 return await greenlet_spawn(self.read, self.prepared(statement), values)
-        async with self.engine.connect() as connection:
+        async with self.connection() as connection:
             return (await connection.execute(statement, values)).all()
+
+    def within(
+        self, statement: Select[*Ts], values: Mapping[str, Any]
+    ) -> tuple[Select[*Ts], Mapping[str, Any]]:
+        """What is executed for the current context."""
+        return statement, values
+
+    def connection(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """A connection on which SQLAlchemy executes statements."""
+        return self.engine.connect()
 
     def read(self, prepared: Prepared[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
         """The same, within SQLAlchemy's greenlet."""
+        arguments = prepared.arguments(values)
+        self.check(cast("Prepared[*tuple[Any, ...]]", prepared), arguments)
         connection = self.engine.sync_engine.raw_connection()
         try:
-            level = self.engine.sync_engine.get_execution_options().get("isolation_level")
-            driver = cast("DBAPIConnection", connection.dbapi_connection)
-            if level:
-                self.dialect.set_isolation_level(driver, level)
-            try:
-                return prepared.read(connection, values)
-            finally:
-                if level and connection.is_valid:
-                    self.dialect.reset_isolation_level(driver)
+            with self.opened(connection):
+                return prepared.read(connection, arguments)
         finally:
             connection.close()
+
+    def check(self, prepared: Prepared[*tuple[Any, ...]], arguments: tuple[Any, ...]) -> None:
+        """Refuse what may not be executed."""
+
+    @contextmanager
+    def opened(self, connection: PoolProxiedConnection) -> Generator[None]:
+        """Read as sessions that only read do."""
+        level = self.engine.sync_engine.get_execution_options().get("isolation_level")
+        driver = cast("DBAPIConnection", connection.dbapi_connection)
+        if level:
+            self.dialect.set_isolation_level(driver, level)
+        try:
+            yield
+        finally:
+            if level and connection.is_valid:
+                self.dialect.reset_isolation_level(driver)
 
 
 def processor(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:

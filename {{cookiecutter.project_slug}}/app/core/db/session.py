@@ -129,7 +129,7 @@ def from_engine(engine: AsyncEngine, settings: Settings) -> Database:
     reading = engine.execution_options(**dialect_of(engine.url).read_options)
     reads = Reads(reading)
     # {% if cookiecutter.multi_tenancy == "row" %}
-    reads = tenancy.JudgedReads(reading)
+    reads = tenancy.reads(reading)
     # {% endif %}
     return Database(
         writer=async_sessionmaker(engine, **options),

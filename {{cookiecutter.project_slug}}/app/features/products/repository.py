@@ -1,16 +1,20 @@
 """All SQL of products."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, select, update
+from sqlalchemy import Row, case, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.pagination import Found, paginate
+from app.core.db.session import Database
+from app.core.listing import Listing
+from app.core.pagination import Found
 from app.features.products.models import Product
 from app.features.products.schemas import HIGHEST_PRICE, ProductQuery
 
 BATCH = 1000
+PRODUCTS = Listing(ProductQuery, Product)
 
 
 async def get(
@@ -20,18 +24,9 @@ async def get(
     return await session.get(Product, product_id, with_for_update=for_update)
 
 
-async def page(session: AsyncSession, query: ProductQuery) -> Found[Product]:
+async def page(reader: Database | AsyncSession, query: ProductQuery) -> Found[Row[Any]]:
     """Matching products, newest first by default."""
-    statement = select(Product)
-    if query.name is not None:
-        statement = statement.where(Product.name.icontains(query.name, autoescape=True))
-    if query.currency is not None:
-        statement = statement.where(Product.currency == query.currency)
-    if query.min_price is not None:
-        statement = statement.where(Product.price >= query.min_price)
-    if query.max_price is not None:
-        statement = statement.where(Product.price <= query.max_price)
-    return await paginate(session, statement, query)
+    return await PRODUCTS.page(reader, query)
 
 
 async def change_prices(

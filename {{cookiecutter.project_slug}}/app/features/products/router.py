@@ -1,10 +1,11 @@
 """Endpoints."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
+from sqlalchemy import Row
 
-from app.core.db.session import ReadSessionDep, SessionDep
+from app.core.db.session import DatabaseDep, SessionDep
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
 from app.core.routing import CUSTOMER, router as new_router
@@ -55,13 +56,13 @@ async def get_product(product: ProductOr404) -> Product:
 
 @products.get("", response_model=Page[ProductRead], dependencies=[Can(ProductPermission.READ)])
 async def list_products(
-    session: ReadSessionDep, query: Annotated[ProductQuery, Query()]
-) -> Found[Product]:
+    database: DatabaseDep, query: Annotated[ProductQuery, Query()]
+) -> Found[Row[Any]]:
     """List products, newest first by default.
 
     Sorting by one field uses an index. Filters scan product by product until the page is full.
     """
-    return await repository.page(session, query)
+    return await repository.page(database, query)
 
 
 @products.patch(

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
+from app.core.listing import AtLeast, AtMost, Containing, Equal
 from app.core.pagination import ListQuery, SortableBy
 from app.core.schemas import NOT_BLANK, UNCHANGED, WHOLE, Input, Line, Stored, Text
 from app.features.products.models import Product
@@ -74,12 +75,12 @@ class ProductQuery(ListQuery):
     sort: Annotated[
         str, SortableBy(Product.created_at, Product.name, Product.price, Product.sku)
     ] = "-created_at"
-    name: Line | None = Field(
+    name: Annotated[Line | None, Containing(Product.name)] = Field(
         None,
         max_length=200,
         description="Part of the name, case-insensitive. Not indexed: when few products match, all are read,"
         " about a second per million",
     )
-    currency: Currency | None = None
-    min_price: int | None = Field(None, ge=0, le=HIGHEST_PRICE)
-    max_price: int | None = Field(None, ge=0, le=HIGHEST_PRICE)
+    currency: Annotated[Currency | None, Equal(Product.currency)] = None
+    min_price: Annotated[int | None, AtLeast(Product.price)] = Field(None, ge=0, le=HIGHEST_PRICE)
+    max_price: Annotated[int | None, AtMost(Product.price)] = Field(None, ge=0, le=HIGHEST_PRICE)

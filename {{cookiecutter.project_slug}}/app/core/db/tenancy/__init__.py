@@ -3,8 +3,10 @@
 from typing import Any
 
 from sqlalchemy import Engine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app.core.db.migrations import Step
+from app.core.db.prepared import Reads
 from app.core.db.tenancy import (
     adoption,
     gate,
@@ -13,11 +15,11 @@ from app.core.db.tenancy import (
     wall,
     # {% endif %}
 )
-from app.core.db.tenancy.gate import JudgedReads
+from app.core.db.tenancy.reads import TenantReads
 from app.core.db.tenancy.rows import TenantOwned, TenantTagged
 from app.core.db.tenancy.sessions import TenantSession
 
-__all__ = ["JudgedReads", "TenantOwned", "TenantTagged", "session_options", "steps"]
+__all__ = ["TenantOwned", "TenantTagged", "reads", "session_options", "steps"]
 
 steps: list[Step] = [adoption.step]
 # {% if cookiecutter.database == "postgresql" %}
@@ -34,3 +36,12 @@ def session_options(engine: Engine) -> dict[str, Any]:
     options["sync_session_class"] = wall.PolicySession
     # {% endif %}
     return options
+
+
+def reads(engine: AsyncEngine) -> Reads:
+    """Executes statements that were built once, on the rows of one tenant."""
+    kind = TenantReads
+    # {% if cookiecutter.database == "postgresql" %}
+    kind = wall.PolicyReads
+    # {% endif %}
+    return kind(engine)

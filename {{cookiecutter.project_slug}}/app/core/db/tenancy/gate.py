@@ -15,16 +15,15 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlglot
-from sqlalchemy import Connection, Engine, Select, event
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlglot import exp
 from sqlglot.dialects.dialect import Dialects
 from sqlglot.errors import SqlglotError
 
-from app.core.db.prepared import Prepared, Reads
 from app.core.db.tenancy.rows import OWNED, TAGGED
-from app.core.tenancy import AllTenants
+from app.core.tenancy import AllTenants, Scope
 
 SCOPE = "tenant_scope"
 """In a connection's `info`: the scope of the session that uses it."""
@@ -100,33 +99,21 @@ def look(
         return
     dialect = connection.dialect
     verdict = judge(statement, dialect.name, dialect.paramstyle, trusted=trusted)
+    confine(verdict, scope, parameters if many else [parameters])
+
+
+def confine(verdict: Verdict, scope: Scope, executions: Iterable[Any]) -> None:
+    """Require that each execution is confined to this tenant, or reads no rows of tenants if there is none."""
     if isinstance(scope, UUID):
-        refuse_others(verdict, scope, parameters if many else [parameters])
+        refuse_others(verdict, scope, executions)
     else:
-        refuse_owned(verdict)
+        for table in OWNED.intersection(table.lower() for table, _ in verdict.places):
+            raise TenancyError(f"{table} belongs to tenants, and there is none at hand")
 
 
 def forget(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
     """Clear the scope: the next session has its own."""
     record.info.pop(SCOPE, None)
-
-
-class JudgedReads(Reads):
-    """Statements that are built once belong to no tenant: they are judged then, not at the cursor."""
-
-    own_listeners = 1  # `look`
-
-    def prepare(self, statement: Select[Any]) -> Prepared[Any]:
-        """Compile the statement, unless it reads rows of tenants."""
-        prepared = super().prepare(statement)
-        refuse_owned(judge(prepared.sql, self.dialect.name, self.dialect.paramstyle))
-        return prepared
-
-
-def refuse_owned(verdict: Verdict) -> None:
-    """Require that no place has rows of tenants."""
-    for table in OWNED.intersection(table.lower() for table, _ in verdict.places):
-        raise TenancyError(f"{table} belongs to tenants, and there is none at hand")
 
 
 def refuse_others(verdict: Verdict, tenant_id: UUID, executions: Iterable[Any]) -> None:

@@ -1,16 +1,20 @@
 """Setting a session's tenant in PostgreSQL, whose policies are the second line of defence."""
 
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.orm import SessionTransaction
-from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection
+from sqlalchemy.pool import ConnectionPoolEntry, ManagesConnection, PoolProxiedConnection
 
 from app.core.db.carried import ENGINE
 from app.core.db.dialects.postgresql import DriverConnection
+from app.core.db.tenancy.reads import TenantReads
 from app.core.db.tenancy.sessions import TenantSession
-from app.core.tenancy import AllTenants, Scope
+from app.core.tenancy import AllTenants, Scope, current
 
 BACKEND = "postgresql"
 EVERY = "all"
@@ -53,6 +57,32 @@ def say(session: PolicySession, transaction: SessionTransaction, connection: Con
             driver.opening = statement
         else:
             connection.execute(text(statement))
+
+
+class PolicyReads(TenantReads):
+    """Sets the tenant at the start of each transaction, as sessions do."""
+
+    @contextmanager
+    def opened(self, connection: PoolProxiedConnection) -> Generator[None]:
+        """Within a tenant read in a transaction: the setting is local to it."""
+        tenant_id, driver = current(), opening_of(connection)
+        if tenant_id is None or driver is None:
+            with super().opened(connection):
+                yield
+        else:
+            driver.opening = SET.format(tenant_id)
+            yield
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncGenerator[AsyncConnection]:
+        """The same for a connection on which SQLAlchemy executes statements."""
+        async with super().connection() as connection:
+            tenant_id, driver = current(), opening_of(await connection.get_raw_connection())
+            if tenant_id is not None and driver is not None:
+                level = self.dialect.default_isolation_level
+                await connection.execution_options(isolation_level=level)
+                driver.opening = SET.format(tenant_id)
+            yield connection
 
 
 def watch(engine: Engine) -> None:

@@ -1,0 +1,165 @@
+"""Lists whose statements are built once for each of their shapes: what a page costs is to read it.
+
+A list of plain rows is `Listing(Query, Model)`. The fields of the query that filter it say how, in their types:
+`currency: Annotated[str | None, Equal(Product.currency)] = None`. A list that needs objects of the ORM, such as for their
+relationships, is a statement for `pagination.paginate` instead.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, TypeVar
+
+from sqlalchemy import BindParameter, ColumnElement, Integer, Row, Select, bindparam, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from app.core.db.base import Base
+from app.core.db.session import Database
+from app.core.pagination import Found, ListQuery, beyond, page_of, place_of
+from app.core.service import service_of
+
+Value = TypeVar("Value")
+
+SHAPES = 512
+"""How many statements of a list are kept: one for each set of filters and each order in use."""
+
+
+@dataclass(frozen=True)
+class Filter:
+    """The condition that a field of a query stands for, if it is given."""
+
+    column: InstrumentedAttribute[Any]
+    condition: Callable[[InstrumentedAttribute[Any], BindParameter[Any]], ColumnElement[bool]]
+    value: Callable[[Any], Any] = lambda value: value
+    """What is compared with, from what the client gave."""
+
+    def where(self, name: str) -> ColumnElement[bool]:
+        """The condition, on a bind parameter of this name."""
+        return self.condition(self.column, bindparam(name, type_=self.column.type))
+
+
+def Equal(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802, reads as a type in annotations
+    """The column has this value."""
+    return Filter(column, lambda found, given: found == given)
+
+
+def AtLeast(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802
+    """The column has this value, or a greater one."""
+    return Filter(column, lambda found, given: found >= given)
+
+
+def AtMost(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802
+    """The column has this value, or a smaller one."""
+    return Filter(column, lambda found, given: found <= given)
+
+
+ESCAPE = "/"
+
+
+def Containing(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802
+    """The column contains this text, whatever the case."""
+    return Filter(column, lambda found, given: found.icontains(given, escape=ESCAPE), escaped)
+
+
+def escaped(text: str) -> str:
+    """The text in a pattern of LIKE, where none of its characters stands for others."""
+    for special in (ESCAPE, "%", "_"):
+        text = text.replace(special, ESCAPE + special)
+    return text
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What of a query changes its statement, and not only the values in it."""
+
+    sort: str
+    filters: tuple[str, ...]
+    start: str
+    """Where it starts: at the beginning, at a `cursor`, or at an `offset`."""
+    backwards: bool
+
+
+class Listing:
+    """A list of the rows of a table, as a query declares it."""
+
+    def __init__(self, query: type[ListQuery], model: type[Base]) -> None:
+        self.query = query
+        self.model = model
+        self.filters = {
+            name: found
+            for name, field in query.model_fields.items()
+            for found in field.metadata
+            if isinstance(found, Filter)
+        }
+        if (
+            missing := query.model_fields.keys()
+            - ListQuery.model_fields.keys()
+            - self.filters.keys()
+        ):
+            raise TypeError(
+                f"{query.__name__}: say in the type of {', '.join(sorted(missing))} what it filters by,"
+                " such as Annotated[..., Equal(Model.column)]"
+            )
+        self.columns = [getattr(model, each.key) for each in model.__mapper__.column_attrs]
+        self.statement = lru_cache(maxsize=SHAPES)(self.build)
+        self.counting = lru_cache(maxsize=SHAPES)(self.build_count)
+
+    async def page(self, reader: Database | AsyncSession, query: ListQuery) -> Found[Row[Any]]:
+        """One page, in the requested order, read without a session if there is none."""
+        keys = service_of(reader).keys
+        given = {
+            name: each.value(value)
+            for name, each in self.filters.items()
+            if (value := getattr(query, name)) is not None
+        }
+        start = (
+            "cursor" if query.cursor is not None else "offset" if query.offset is not None else ""
+        )
+        shape = Shape(query.sort, tuple(given), start, query.is_backwards)
+        values: dict[str, Any] = {**given, "limit": query.limit + (start != "offset")}
+        if query.cursor is not None:
+            values |= place_of(query, keys)
+        elif query.offset is not None:
+            values["offset"] = query.offset
+        rows = await rows_of(reader, self.statement(shape), values)
+        total = None
+        if query.with_total:
+            (counted,) = await rows_of(reader, self.counting(shape.filters), given)
+            total = counted.number
+        if query.offset is not None:
+            return Found(rows, None, total)
+        return page_of(rows, query, keys[0], total)
+
+    def build(self, shape: Shape) -> Select[*tuple[Any, ...]]:
+        """The statement of this shape."""
+        query = self.query.model_construct(sort=shape.sort)
+        query = query.backwards() if shape.backwards else query
+        order = query.sortable.order(shape.sort, reverse=shape.backwards)
+        statement = self.filtered(select(*self.columns), shape.filters)
+        statement = statement.order_by(*order).limit(bindparam("limit", type_=Integer()))
+        if shape.start == "cursor":
+            statement = statement.where(beyond(query))
+        if shape.start == "offset":
+            statement = statement.offset(bindparam("offset", type_=Integer()))
+        return statement
+
+    def build_count(self, filters: tuple[str, ...]) -> Select[*tuple[Any, ...]]:
+        """The statement that counts all items with these filters."""
+        counted = select(func.count(self.model.id).label("number")).select_from(self.model)
+        return self.filtered(counted, filters)
+
+    def filtered(
+        self, statement: Select[*tuple[Any, ...]], filters: tuple[str, ...]
+    ) -> Select[*tuple[Any, ...]]:
+        """The statement with these filters."""
+        return statement.where(*(self.filters[name].where(name) for name in filters))
+
+
+async def rows_of(
+    reader: Database | AsyncSession, statement: Select[*tuple[Any, ...]], values: Mapping[str, Any]
+) -> Sequence[Row[Any]]:
+    """The answer to the statement, within the session if there is one."""
+    if isinstance(reader, AsyncSession):
+        return (await reader.execute(statement, values)).all()
+    return await reader.rows(statement, values)
