@@ -44,6 +44,7 @@ def create_app(settings: Settings | None = None, features: Sequence[Feature] = F
             gc.collect()
             gc.freeze()
             yield {"service": service}
+            gc.unfreeze()
 
     about = metadata("app")
     app = FastAPI(

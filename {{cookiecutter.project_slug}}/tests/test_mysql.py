@@ -9,7 +9,7 @@ import pytest
 from asyncmy.errors import OperationalError
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import event, text
+from sqlalchemy import event, func, select, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
@@ -19,7 +19,8 @@ from app.core.db.dialects import mysql
 from app.core.db.dialects.faults import Fault
 from app.core.db.dialects.mysql import demand_writable, fault_of
 from app.core.db.engine import create_engine
-from app.core.db.session import Database, reading
+from app.core.db.errors import DatabaseTimeout
+from app.core.db.session import Database, connect, reading
 from app.core.settings import Settings
 from tests.backlogs import assert_others_are_not_read, fill, sizes
 from tests.deadlocks import assert_one_is_told_to_try_again
@@ -367,3 +368,14 @@ async def test_a_read_only_server_binds_whoever_has_no_privilege(
 )
 def test_words_tell_what_a_number_means(number: int, said: str, fault: Fault | None) -> None:
     assert fault_of(OperationalError(number, said)) is fault
+
+
+async def test_what_took_too_long_is_not_asked_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    impatient = settings.model_copy(update={"database_timeout": 1.0})
+    slow = select(func.sleep(5).label("slept"))
+    async with connect(impatient) as database:
+        monkeypatch.setattr(database.reads, "connection", pytest.fail)
+        with pytest.raises(DatabaseTimeout):
+            await database.rows(slow, {})

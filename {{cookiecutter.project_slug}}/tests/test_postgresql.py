@@ -580,3 +580,17 @@ async def test_on_a_connection_whose_reader_was_cancelled_nothing_more_is_asked(
     assert len(invalidated) == 1
     assert await committed_db.rows(users.ACCOUNT, {"user_id": uuid4()}) == []
     assert cast("QueuePool", engine.sync_engine.pool).checkedout() == 0
+
+
+async def test_a_migration_that_changes_a_column_is_not_told_to_who_only_reads(
+    committed_db: Database, owner: AsyncEngine
+) -> None:
+    """Connections keep statements prepared, and the server refuses those that have changed."""
+    values = {"user_id": uuid4()}
+    change = "ALTER TABLE users ALTER COLUMN full_name TYPE {}"
+    assert await asyncio.gather(*(committed_db.rows(users.ACCOUNT, values) for _ in range(3)))
+    async with owner.connect() as connection:
+        for kind in ("text", "varchar(200)"):
+            await connection.execute(text(change.format(kind)))
+            for _ in range(5):
+                assert await committed_db.rows(users.ACCOUNT, values) == []

@@ -6,7 +6,7 @@ from typing import Any, cast
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import Select, bindparam, func, literal, select, text
+from sqlalchemy import Select, String, bindparam, func, literal, literal_column, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
@@ -73,6 +73,21 @@ async def test_a_forgotten_value_is_named(committed_db: Database) -> None:
         await committed_db.rows(ROLES, {"nam": "admin"})
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        select(func.lower(Role.name)),
+        select(Role.name).where(Role.name == bindparam("name", callable_=lambda: "admin")),
+    ],
+    ids=["no name", "computed"],
+)
+def test_what_sqlalchemy_would_answer_otherwise_is_refused(
+    committed_db: Database, statement: Select[Any]
+) -> None:
+    with pytest.raises(TypeError, match=r"label|its value"):
+        Prepared(statement, committed_db.reads.dialect)
+
+
 def test_parameters_whose_number_changes_are_refused(committed_db: Database) -> None:
     with pytest.raises(TypeError, match="execute it in a session"):
         Prepared(select(Role.name).where(Role.name.in_(["a"])), committed_db.reads.dialect)
@@ -88,7 +103,7 @@ async def test_what_follows_statements_sees_these_too(
 
 
 async def test_an_error_in_sql_is_raised_as_in_a_session(committed_db: Database) -> None:
-    wrong = select(text("nothing")).select_from(Role)
+    wrong = select(literal_column("nothing", String()).label("name")).select_from(Role)
 
     for _ in range(2):
         with pytest.raises(DBAPIError, match="nothing") as raised:

@@ -2,13 +2,15 @@
 
 import asyncio
 import re
-from typing import Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import pytest
-from fastapi import APIRouter, FastAPI
-from fastapi.routing import iter_route_contexts
-from starlette.types import Message, Scope
+from fastapi import APIRouter, FastAPI, Form
+from fastapi.responses import PlainTextResponse
+from fastapi.routing import APIRoute, iter_route_contexts
+from httpx2 import ASGITransport, AsyncClient
+from starlette.types import Message, Receive, Scope, Send
 
 from app.core.db.session import Database
 from app.core.routing import Shortcut
@@ -125,3 +127,55 @@ async def test_of_two_routes_the_first_is_found() -> None:
         "/mounted/late": b"mounted",
     }.items():
         assert (await answer(app, scope_of("GET", path)))[-1] == b'"%b"' % name
+
+
+def test_a_path_of_many_slashes_costs_no_more_than_others(app: FastAPI) -> None:
+    shortcut, asked = Shortcut(app), 0
+
+    class Counting(dict[Any, Any]):
+        def get(self, key: Any, default: Any = None) -> Any:  # noqa: ANN401
+            nonlocal asked
+            asked += 1
+            return super().get(key, default)
+
+    vars(shortcut)["routes"] = Counting(shortcut.routes)
+
+    assert shortcut.candidates("/" * 60_000) == []
+    assert asked < 2 * shortcut.longest + 10
+
+
+async def test_what_decides_for_itself_is_left_to_the_search() -> None:
+    """A route of a class of its own, and a form, which routers may limit."""
+    app, plain = FastAPI(form_limits={"max_fields": 1}), APIRouter()
+
+    class Closed(APIRoute):
+        async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+            await PlainTextResponse("closed", 451)(scope, receive, send)
+
+    closed = APIRouter(route_class=Closed)
+
+    @closed.get("/closed")
+    async def never() -> str:
+        return "never"
+
+    @plain.post("/form")
+    async def form(first: Annotated[str, Form()], second: Annotated[str, Form()]) -> str:
+        return first + second
+
+    for router in (plain, closed):
+        app.include_router(router)
+    app.router.middleware_stack = Shortcut(app)
+    transport = ASGITransport(app)
+    async with AsyncClient(transport=transport, base_url="http://test") as client:
+        assert (await client.get("/closed")).status_code == 451
+        assert (await client.post("/form", data={"first": "a", "second": "b"})).status_code == 400
+
+
+async def test_a_line_feed_in_a_path_changes_no_endpoint(app: FastAPI) -> None:
+    shortcut, scope = shortcut_of(app), scope_of("GET", "/health/live\n")
+    app.router.middleware_stack = shortcut.search
+    try:
+        theirs = await answer(app, scope)
+    finally:
+        app.router.middleware_stack = shortcut
+    assert await answer(app, scope_of("GET", "/health/live\n")) == theirs

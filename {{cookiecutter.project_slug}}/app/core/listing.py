@@ -16,7 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.db.base import Base
 from app.core.db.session import Database
-from app.core.pagination import Found, ListQuery, beyond, page_of, place_of
+from app.core.pagination import Found, ListQuery, beyond, order_by, page_of, place_of
 from app.core.service import service_of
 
 Value = TypeVar("Value")
@@ -116,7 +116,8 @@ class Listing:
         start = (
             "cursor" if query.cursor is not None else "offset" if query.offset is not None else ""
         )
-        shape = Shape(query.sort, tuple(given), start, query.is_backwards)
+        terms = ",".join(query.sort_terms().values())  # however the client has put it
+        shape = Shape(terms, tuple(given), start, query.is_backwards)
         values: dict[str, Any] = {**given, "limit": query.limit + (start != "offset")}
         if query.cursor is not None:
             values |= place_of(query, keys)
@@ -135,7 +136,7 @@ class Listing:
         """The statement of this shape."""
         query = self.query.model_construct(sort=shape.sort)
         query = query.backwards() if shape.backwards else query
-        order = query.sortable.order(shape.sort, reverse=shape.backwards)
+        order = order_by(query, reverse=shape.backwards)
         statement = self.filtered(select(*self.columns), shape.filters)
         statement = statement.order_by(*order).limit(bindparam("limit", type_=Integer()))
         if shape.start == "cursor":

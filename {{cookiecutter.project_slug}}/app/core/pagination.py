@@ -117,11 +117,13 @@ class SortableBy:
         return terms
 
     @lru_cache(maxsize=256)  # noqa: B019, it lives as long as the class of its list
-    def order(self, sort: str, *, reverse: bool) -> Sequence[ColumnElement[Any]]:
+    def order(
+        self, terms: tuple[tuple[str, str], ...], *, reverse: bool
+    ) -> Sequence[ColumnElement[Any]]:
         """These terms as columns; from the end, if reversed."""
         return [
             self.columns[name].asc() if (term == name) is not reverse else self.columns[name].desc()
-            for name, term in self.complete(sort).items()
+            for name, term in terms
         ]
 
     def key_type(self, name: str) -> TypeAdapter[Any]:
@@ -232,7 +234,8 @@ class Found(Generic[Item]):
 
 
 async def paginate(session: AsyncSession, statement: Select[Item], query: ListQuery) -> Found[Item]:
-    """One page of `statement`, in the requested order."""
+    """One page of `statement`, which selects objects of the ORM, in the requested order."""
+    statement = statement.order_by(None)
     keys = service_of(session).keys
     if query.offset is not None:
         part = statement.order_by(*order_by(query)).limit(query.limit).offset(query.offset)
@@ -263,7 +266,7 @@ def page_of(rows: Sequence[Item], query: ListQuery, key: str, total: int | None)
 
 def order_by(query: ListQuery, *, reverse: bool = False) -> Sequence[ColumnElement[Any]]:
     """`-price,name` as columns; from the end, if reversed."""
-    return query.sortable.order(query.sort, reverse=reverse)
+    return query.sortable.order(tuple(query.sort_terms().items()), reverse=reverse)
 
 
 def beyond(query: ListQuery) -> ColumnElement[bool]:

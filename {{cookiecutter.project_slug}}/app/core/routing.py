@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
-from fastapi.params import Depends
+from fastapi.params import Depends, Form
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
@@ -126,10 +126,15 @@ class Shortcut:
             found[start, ANY if ":" in path else path.count("/")].append((order, route))
         return found
 
+    @cached_property
+    def longest(self) -> int:
+        """The length of the longest of these beginnings."""
+        return max(len(start) for start, _ in self.routes)
+
     def candidates(self, path: str) -> list[tuple[int, RouteContext]]:
         """The routes that may match, in their order."""
         starts, slashes = [path], path.count("/")
-        end = path.rfind("/")
+        end = path.rfind("/", 0, self.longest)
         while end >= 0:
             starts.append(path[: end + 1])
             end = path.rfind("/", 0, end)
@@ -137,17 +142,25 @@ class Shortcut:
         return sorted(each for key in keys for each in self.routes.get(key, ()))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and TELEMETRY not in scope:
+        # A pattern of Starlette's also matches before a line feed at the end.
+        if scope["type"] == "http" and TELEMETRY not in scope and "\n" not in scope["path"]:
             for _, route in self.candidates(scope["path"].removeprefix(scope.get("root_path", ""))):
                 match, found = route.matches(scope)
                 if match is not Match.FULL:
                     continue
-                if not isinstance(route.original_route, APIRoute):
+                if not is_plain(route):
                     break
                 scope.update(found, route=route.original_route, router=self.app.router)
                 await route.app(scope, receive, send)
                 return
         await self.search(scope, receive, send)
+
+
+def is_plain(route: RouteContext) -> bool:
+    """Whether nothing but its own endpoint handles it: no class of a route's own, nor a router's limits of forms."""
+    kind = type(route.original_route)
+    form = isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
+    return kind is APIRoute and not form
 
 
 def methods_at(scope: Scope) -> set[str]:

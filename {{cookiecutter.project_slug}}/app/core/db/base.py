@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, MetaData, Uuid, event
+from sqlalchemy import JSON, MetaData, Uuid
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from uuid_utils.compat import uuid7
 
@@ -43,9 +43,3 @@ class Base(DeclarativeBase):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-3)
     created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=-2)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=-1)
-
-
-@event.listens_for(Base, "init", propagate=True)
-def assign_id(row: Base, args: object, values: dict[str, Any]) -> None:
-    """A new object has its id at once: what refers to it can be written with it."""
-    values.setdefault("id", uuid7())

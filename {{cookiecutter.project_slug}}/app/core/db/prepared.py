@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from functools import lru_cache
 from typing import Any, Generic, TypeVarTuple, cast
 
-from sqlalchemy import Dialect, Row, Select
+from sqlalchemy import Column, Dialect, Label, Row, Select
 from sqlalchemy.engine import result_tuple
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -18,9 +18,14 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
+from app.core.db.dialects import BY_SCHEME
+from app.core.db.dialects.faults import Fault
+
 Ts = TypeVarTuple("Ts")
 Process = Callable[[Any], Any]
 
+STALE = ("InvalidCachedStatementError", "InternalServerError")
+"""What asyncpg raises if a migration has changed what a statement reads, since the connection prepared it."""
 REMEMBERED = 256
 """How many statements stay compiled: each is a constant of the code, or one of few variants."""
 
@@ -39,6 +44,10 @@ class Prepared(Generic[*Ts]):
                 "the number of this statement's parameters depends on their values, as with"
                 " `in_`: execute it in a session"
             )
+        if any(bind.callable for bind in compiled.binds.values()):
+            raise TypeError("this statement computes a parameter: give its value instead")
+        if any(not isinstance(each, Column | Label) for each in statement.selected_columns):
+            raise TypeError("give each expression that this statement selects a name, with `label`")
         self.sql = compiled.string
         self.dialect = dialect
         binds = [(name, compiled.binds[name]) for name in compiled.positiontup or ()]
@@ -95,20 +104,29 @@ class Prepared(Generic[*Ts]):
         self, connection: PoolProxiedConnection, cursor: DBAPICursor, error: Exception
     ) -> Exception:
         """What SQLAlchemy would raise; a connection that is lost, or does not answer, leaves the pool."""
-        dbapi = self.dialect.loaded_dbapi
-        lost = isinstance(error, OSError) or self.dialect.is_disconnect(
-            cast("Any", error), connection, cursor
-        )
-        if lost:
+        dialect: Any = self.dialect
+        dbapi = dialect.loaded_dbapi
+        late = BY_SCHEME[dialect.name].fault_of(error) is Fault.LATE
+        stale = isinstance(error, tuple(getattr(dbapi, name, ()) for name in STALE))
+        lost = isinstance(error, OSError) or dialect.is_disconnect(error, connection, cursor)
+        if lost or stale:
             connection.invalidate(error)
-        if lost and not isinstance(error, TimeoutError):
+        if stale:
+            dialect._invalidate_schema_cache()  # as SQLAlchemy does for its own statements
+        if stale or (lost and not late):
             return ConnectionLost()
-        if lost:
+        if isinstance(error, OSError):
             return OperationalError(
                 self.sql, None, error, hide_parameters=True, connection_invalidated=True
             )
         return DBAPIError.instance(
-            self.sql, None, error, dbapi.Error, hide_parameters=True, dialect=self.dialect
+            self.sql,
+            None,
+            error,
+            dbapi.Error,
+            hide_parameters=True,
+            connection_invalidated=lost,
+            dialect=dialect,
         )
 
 
@@ -132,18 +150,20 @@ class Reads:
     def watched(self) -> bool:
         """Whether something follows every statement, such as a tracer."""
         engine = self.engine.sync_engine
-        return bool(engine.echo) or len(engine.dispatch.before_cursor_execute) > self.own_listeners
+        before, after = engine.dispatch.before_cursor_execute, engine.dispatch.after_cursor_execute
+        others = len(before) + len(after) + len(engine.dispatch.before_execute)
+        return bool(engine.echo) or others > self.own_listeners
 
     def prepare(self, statement: Select[Any]) -> Prepared[Any]:
         """Compile the statement, which then is not compiled again."""
         return Prepared(statement, self.dialect)
 
     async def rows(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
-        """The answer to the statement; once more, if the connection turns out to be lost."""
+        """The answer to the statement, asked again if its connection turns out to be lost."""
         statement, values = self.within(statement, values)
         if not self.watched:
             with suppress(ConnectionLost):
-                return await greenlet_spawn(self.read, self.prepared(statement), values)
+                return await greenlet_spawn(self.read, statement, values)
         async with self.connection() as connection:
             return (await connection.execute(statement, values)).all()
 
@@ -157,12 +177,14 @@ class Reads:
         """A connection on which SQLAlchemy executes statements."""
         return self.engine.connect()
 
-    def read(self, prepared: Prepared[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
+    def read(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
         """The same, within SQLAlchemy's greenlet."""
-        arguments = prepared.arguments(values)
-        self.check(cast("Prepared[*tuple[Any, ...]]", prepared), arguments)
         connection = self.engine.sync_engine.raw_connection()
         try:
+            # Compiled once there has been a connection: what the server supports is known by then.
+            prepared = cast("Prepared[*Ts]", self.prepared(statement))
+            arguments = prepared.arguments(values)
+            self.check(cast("Prepared[*tuple[Any, ...]]", prepared), arguments)
             with self.opened(connection):
                 return prepared.read(connection, arguments)
         finally:

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
 
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
@@ -30,7 +31,8 @@ class SkuTaken(Conflict):
 
 async def create(session: AsyncSession, new: NewProduct) -> Product:
     """Create a product."""
-    product = Product(**new.model_dump())
+    # With an id from the start, so that it and the record of it are written at once.
+    product = Product(id=uuid7(), **new.model_dump())
     session.add(product)
     audit.record(session, "product.created", "product", product.id, after=new.model_dump())
     with refusing("uq_products_sku", SkuTaken(new.sku)):
