@@ -1,7 +1,7 @@
 """Lists whose statements are built once for each of their shapes: what a page costs is to read it.
 
 A list of plain rows is `Listing(Query, Model)`. The fields of the query that filter it say how, in their types:
-`currency: Annotated[str | None, Equal(Product.currency)] = None`. A list that needs objects of the ORM, such as for their
+`state: Annotated[str | None, Equal(Model.state)] = None`. A list that needs objects of the ORM, such as for their
 relationships, is a statement for `pagination.paginate` instead.
 """
 
