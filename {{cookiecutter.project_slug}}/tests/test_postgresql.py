@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import event, make_url, pool, text
+from sqlalchemy import Integer, bindparam, event, func, make_url, pool, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import QueuePool
@@ -568,11 +568,10 @@ async def test_on_a_connection_whose_reader_was_cancelled_nothing_more_is_asked(
 ) -> None:
     invalidated: list[object] = []
     event.listen(engine.sync_engine, "invalidate", lambda *_: invalidated.append(_), once=True)
-    slow = asyncio.create_task(committed_db.rows(users.ACCOUNT, {"user_id": uuid4()}))
-    for _ in range(100):
-        await asyncio.sleep(0)
-        if cast("QueuePool", engine.sync_engine.pool).checkedout():
-            break
+    asked = select(func.pg_sleep(bindparam("seconds", type_=Integer())).label("slept"))
+    await committed_db.rows(asked, {"seconds": 0})
+    slow = asyncio.create_task(committed_db.rows(asked, {"seconds": 60}))
+    await asyncio.sleep(0.2)
     slow.cancel()
 
     with pytest.raises(asyncio.CancelledError):
