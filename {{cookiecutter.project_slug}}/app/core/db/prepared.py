@@ -25,7 +25,7 @@ Ts = TypeVarTuple("Ts")
 Process = Callable[[Any], Any]
 
 STALE = ("InvalidCachedStatementError", "InternalServerError")
-"""What asyncpg raises if a migration has changed what a statement reads, since the connection prepared it."""
+"""What a driver raises if a migration has changed what a statement reads since the connection prepared it."""
 REMEMBERED = 256
 """How many statements stay compiled: each is a constant of the code, or one of few variants."""
 
