@@ -13,15 +13,9 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from httpx2 import AsyncClient, Response
 
+from app.core.cursors import SIGNATURE_BYTES, VERSION, signature
 from app.core.jobs.models import JobRun
-from app.core.pagination import (
-    KEY_TYPES,
-    SIGNATURE_BYTES,
-    VERSION,
-    ListQuery,
-    SortableBy,
-    signature,
-)
+from app.core.pagination import KEY_TYPES, ListQuery, SortableBy
 from app.core.security.keys import signing_keys
 from app.core.settings import Settings
 from conftest import Account

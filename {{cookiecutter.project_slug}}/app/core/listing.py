@@ -8,7 +8,7 @@ relationships, is a statement for `pagination.paginate` instead.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import BindParameter, ColumnElement, Integer, Row, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -18,8 +18,6 @@ from app.core.db.base import Base
 from app.core.db.session import Database
 from app.core.pagination import Found, ListQuery, beyond, order_by, page_of, place_of
 from app.core.service import service_of
-
-Value = TypeVar("Value")
 
 SHAPES = 512
 """How many statements of a list are kept: one for each set of filters and each order in use."""

@@ -4,9 +4,7 @@ A list is declared by its query class, which lists the sortable columns. A curso
 bound to the list, the order and the filters.
 """
 
-import base64
 import hashlib
-import hmac
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -33,16 +31,15 @@ from sqlalchemy import Column, ColumnElement, Select, and_, bindparam, func, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from app.core import cursors
 from app.core.carriers import partition
-from app.core.errors import Unprocessable
 from app.core.schemas import Instant
 from app.core.service import service_of
 
 Item = TypeVar("Item")
 
-VERSION = 2
 PLACE = "place_"
-SIGNATURE_BYTES = 16
+"""How the parameters in `beyond` begin."""
 
 KEY_TYPES: dict[type, TypeAdapter[Any]] = {
     bool: TypeAdapter(bool),
@@ -54,16 +51,6 @@ KEY_TYPES: dict[type, TypeAdapter[Any]] = {
     UUID: TypeAdapter(UUID),
 }
 """What a cursor can hold, by the Python type of the column."""
-
-CURSOR: TypeAdapter[tuple[int, str, list[Any]]] = TypeAdapter(tuple[int, str, list[Any]])
-"""Version, fingerprint of the query, and where the previous page ended."""
-
-
-class InvalidCursor(Unprocessable):
-    """The cursor is not one of ours, or belongs to another list."""
-
-    def __init__(self) -> None:
-        super().__init__("The cursor is not valid for this list. Start again without one.")
 
 
 def stored(attribute: InstrumentedAttribute[Any]) -> Column[Any]:
@@ -257,7 +244,8 @@ def page_of(rows: Sequence[Item], query: ListQuery, key: str, total: int | None)
         items.reverse()
 
     def cursor_of(index: int) -> str:
-        return sign(query, [getattr(items[index], name) for name in query.sort_terms()], key)
+        place = [getattr(items[index], name) for name in query.sort_terms()]
+        return cursors.sign(query.fingerprint(), place, key)
 
     has_next, has_previous = (began, more) if query.is_backwards else (more, began)
     end = cursor_of(-1) if has_next and items else query.cursor
@@ -291,7 +279,8 @@ def beyond(query: ListQuery) -> ColumnElement[bool]:
 
 def place_of(query: ListQuery, keys: Sequence[str]) -> dict[str, Any]:
     """Where the cursor points to, as values of the parameters in `beyond`."""
-    place = unsign(query, keys)
+    types = [query.sortable.key_type(name) for name in query.sort_terms()]
+    place = cursors.unsign(query.cursor or "", query.fingerprint(), types, keys)
     return {PLACE + name: value for name, value in zip(query.sort_terms(), place, strict=True)}
 
 
@@ -300,31 +289,3 @@ async def count(session: AsyncSession, statement: Select[Any], query: ListQuery)
     if not query.with_total:
         return None
     return await session.scalar(select(func.count()).select_from(statement.subquery()))
-
-
-def sign(query: ListQuery, place: Sequence[Any], key: str) -> str:
-    """The cursor for the page after `place`."""
-    body = to_json([VERSION, query.fingerprint(), place])
-    return base64.urlsafe_b64encode(signature(body, key) + body).decode().rstrip("=")
-
-
-def unsign(query: ListQuery, keys: Sequence[str]) -> tuple[Any, ...]:
-    """Where the previous page ended, if the cursor is one of ours and matches the query."""
-    cursor = query.cursor or ""
-    try:
-        raw = base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
-        given, body = raw[:SIGNATURE_BYTES], raw[SIGNATURE_BYTES:]
-        if not any(hmac.compare_digest(given, signature(body, key)) for key in keys):
-            raise InvalidCursor
-        version, fingerprint, place = CURSOR.validate_json(body)
-        if (version, fingerprint) != (VERSION, query.fingerprint()):
-            raise InvalidCursor
-        types = [query.sortable.key_type(name) for name in query.sort_terms()]
-        return tuple(kind.validate_python(key) for kind, key in zip(types, place, strict=True))
-    except ValueError:
-        raise InvalidCursor from None
-
-
-def signature(body: bytes, key: str) -> bytes:
-    """Proof that the cursor is ours."""
-    return hmac.digest(key.encode(), b"cursor:" + body, "sha256")[:SIGNATURE_BYTES]

@@ -129,7 +129,7 @@ class Shortcut:
     @cached_property
     def longest(self) -> int:
         """The length of the longest of these beginnings."""
-        return max(len(start) for start, _ in self.routes)
+        return max((len(start) for start, _ in self.routes), default=0)
 
     def candidates(self, path: str) -> list[tuple[int, RouteContext]]:
         """The routes that may match, in their order."""

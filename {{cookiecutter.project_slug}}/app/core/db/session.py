@@ -87,7 +87,7 @@ class Database:
     async def rows(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
         """The answer to a statement that was built once, by the values of its bind parameters.
 
-        Without a session, which would cost more than the query: for the service's own tables.
+        Without a session, which would cost more than the query.
         """
         async with telling_outages(self), self.slot():
             return await self.reads.rows(statement, values)
