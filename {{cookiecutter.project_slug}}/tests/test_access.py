@@ -45,6 +45,7 @@ def assert_declared(app: FastAPI) -> None:
         if isinstance(route, APIRoute | APIWebSocketRoute):
             found += 1
             asked = set(calls(route.dependant))
+            asked |= {each.dependency for each in getattr(route, "declared", ())}
             assert (anyone in asked) != (authenticated in asked), context.path
         if isinstance(route, APIRoute):
             made_by = "make its router with app.core.routing.router"

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.jobs.models import JobRun, JobState
-from app.core.listing import AtLeast, AtMost, Containing, Equal, Listing
+from app.core.listing import AtLeast, AtMost, Before, Containing, Equal, Listing
 from app.core.pagination import ListQuery, SortableBy
 
 
@@ -24,6 +24,7 @@ class RunQuery(ListQuery):
     name: Annotated[str | None, Containing(JobRun.name)] = None
     state: Annotated[JobState | None, Equal(JobRun.state)] = None
     since: Annotated[datetime | None, AtLeast(JobRun.created_at)] = None
+    until: Annotated[datetime | None, Before(JobRun.created_at)] = None
     at_most: Annotated[int | None, AtMost(JobRun.attempts)] = None
 
 
@@ -42,6 +43,7 @@ FILTERS: list[dict[str, Any]] = [
     {"name": "B"},
     {"state": "done", "at_most": 2},
     {"since": START + timedelta(minutes=3), "at_most": 1},
+    {"since": START + timedelta(minutes=1), "until": START + timedelta(minutes=4)},
     {"name": "a", "state": "queued", "since": START, "at_most": 3},
 ]
 
@@ -75,6 +77,7 @@ def expected(rows: list[JobRun], query: RunQuery) -> list[Any]:
         if (query.name or "").lower() in row.name.lower()
         and row.state == (query.state or row.state)
         and row.created_at >= since
+        and (query.until is None or row.created_at < query.until)
         and row.attempts <= most
     ]
     for name, term in reversed(query.sort_terms().items()):

@@ -15,6 +15,7 @@ from httpx2 import AsyncClient, Response
 
 from app.core.cursors import SIGNATURE_BYTES, VERSION, signature
 from app.core.jobs.models import JobRun
+from app.core.openapi import queries_of
 from app.core.pagination import KEY_TYPES, ListQuery, SortableBy
 from app.core.security.keys import signing_keys
 from app.core.settings import Settings
@@ -198,13 +199,12 @@ def test_a_list_without_orders_is_refused() -> None:
 def test_each_list_has_a_query_of_its_own(app: FastAPI, document: Document) -> None:
     """Cursors are bound to it."""
     routes = [context.original_route for context in iter_route_contexts(app.routes)]
-    queries: list[Any] = [
-        parameter.field_info.annotation
+    lists = [
+        query
         for route in routes
         if isinstance(route, APIRoute)
-        for parameter in route.dependant.query_params
+        for query in queries_of(route.dependant)
     ]
-    lists = [each for each in queries if isinstance(each, type) and issubclass(each, ListQuery)]
 
     assert len(set(lists)) == len(lists) == len(document.lists())
 

@@ -98,6 +98,18 @@ def test_few_routes_are_tried_for_any_path(app: FastAPI) -> None:
     assert max(tried.values()) <= 8, tried
 
 
+def test_what_clients_request_does_not_fill_the_memory(app: FastAPI) -> None:
+    """Whatever they make up below a route's beginning, with or without a slash at the end."""
+    shortcut = Shortcut(app)
+    for path in paths_of(app):
+        for _ in range(9):
+            shortcut.candidates(path + uuid4().hex)
+            shortcut.candidates(f"{path}{uuid4().hex}/")
+            shortcut.candidates(path)
+
+    assert len(shortcut.known) <= len(shortcut.routes)
+
+
 async def test_of_two_routes_the_first_is_found() -> None:
     """Whichever is the more general, at any depth of routers, and of endpoints and mounts."""
     app, inner, outer, mounted = FastAPI(), APIRouter(), APIRouter(), FastAPI()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import BindParameter, ColumnElement, Integer, Row, Select, bindparam, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -50,6 +51,11 @@ def AtLeast(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802
 def AtMost(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802
     """The column has this value, or a smaller one."""
     return Filter(column, lambda found, given: found <= given)
+
+
+def Before(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802
+    """The column has a smaller value."""
+    return Filter(column, lambda found, given: found < given)
 
 
 ESCAPE = "/"
@@ -100,6 +106,7 @@ class Listing:
                 " such as Annotated[..., Equal(Model.column)]"
             )
         self.columns = [getattr(model, each.key) for each in model.__mapper__.column_attrs]
+        self.by_id = select(*self.columns).where(model.id == bindparam("id", type_=model.id.type))
         self.statement = lru_cache(maxsize=SHAPES)(self.build)
         self.counting = lru_cache(maxsize=SHAPES)(self.build_count)
 
@@ -129,6 +136,11 @@ class Listing:
         if query.offset is not None:
             return Found(rows, None, total)
         return page_of(rows, query, keys[0], total)
+
+    async def one(self, reader: Database | AsyncSession, item_id: UUID) -> Row[Any] | None:
+        """The item with this id."""
+        found = await rows_of(reader, self.by_id, {"id": item_id})
+        return found[0] if found else None
 
     def build(self, shape: Shape) -> Select[*tuple[Any, ...]]:
         """The statement of this shape."""

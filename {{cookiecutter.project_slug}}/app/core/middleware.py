@@ -118,11 +118,11 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        announced = headers.get("content-length", "")
-        if announced.isdecimal() and int(announced) > self.limit:
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        announced = headers.get(b"content-length", b"")
+        if announced.isdigit() and int(announced) > self.limit:
             # Reading would invite a client that asks first (`Expect: 100-continue`) to send.
-            read = "expect" not in headers and int(announced) <= READ_AT_MOST * self.limit
+            read = b"expect" not in headers and int(announced) <= READ_AT_MOST * self.limit
             raise self.refusal(close=not (read and await self.drain(receive, 0)))
         received = 0
 

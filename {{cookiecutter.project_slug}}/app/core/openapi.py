@@ -1,14 +1,16 @@
 """The OpenAPI document: FastAPI's own, with the actual error responses."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, iter_route_contexts
 
 from app.core.errors import MEDIA_TYPE, FieldProblem, Problem
 from app.core.feature import Feature, RequestHeader
+from app.core.queries import Query
 
 SCHEMA = "#/components/schemas/"
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -43,10 +45,44 @@ def install(app: FastAPI, features: Sequence[Feature]) -> None:
 
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
-            app.openapi_schema = with_problems(with_schemes(write(), features), features)
+            document = with_schemes(with_queries(write(), app), features)
+            app.openapi_schema = with_problems(document, features)
         return app.openapi_schema
 
     app.openapi = complete
+
+
+def with_queries(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
+    """Describe the parameters that queries read themselves."""
+    for route in iter_route_contexts(app.routes):
+        if not isinstance(route.original_route, APIRoute) or not route.include_in_schema:
+            continue
+        for query in queries_of(route.original_route.dependant):
+            schema = query.model_json_schema(ref_template=SCHEMA + "{model}")
+            for name, named in schema.pop("$defs", {}).items():
+                document["components"]["schemas"].setdefault(name, named)
+            parameters = [
+                {
+                    "name": name,
+                    "in": "query",
+                    "required": name in schema.get("required", ()),
+                    "schema": each,
+                }
+                for name, each in schema["properties"].items()
+            ]
+            for method in route.methods or ():
+                operation = document["paths"][route.path][method.lower()]
+                operation.setdefault("parameters", []).extend(parameters)
+    return document
+
+
+def queries_of(dependant: Dependant) -> Iterator[type[Query]]:
+    """The queries among the dependencies of an endpoint."""
+    for part in dependant.dependencies:
+        of = getattr(part.call, "__self__", None)
+        if isinstance(of, type) and issubclass(of, Query):
+            yield of
+        yield from queries_of(part)
 
 
 def scope_text(permission: StrEnum) -> str:
@@ -116,7 +152,8 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = [kind for kind in schema.get("anyOf", []) if kind.get("type") != "null"]
     if len(kinds) != 1:
         return schema
-    return {**kinds[0], **{name: value for name, value in schema.items() if name != "anyOf"}}
+    rest = {name: value for name, value in schema.items() if name != "anyOf" and value is not None}
+    return kinds[0] | rest
 
 
 def declare(

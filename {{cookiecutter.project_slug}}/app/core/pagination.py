@@ -33,6 +33,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core import cursors
 from app.core.carriers import partition
+from app.core.queries import Query
 from app.core.schemas import Instant
 from app.core.service import service_of
 
@@ -130,10 +131,9 @@ class SortableBy:
                 yield f"{name}: {column} holds {kind.__name__}, which is not in KEY_TYPES"
 
 
-class ListQuery(BaseModel):
+class ListQuery(Query):
     """Which part of a list the client requests; each list has a subclass with its own filters."""
 
-    model_config = ConfigDict(extra="forbid")
     sortable: ClassVar[SortableBy]
 
     limit: int = Field(20, ge=1, le=100, description="Maximum number of items")

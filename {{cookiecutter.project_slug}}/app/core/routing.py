@@ -30,6 +30,10 @@ CUSTOMER = About("customer")
 """Rows of customers: those of each `Resource`."""
 
 
+class Declared(Depends):
+    """A dependency that only declares something of an endpoint: no request to it waits for it."""
+
+
 class Router(APIRouter):
     """A router whose endpoints, WebSockets included, declare whose rows they access."""
 
@@ -38,10 +42,17 @@ class Router(APIRouter):
         self.about = about
         self.quiet = quiet
 
-    def add_api_route(self, *args: Any, **options: Any) -> None:  # noqa: ANN401, likewise
+    def add_api_route(
+        self,
+        *args: Any,  # noqa: ANN401, likewise
+        dependencies: Sequence[Depends] | None = None,
+        **options: Any,  # noqa: ANN401
+    ) -> None:
         """Add an endpoint."""
-        super().add_api_route(*args, **options)
-        vars(self.routes[-1]).update(about=self.about, quiet=self.quiet)
+        declared = [each for each in dependencies or () if isinstance(each, Declared)]
+        others = [each for each in dependencies or () if not isinstance(each, Declared)]
+        super().add_api_route(*args, dependencies=others, **options)
+        vars(self.routes[-1]).update(about=self.about, quiet=self.quiet, declared=declared)
 
     def add_api_websocket_route(
         self,
@@ -112,6 +123,8 @@ class Shortcut:
     def __init__(self, app: FastAPI) -> None:
         self.app = app
         self.search = app.router.middleware_stack
+        self.known: dict[str, Sequence[tuple[int, RouteContext]]] = {}
+        """The candidates of paths without parameters: as many as there are routes, whatever clients request."""
 
     @cached_property
     def routes(self) -> Mapping[tuple[str, int], Sequence[tuple[int, RouteContext]]]:
@@ -131,15 +144,22 @@ class Shortcut:
         """The length of the longest of these beginnings."""
         return max((len(start) for start, _ in self.routes), default=0)
 
-    def candidates(self, path: str) -> list[tuple[int, RouteContext]]:
+    def candidates(self, path: str) -> Sequence[tuple[int, RouteContext]]:
         """The routes that may match, in their order."""
-        starts, slashes = [path], path.count("/")
+        slashes = path.count("/")
+        fixed = (path, slashes) in self.routes
+        if fixed and path in self.known:
+            return self.known[path]
+        starts = [path]
         end = path.rfind("/", 0, self.longest)
         while end >= 0:
             starts.append(path[: end + 1])
             end = path.rfind("/", 0, end)
         keys = dict.fromkeys((start, number) for start in starts for number in (slashes, ANY))
-        return sorted(each for key in keys for each in self.routes.get(key, ()))
+        found = sorted(each for key in keys for each in self.routes.get(key, ()))
+        if fixed:
+            self.known[path] = found
+        return found
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A pattern of Starlette's also matches before a line feed at the end.

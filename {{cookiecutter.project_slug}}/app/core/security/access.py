@@ -5,13 +5,13 @@ from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import Depends, Security
+from fastapi import Security
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from starlette.requests import HTTPConnection
 
 from app.core.context import actor
 from app.core.errors import Forbidden, Unauthorized
-from app.core.routing import API_PREFIX
+from app.core.routing import API_PREFIX, Declared
 from app.core.security.principal import Principal
 from app.core.service import service_at
 
@@ -30,20 +30,6 @@ class NotAllowed(Forbidden):
 
     def __init__(self, missing: str) -> None:
         super().__init__(f"This requires the permission {missing}.")
-
-
-class Bearer(OAuth2PasswordBearer):
-    """Makes FastAPI mark operations as protected; works on WebSockets too."""
-
-    async def __call__(self, connection: HTTPConnection) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Do nothing: the schemes of the features read the credentials."""
-
-
-bearer = Bearer(
-    LOGIN,
-    scheme_name="OAuth2PasswordBearer",
-    description="Sign in with e-mail address and password; leave the other fields as they are.",
-)
 
 
 async def authenticate(connection: HTTPConnection) -> Principal:
@@ -74,13 +60,22 @@ async def authorize(connection: HTTPConnection, scopes: Iterable[str]) -> Princi
     return principal
 
 
-async def authenticated(
-    connection: HTTPConnection,
-    needed: SecurityScopes,
-    declared: Annotated[None, Depends(bearer)],
-) -> Principal:
-    """The caller, who holds every permission that the endpoint names."""
-    return await authorize(connection, needed.scopes)
+class Authenticated(OAuth2PasswordBearer):
+    """The caller, who holds every permission that the endpoint names; FastAPI marks the operation as protected.
+
+    The schemes of the features read the credentials.
+    """
+
+    async def __call__(self, connection: HTTPConnection, needed: SecurityScopes) -> Principal:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """Also for WebSockets, which FastAPI's own does not support."""
+        return await authorize(connection, needed.scopes)
+
+
+authenticated = Authenticated(
+    LOGIN,
+    scheme_name="OAuth2PasswordBearer",
+    description="Sign in with e-mail address and password; leave the other fields as they are.",
+)
 
 
 async def anyone() -> None:
@@ -94,4 +89,4 @@ def Can(permission: StrEnum) -> Any:  # noqa: ANN401, N802, reads as a sentence:
 
 CurrentPrincipal = Annotated[Principal, Security(authenticated)]
 signed_in = Security(authenticated)
-public = Depends(anyone)
+public = Declared(anyone)

@@ -1,21 +1,19 @@
 """All SQL of the audit log."""
 
-from sqlalchemy import select
+from typing import Any
+
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.pagination import Found, paginate
+from app.core.db.session import Database
+from app.core.listing import Listing
+from app.core.pagination import Found
 from app.features.audit.models import AuditEvent
 from app.features.audit.schemas import AuditQuery
 
+EVENTS = Listing(AuditQuery, AuditEvent)
 
-async def page(session: AsyncSession, query: AuditQuery) -> Found[AuditEvent]:
+
+async def page(reader: Database | AsyncSession, query: AuditQuery) -> Found[Row[Any]]:
     """Matching events, newest first by default."""
-    wanted = query.model_dump(
-        include={"action", "object_type", "object_id", "actor_id"}, exclude_none=True
-    )
-    statement = select(AuditEvent).filter_by(**wanted)
-    if query.since is not None:
-        statement = statement.where(AuditEvent.created_at >= query.since)
-    if query.until is not None:
-        statement = statement.where(AuditEvent.created_at < query.until)
-    return await paginate(session, statement, query)
+    return await EVENTS.page(reader, query)

@@ -1,15 +1,15 @@
 """Endpoints."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Depends
+from sqlalchemy import Row
 
-from app.core.db.session import ReadSessionDep
+from app.core.db.session import DatabaseDep
 from app.core.pagination import Found, Page
 from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can
 from app.features.audit import repository
-from app.features.audit.models import AuditEvent
 from app.features.audit.permissions import AuditPermission
 from app.features.audit.schemas import AuditEventRead, AuditQuery
 
@@ -18,7 +18,7 @@ router = new_router("/audit-events", tag="audit", about=SERVICE)
 
 @router.get("", response_model=Page[AuditEventRead], dependencies=[Can(AuditPermission.READ)])
 async def list_audit_events(
-    session: ReadSessionDep, query: Annotated[AuditQuery, Query()]
-) -> Found[AuditEvent]:
+    database: DatabaseDep, query: Annotated[AuditQuery, Depends(AuditQuery.requested)]
+) -> Found[Row[Any]]:
     """List audit events, newest first by default."""
-    return await repository.page(session, query)
+    return await repository.page(database, query)

@@ -9,7 +9,7 @@ from starlette.requests import HTTPConnection
 
 from app.core.db.base import utc_now
 from app.core.security import tokens
-from app.core.security.access import bearer
+from app.core.security.access import authenticated
 from app.core.security.principal import Principal, Question, Scheme
 from app.core.service import service_at
 from app.features.auth import repository
@@ -36,4 +36,4 @@ async def ask(connection: HTTPConnection) -> Question | None:
     return Question(repository.AUTHENTICATION, values, answer)
 
 
-scheme = Scheme(name=bearer.scheme_name, described=bearer, ask=ask)
+scheme = Scheme(name=authenticated.scheme_name, described=authenticated, ask=ask)

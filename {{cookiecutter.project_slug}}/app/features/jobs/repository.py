@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import ColumnElement, Row, and_, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
+from app.core.db.session import Database
 from app.core.jobs.models import JobRun, JobState
-from app.core.pagination import Found, paginate
+from app.core.listing import Listing
+from app.core.pagination import Found
 from app.features.jobs.schemas import JobQuery
+
+JOBS = Listing(JobQuery, JobRun)
 
 
 async def get(session: AsyncSession, job_id: UUID, *, for_update: bool = False) -> JobRun | None:
@@ -19,11 +24,9 @@ async def get(session: AsyncSession, job_id: UUID, *, for_update: bool = False) 
     return await session.scalar(statement.with_for_update() if for_update else statement)
 
 
-async def page(session: AsyncSession, query: JobQuery) -> Found[JobRun]:
+async def page(reader: Database | AsyncSession, query: JobQuery) -> Found[Row[Any]]:
     """Matching jobs, newest first by default."""
-    wanted = query.model_dump(include={"state", "name", "queue"}, exclude_none=True)
-    statement = select(JobRun).filter_by(**wanted)
-    return await paginate(session, statement, query)
+    return await JOBS.page(reader, query)
 
 
 async def dead(session: AsyncSession, limit: int, *, for_update: bool = False) -> Sequence[JobRun]:

@@ -1,11 +1,12 @@
 """Endpoints."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Depends
+from sqlalchemy import Row
 
-from app.core.db.session import ReadSessionDep, SessionDep
+from app.core.db.session import DatabaseDep, SessionDep
 from app.core.jobs.models import JobRun
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
@@ -20,9 +21,11 @@ router = new_router("/jobs", tag="jobs", about=SERVICE)
 
 
 @router.get("", response_model=Page[JobRead], dependencies=[Can(JobPermission.READ)])
-async def list_jobs(session: ReadSessionDep, query: Annotated[JobQuery, Query()]) -> Found[JobRun]:
+async def list_jobs(
+    database: DatabaseDep, query: Annotated[JobQuery, Depends(JobQuery.requested)]
+) -> Found[Row[Any]]:
     """List jobs, newest first by default."""
-    return await repository.page(session, query)
+    return await repository.page(database, query)
 
 
 @router.get(

@@ -6,6 +6,7 @@ from pydantic import AwareDatetime, Field
 
 from app.core.carriers import RecordRead
 from app.core.jobs.models import JobRun, JobState
+from app.core.listing import Equal
 from app.core.pagination import ListQuery, SortableBy
 from app.core.schemas import Line
 
@@ -14,9 +15,13 @@ class JobQuery(ListQuery):
     """Filters for jobs."""
 
     sort: Annotated[str, SortableBy(JobRun.created_at)] = "-created_at"
-    state: JobState | None = None
-    name: Line | None = Field(None, max_length=128, examples=["mail.deliver"])
-    queue: Line | None = Field(None, max_length=64, examples=["default"])
+    state: Annotated[JobState | None, Equal(JobRun.state)] = None
+    name: Annotated[Line | None, Equal(JobRun.name)] = Field(
+        None, max_length=128, examples=["mail.deliver"]
+    )
+    queue: Annotated[Line | None, Equal(JobRun.queue)] = Field(
+        None, max_length=64, examples=["default"]
+    )
 
 
 class JobRead(RecordRead):

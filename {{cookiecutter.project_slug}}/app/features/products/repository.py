@@ -17,11 +17,14 @@ BATCH = 1000
 PRODUCTS = Listing(ProductQuery, Product)
 
 
-async def get(
-    session: AsyncSession, product_id: UUID, *, for_update: bool = False
-) -> Product | None:
-    """The product with this id; optionally reread and locked."""
-    return await session.get(Product, product_id, with_for_update=for_update)
+async def get(reader: Database | AsyncSession, product_id: UUID) -> Row[Any] | None:
+    """The product with this id."""
+    return await PRODUCTS.one(reader, product_id)
+
+
+async def lock(session: AsyncSession, product_id: UUID) -> Product | None:
+    """The product with this id, reread and locked."""
+    return await session.get(Product, product_id, with_for_update=True)
 
 
 async def page(reader: Database | AsyncSession, query: ProductQuery) -> Found[Row[Any]]:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Row
 
 from app.core.db.session import DatabaseDep, SessionDep
@@ -49,14 +49,14 @@ async def create_product(session: SessionDep, new: NewProduct, response: Respons
     dependencies=[Can(ProductPermission.READ)],
     responses=NOT_FOUND,
 )
-async def get_product(product: ProductOr404) -> Product:
+async def get_product(product: ProductOr404) -> Row[Any]:
     """Get a product."""
     return product
 
 
 @products.get("", response_model=Page[ProductRead], dependencies=[Can(ProductPermission.READ)])
 async def list_products(
-    database: DatabaseDep, query: Annotated[ProductQuery, Query()]
+    database: DatabaseDep, query: Annotated[ProductQuery, Depends(ProductQuery.requested)]
 ) -> Found[Row[Any]]:
     """List products, newest first by default.
 

@@ -1,12 +1,15 @@
 """Rules about products."""
 
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
+from app.core.db.session import Database
 from app.core.errors import Conflict, NotFound
 from app.core.jobs.outbox import enqueue
 from app.features import audit
@@ -40,9 +43,17 @@ async def create(session: AsyncSession, new: NewProduct) -> Product:
     return product
 
 
-async def get(session: AsyncSession, product_id: UUID, *, for_update: bool = False) -> Product:
-    """One product; optionally locked until the commit."""
-    product = await repository.get(session, product_id, for_update=for_update)
+async def get(reader: Database | AsyncSession, product_id: UUID) -> Row[Any]:
+    """One product."""
+    product = await repository.get(reader, product_id)
+    if product is None:
+        raise ProductNotFound
+    return product
+
+
+async def lock(session: AsyncSession, product_id: UUID) -> Product:
+    """One product, locked until the commit."""
+    product = await repository.lock(session, product_id)
     if product is None:
         raise ProductNotFound
     return product

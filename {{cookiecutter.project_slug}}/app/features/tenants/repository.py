@@ -11,6 +11,8 @@ from sqlalchemy import ColumnElement, Row, Select, Uuid, and_, bindparam, case, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import joinedload
 
+from app.core.db.session import Database
+from app.core.listing import Listing
 from app.core.pagination import Found, paginate
 from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
 from app.features.tenants.schemas import (
@@ -20,6 +22,8 @@ from app.features.tenants.schemas import (
     TenantQuery,
 )
 from app.features.users.models import User
+
+TENANTS = Listing(TenantQuery, Tenant)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +87,9 @@ async def lock(session: AsyncSession, tenant_id: UUID) -> Tenant | None:
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def page(session: AsyncSession, query: TenantQuery) -> Found[Tenant]:
+async def page(reader: Database | AsyncSession, query: TenantQuery) -> Found[Row[Any]]:
     """All tenants, newest first."""
-    return await paginate(session, select(Tenant), query)
+    return await TENANTS.page(reader, query)
 
 
 async def memberships(

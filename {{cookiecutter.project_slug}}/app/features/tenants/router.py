@@ -1,18 +1,18 @@
 """Endpoints."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Depends, Response
+from sqlalchemy import Row
 
-from app.core.db.session import ReadSessionDep, SessionDep
+from app.core.db.session import DatabaseDep, ReadSessionDep, SessionDep
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
 from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can, CurrentPrincipal
 from app.core.settings import SettingsDep
 from app.features import audit
-from app.features.audit.models import AuditEvent
 from app.features.tenants import invitations, members, repository, service
 from app.features.tenants.authentication import ONE_TENANT
 from app.features.tenants.deps import CurrentMember, CurrentTenant
@@ -50,7 +50,7 @@ CONFLICT = problems({409: "It would leave no owner, or the tenant is personal"})
 async def list_tenants(
     principal: CurrentPrincipal,
     session: ReadSessionDep,
-    query: Annotated[MembershipQuery, Query()],
+    query: Annotated[MembershipQuery, Depends(MembershipQuery.requested)],
 ) -> Found[Membership]:
     """List the caller's tenants."""
     return await repository.memberships(session, principal.user_id, query)
@@ -85,10 +85,10 @@ async def accept_invitation(
     dependencies=[Can(PlatformPermission.READ)],
 )
 async def list_all_tenants(
-    session: ReadSessionDep, query: Annotated[TenantQuery, Query()]
-) -> Found[Tenant]:
+    database: DatabaseDep, query: Annotated[TenantQuery, Depends(TenantQuery.requested)]
+) -> Found[Row[Any]]:
     """List all tenants of the service, newest first by default."""
-    return await repository.page(session, query)
+    return await repository.page(database, query)
 
 
 @platform.post(
@@ -178,7 +178,9 @@ async def transfer_tenant(member: CurrentMember, session: SessionDep, wanted: Tr
     responses=NO_TENANT,
 )
 async def list_members(
-    member: CurrentMember, session: ReadSessionDep, query: Annotated[MemberQuery, Query()]
+    member: CurrentMember,
+    session: ReadSessionDep,
+    query: Annotated[MemberQuery, Depends(MemberQuery.requested)],
 ) -> Found[Membership]:
     """List the members of a tenant."""
     return await repository.members(session, member.tenant_id, query)
@@ -215,7 +217,9 @@ async def remove_member(member: CurrentMember, session: SessionDep, user_id: UUI
     responses=NO_TENANT,
 )
 async def list_invitations(
-    member: CurrentMember, session: ReadSessionDep, query: Annotated[InvitationQuery, Query()]
+    member: CurrentMember,
+    session: ReadSessionDep,
+    query: Annotated[InvitationQuery, Depends(InvitationQuery.requested)],
 ) -> Found[Invitation]:
     """List invitations, newest first by default."""
     return await repository.invitations(session, member.tenant_id, query)
@@ -255,10 +259,12 @@ async def revoke_invitation(
     responses=NO_TENANT,
 )
 async def list_tenant_audit_events(
-    member: CurrentMember, session: ReadSessionDep, query: Annotated[TenantEventQuery, Query()]
-) -> Found[AuditEvent]:
+    member: CurrentMember,
+    database: DatabaseDep,
+    query: Annotated[TenantEventQuery, Depends(TenantEventQuery.requested)],
+) -> Found[Row[Any]]:
     """List the audit events of a tenant, newest first by default."""
-    return await audit.page(session, query)
+    return await audit.page(database, query)
 
 
 router = APIRouter()

@@ -1,6 +1,7 @@
 """All SQL of users and roles."""
 
 from collections.abc import Collection, Sequence
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Row, bindparam, func, select
@@ -8,10 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import selectinload
 
 from app.core.db.errors import DeletedMeanwhile
+from app.core.db.session import Database
+from app.core.listing import Listing
 from app.core.pagination import Found, paginate
 from app.features.users.models import Role, User, UserRole
 from app.features.users.schemas import RoleQuery, UserQuery
 
+ROLES = Listing(RoleQuery, Role)
 ACCOUNT = (
     select(
         User.id,
@@ -101,9 +105,9 @@ async def role_for_update(session: AsyncSession, name: str) -> Role | None:
     return await session.scalar(statement, execution_options={"populate_existing": True})
 
 
-async def roles_page(session: AsyncSession, query: RoleQuery) -> Found[Role]:
+async def roles_page(reader: Database | AsyncSession, query: RoleQuery) -> Found[Row[Any]]:
     """Roles by name."""
-    return await paginate(session, select(Role), query)
+    return await ROLES.page(reader, query)
 
 
 async def count_active_with_role(session: AsyncSession, name: str) -> int:

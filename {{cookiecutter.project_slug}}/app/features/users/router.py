@@ -1,8 +1,9 @@
 """Endpoints."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends
+from sqlalchemy import Row
 
 from app.core.db.session import DatabaseDep, ReadSessionDep, SessionDep
 from app.core.openapi import problems
@@ -52,7 +53,9 @@ async def delete_me(principal: CurrentPrincipal, user: CurrentUser, session: Ses
 
 
 @users.get("", response_model=Page[UserRead], dependencies=[Can(UserPermission.READ)])
-async def list_users(session: ReadSessionDep, query: Annotated[UserQuery, Query()]) -> Found[User]:
+async def list_users(
+    session: ReadSessionDep, query: Annotated[UserQuery, Depends(UserQuery.requested)]
+) -> Found[User]:
     """List accounts, newest first by default."""
     return await repository.page(session, query)
 
@@ -106,9 +109,11 @@ async def delete_user(principal: CurrentPrincipal, session: SessionDep, user: Us
 
 
 @roles.get("", response_model=Page[RoleRead], dependencies=[Can(RolePermission.READ)])
-async def list_roles(session: ReadSessionDep, query: Annotated[RoleQuery, Query()]) -> Found[Role]:
+async def list_roles(
+    database: DatabaseDep, query: Annotated[RoleQuery, Depends(RoleQuery.requested)]
+) -> Found[Row[Any]]:
     """List roles, by name."""
-    return await repository.roles_page(session, query)
+    return await repository.roles_page(database, query)
 
 
 @roles.post(

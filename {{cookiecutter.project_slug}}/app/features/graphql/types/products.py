@@ -75,14 +75,14 @@ class Mutation:
         """Update the given fields of a product."""
         wanted = checked(schemas.ProductChange, input)
         async with info.context.unit_of_work() as session:
-            product = await service.get(session, uuid_of(Product, id), for_update=True)
+            product = await service.lock(session, uuid_of(Product, id))
             return Product.of(await service.change(session, product, wanted))
 
     @field(write_products, CUSTOMER)
     async def delete_product(self, info: Info, id: relay.GlobalID) -> relay.GlobalID:
         """Delete a product permanently."""
         async with info.context.unit_of_work() as session:
-            product = await service.get(session, uuid_of(Product, id), for_update=True)
+            product = await service.lock(session, uuid_of(Product, id))
             await service.delete(session, product)
         return id
 
