@@ -254,7 +254,8 @@ class Coverage:
         for path, lines in self.of_file.items() if names else ():
             text = (ROOT / path).read_text(encoding="utf-8").splitlines()
             for number, contexts in lines.items():
-                if names and contexts and names.search(text[number - 1]):
+                # An empty module has a first line, too.
+                if names and contexts and text and names.search(text[number - 1]):
                     tests |= {context.rsplit("|", 1)[0] for context in contexts}
         return tests
 

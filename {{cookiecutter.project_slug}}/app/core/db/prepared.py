@@ -4,14 +4,14 @@ For a small query SQLAlchemy's connection, transaction, context and result cost 
 are not needed for a SELECT whose SQL, parameters and types are known beforehand.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
-from functools import lru_cache
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import cached_property, lru_cache
 from typing import Any, Generic, TypeVarTuple, cast
 
 from sqlalchemy import Column, Dialect, Label, Row, Select
-from sqlalchemy.engine import result_tuple
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor, IsolationLevel
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
@@ -55,7 +55,9 @@ class Prepared(Generic[*Ts]):
         self.constants = {name: bind.value for name, bind in binds if not bind.required}
         columns = statement.selected_columns
         self.types = [column.type for column in columns]
-        self.row = cast("Callable[[Sequence[Any]], Row[*Ts]]", result_tuple(columns.keys()))
+        # SQLAlchemy's own rows look up each attribute by its name, which costs more than all the rest of a page.
+        named: Any = namedtuple("Row", columns.keys())  # pyright: ignore[reportUntypedNamedTuple]
+        self.row = cast("Callable[[Sequence[Any]], Row[*Ts]]", named._make)
         self.converting: list[tuple[int, Process]] | None = None
         """The columns that are not returned as the driver reads them; known with the first result."""
 
@@ -185,26 +187,32 @@ class Reads:
             prepared = cast("Prepared[*Ts]", self.prepared(statement))
             arguments = prepared.arguments(values)
             self.check(cast("Prepared[*tuple[Any, ...]]", prepared), arguments)
-            with self.opened(connection):
+            self.begin(connection)
+            try:
                 return prepared.read(connection, arguments)
+            finally:
+                self.end(connection)
         finally:
             connection.close()
 
     def check(self, prepared: Prepared[*tuple[Any, ...]], arguments: tuple[Any, ...]) -> None:
         """Refuse what may not be executed."""
 
-    @contextmanager
-    def opened(self, connection: PoolProxiedConnection) -> Generator[None]:
-        """Read as sessions that only read do."""
-        level = self.engine.sync_engine.get_execution_options().get("isolation_level")
-        driver = cast("DBAPIConnection", connection.dbapi_connection)
-        if level:
-            self.dialect.set_isolation_level(driver, level)
-        try:
-            yield
-        finally:
-            if level and connection.is_valid:
-                self.dialect.reset_isolation_level(driver)
+    @cached_property
+    def level(self) -> IsolationLevel | None:
+        """The isolation level of sessions that only read, if it is not that of the others."""
+        return self.engine.sync_engine.get_execution_options().get("isolation_level")
+
+    def begin(self, connection: PoolProxiedConnection) -> None:
+        """Have the connection read as sessions that only read do."""
+        if self.level:
+            driver = cast("DBAPIConnection", connection.dbapi_connection)
+            self.dialect.set_isolation_level(driver, self.level)
+
+    def end(self, connection: PoolProxiedConnection) -> None:
+        """Leave the connection as it was."""
+        if self.level and connection.is_valid:
+            self.dialect.reset_isolation_level(cast("DBAPIConnection", connection.dbapi_connection))
 
 
 def processor(kind: TypeEngine[Any], dialect: Dialect) -> Process | None:

@@ -71,6 +71,14 @@ class Database:
 
         The pool itself is not fair: under load some wait a second while others overtake them.
         """
+        await self.enter()
+        try:
+            yield
+        finally:
+            self.slots.release()
+
+    async def enter(self) -> None:
+        """Wait for a slot, which must be released."""
         if self.slots.locked():
             try:
                 async with asyncio.timeout(self.timeout):  # `wait_for` may swallow a cancellation
@@ -79,18 +87,21 @@ class Database:
                 raise DatabaseUnavailable from None
         else:
             await self.slots.acquire()
-        try:
-            yield
-        finally:
-            self.slots.release()
 
     async def rows(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
         """The answer to a statement that was built once, by the values of its bind parameters.
 
         Without a session, which would cost more than the query.
         """
-        async with telling_outages(self), self.slot():
-            return await self.reads.rows(statement, values)
+        try:
+            await self.enter()
+            try:
+                return await self.reads.rows(statement, values)
+            finally:
+                self.slots.release()
+        except DBAPIError as error:
+            await tell(self, error)
+            raise
 
 
 @asynccontextmanager
@@ -159,10 +170,15 @@ async def telling_outages(database: Database) -> AsyncGenerator[None]:
     try:
         yield
     except DBAPIError as error:
-        if failure := await failure_of(database, error):
-            logger.warning("the database failed: %s", named(error.orig))
-            raise failure from error
+        await tell(database, error)
         raise
+
+
+async def tell(database: Database, error: DBAPIError) -> None:
+    """Raise the failure that this error amounts to, if it is no bug."""
+    if failure := await failure_of(database, error):
+        logger.warning("the database failed: %s", named(error.orig))
+        raise failure from error
 
 
 @asynccontextmanager

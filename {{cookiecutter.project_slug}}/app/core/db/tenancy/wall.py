@@ -1,7 +1,7 @@
 """Setting a session's tenant in PostgreSQL, whose policies are the second line of defence."""
 
-from collections.abc import AsyncGenerator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 from sqlalchemy import Connection, Engine, event, text
@@ -62,16 +62,18 @@ def say(session: PolicySession, transaction: SessionTransaction, connection: Con
 class PolicyReads(TenantReads):
     """Sets the tenant at the start of each transaction, as sessions do."""
 
-    @contextmanager
-    def opened(self, connection: PoolProxiedConnection) -> Generator[None]:
+    def begin(self, connection: PoolProxiedConnection) -> None:
         """Within a tenant read in a transaction: the setting is local to it."""
         tenant_id, driver = current(), opening_of(connection)
         if tenant_id is None or driver is None:
-            with super().opened(connection):
-                yield
+            super().begin(connection)
         else:
             driver.opening = SET.format(tenant_id)
-            yield
+
+    def end(self, connection: PoolProxiedConnection) -> None:
+        """The pool ends the transaction of a read within a tenant."""
+        if current() is None or opening_of(connection) is None:
+            super().end(connection)
 
     @asynccontextmanager
     async def connection(self) -> AsyncGenerator[AsyncConnection]:
