@@ -195,6 +195,7 @@ class Coverage:
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [BIN / "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
         command += ["--cov=app", "--cov-context=test", "--cov-report=", "-p", "tools.remade"]
+        command += [f"--cov-config={ROOT / 'tools/coverage.ini'}"]
         command += [f"--junitxml={self.folder / 'running.xml'}"]
         data = {"COVERAGE_FILE": str(self.folder / "data"), "PYTHONPATH": str(ROOT)}
         subprocess.run(command, cwd=house, env=environ | data, check=True)
@@ -254,8 +255,7 @@ class Coverage:
         for path, lines in self.of_file.items() if names else ():
             text = (ROOT / path).read_text(encoding="utf-8").splitlines()
             for number, contexts in lines.items():
-                # An empty module has a first line, too.
-                if names and contexts and text and names.search(text[number - 1]):
+                if names and contexts and names.search(text[number - 1]):
                     tests |= {context.rsplit("|", 1)[0] for context in contexts}
         return tests
 

@@ -12,13 +12,13 @@ from typing import Literal, TypedDict
 from uuid import UUID, uuid4
 
 import pytest
-from asgi_correlation_id import correlation_id
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import installed
 from app.core.context import ANONYMOUS, Actor, actor
+from app.core.correlation import correlation_id
 from app.core.db.base import utc_now
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.jobs import GiveUp, Job, job, local as local_module, purge, store

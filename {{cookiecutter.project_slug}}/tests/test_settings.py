@@ -113,6 +113,10 @@ def test_production_refuses_a_secret_that_can_be_guessed(run_app: Run, secret: s
         ("ISSUER", ""),
         ("AUDIENCE", " "),
         ("MAX_BODY_SIZE", str(100 * 1024**3)),
+        *[
+            ("ALLOWED_HOSTS", f"api.example.com,{name}")
+            for name in ("*", "https://example.com", "example.com:8000", "example.com/", "a.*.com")
+        ],
         ("METRICS_TOKEN", "a" * 32),
         ("METRICS_TOKEN", "hunter2-" * 8),
         *[
@@ -266,7 +270,9 @@ def test_what_the_server_refuses_is_told_on_one_line(
         ("database_timeout", [0.1, 600], [0, 601]),
         ("job_concurrency", [1, 1000], [0, 1001]),
         ("job_poll_seconds", [0.1, 3600], [0, 3601]),
+        ("hsts_seconds", [0], [-1]),
         ("max_body_size", [1], [0]),
+        ("request_timeout", [0.1, 3600], [0, 3601]),
         ("shutdown_timeout", [0], [-1]),
         ("worker_timeout", [1], [0]),
     ],

@@ -1,15 +1,33 @@
 """The correlation id, which identifies the original request."""
 
-from asgi_correlation_id import correlation_id
+import re
+from contextvars import ContextVar
+from secrets import token_hex
+
+from starlette.types import Scope
 
 from app.core.carrying import Carrier
 
-__all__ = ["carrier", "correlation_id"]
+HEADER = "X-Correlation-ID"
+NAME = HEADER.lower().encode()
+SAFE = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+"""What goes into the log as it is."""
+
+correlation_id: ContextVar[str | None] = ContextVar("correlation_id", default=None)
+
+
+def begin(scope: Scope) -> str | None:
+    """The id that the client sent, or a new one; none for the service's own start and end."""
+    if scope["type"] == "lifespan":
+        return None
+    sent = next((value for name, value in scope["headers"] if name == NAME), b"")
+    return sent.decode() if SAFE.fullmatch(sent) else token_hex(16)
+
 
 carrier = Carrier(
     variable=correlation_id,
+    begin=begin,
     resume=lambda run: run.correlation_id,
     record=lambda value: {"correlation_id": value},
     describe=lambda value: {"correlation_id": value} if value else {},
 )
-"""Set by the middleware of `asgi_correlation_id`, which reads the header and returns it."""

@@ -10,13 +10,13 @@ from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
 import structlog
-from asgi_correlation_id import correlation_id
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from app.core.correlation import correlation_id
 from app.core.routing import allow, methods_at
 
 log = structlog.stdlib.get_logger(__name__)

@@ -4,58 +4,86 @@ import asyncio
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from logging import INFO
 from time import perf_counter
+from typing import ClassVar, cast
 
-from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import Request
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
+from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
+from app.core import correlation
 from app.core.carriers import begun, carrying
-from app.core.errors import problem_response, render
+from app.core.errors import Failure, Unavailable, problem_response, render
 from app.core.logging import access_log
 from app.core.routing import GeneralMethods, is_quiet
 from app.core.settings import Settings
 
-CORRELATION_HEADER = "X-Correlation-ID"
-SAFE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 READ_AT_MOST = 8
 """How many times the limit of an oversized body is read, for clients that send before they read."""
 READ_SECONDS = 5.0
 """How long reading it may take."""
 
+LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
+PORT = re.compile(r":[0-9]*$")
+PROTECTION = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+}
+"""Headers of each response that does not set them itself: right for an API, which no page loads or frames."""
+
 FAILED = 400
 """The lowest status that is not a success."""
 
 
-class AccessLog:
-    """One line for each request, but successful probes; never its query or headers, which may hold secrets."""
+class Responses:
+    """Adds the headers that every response has, its id among them, and logs one line for each request, but successful probes.
 
-    def __init__(self, app: ASGIApp) -> None:
+    Never its query or headers, which may hold secrets.
+    """
+
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self.app = app
+        self.headers = [(name.lower().encode(), text.encode()) for name, text in headers.items()]
+        self.names = {name for name, _ in self.headers}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        log = access_log()
-        if scope["type"] != "http" or not log.is_enabled_for(INFO):
+        if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        log = access_log()
         started, status = perf_counter(), 0
 
-        async def note_status(message: Message) -> None:
+        async def complete(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])  # an HTTPStatus is logged by name
+                identity = (correlation.NAME, (correlation.correlation_id.get() or "").encode())
+                given = [*message.get("headers", ()), identity]
+                names = [name for name, _ in given]
+                if self.names.isdisjoint(names):
+                    given += self.headers
+                else:
+                    given += [each for each in self.headers if each[0] not in names]
+                message["headers"] = given
             await send(message)
 
         try:
-            await self.app(scope, receive, note_status)
+            await self.app(scope, receive, complete)
         finally:
-            if not (is_quiet(scope) and 0 < status < FAILED):
+            if log.is_enabled_for(INFO) and not (is_quiet(scope) and 0 < status < FAILED):
                 log.info(
                     "request",
                     method=scope["method"],
@@ -67,7 +95,7 @@ class AccessLog:
 
 
 class Carrying:
-    """Each request starts with a context of its own, which has an address but no user."""
+    """Each request starts with a context of its own, which has an id and an address, but no user."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -77,30 +105,94 @@ class Carrying:
             await self.app(scope, receive, send)
 
 
-class ErrorBoundary:
-    """Whatever escapes the application becomes a problem document, within reach of CORS headers."""
+class TooSlow(Unavailable):
+    """The request was not answered in time; what it did was rolled back, unless it was being committed."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    # The rest of a body that arrives too slowly is not waited for.
+    headers: ClassVar[Mapping[str, str]] = {**Unavailable.headers, "Connection": "close"}
+
+    def __init__(self) -> None:
+        super().__init__("The request took too long. Try again later.")
+
+
+class ErrorBoundary:
+    """Whatever escapes the application becomes a problem document, within reach of CORS headers.
+
+    So does a request that is not answered after so many `seconds`. A response that has begun may take longer.
+    """
+
+    def __init__(self, app: ASGIApp, seconds: float) -> None:
         self.app = app
+        self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        started = False
+        started = late = False
+        task = cast("asyncio.Task[None]", asyncio.current_task())
+
+        def stop() -> None:
+            nonlocal late
+            late = True
+            task.cancel()
 
         async def note_start(message: Message) -> None:
             nonlocal started
-            started = started or message["type"] == "http.response.start"
+            if message["type"] == "http.response.start":
+                started = True
+                deadline.cancel()
             await send(message)
 
+        # `asyncio.timeout` does the same for three times the price, which every request would pay.
+        deadline = asyncio.get_running_loop().call_later(self.seconds, stop)
         try:
-            await self.app(scope, receive, note_start)
+            try:
+                await self.app(scope, receive, note_start)
+            except asyncio.CancelledError:
+                if not late or task.uncancel() > 0:
+                    raise
+                raise TooSlow from None
+            finally:
+                deadline.cancel()
         except Exception as error:
             if started:
                 raise
             response = await render(Request(scope), error)
             await response(scope, receive, send)
+
+
+class UnknownHost(Failure):
+    """The request is for a host that is not this service."""
+
+    status = HTTPStatus.MISDIRECTED_REQUEST
+
+    def __init__(self) -> None:
+        super().__init__("This service has another name. Its operator lists them in ALLOWED_HOSTS.")
+
+
+class KnownHosts:
+    """Refuse requests to names that are not the service's own: a page on another name could read the responses."""
+
+    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
+        self.app = app
+        self.names = {host.lower() for host in hosts} | LOOPBACK
+        self.endings = tuple(name[1:] for name in self.names if name.startswith("*."))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" or self.knows(Headers(scope=scope)):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(code=WS_1008_POLICY_VIOLATION)(scope, receive, send)
+        else:
+            raise UnknownHost
+
+    def knows(self, headers: Headers) -> bool:
+        """Whether each `Host` is one of the names."""
+        named = [PORT.sub("", host).lower() for host in headers.getlist("host")]
+        return bool(named) and all(
+            host in self.names or host.endswith(self.endings) for host in named
+        )
 
 
 class BodyLimit:
@@ -171,25 +263,30 @@ class CORS(CORSMiddleware):
         return problem_response(response.status_code, detail, headers=headers)
 
 
+def transport(settings: Settings) -> dict[str, str]:
+    """The header by which browsers use nothing but TLS from then on, where the service is deployed."""
+    if not (settings.deployed and settings.hsts_seconds):
+        return {}
+    return {"Strict-Transport-Security": f"max-age={settings.hsts_seconds}"}
+
+
 def middleware(settings: Settings, headers: Iterable[str]) -> list[Middleware]:
     """All middleware, in the order that requests pass it; browsers may also send these `headers`."""
+    hosts = settings.allowed_hosts
+    named = [Middleware(KnownHosts, hosts=hosts)] if hosts else []
     return [
-        Middleware(
-            CorrelationIdMiddleware,
-            header_name=CORRELATION_HEADER,
-            validator=lambda value: SAFE_ID.fullmatch(value) is not None,
-        ),
         Middleware(Carrying),
-        Middleware(AccessLog),
+        Middleware(Responses, headers=PROTECTION | transport(settings)),
         Middleware(
             CORS,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", CORRELATION_HEADER, *headers],
-            expose_headers=[CORRELATION_HEADER, "Location"],
+            allow_headers=["Authorization", "Content-Type", correlation.HEADER, *headers],
+            expose_headers=[correlation.HEADER, "Location"],
             max_age=600,
         ),
-        Middleware(ErrorBoundary),
+        Middleware(ErrorBoundary, seconds=settings.request_timeout),
+        *named,
         Middleware(BodyLimit, limit=settings.max_body_size),
         Middleware(GeneralMethods),
     ]

@@ -133,7 +133,10 @@ class Settings(FeatureSettings):
     job_poll_seconds: float = Field(default=1.0, gt=0, le=3600)
 
     cors_origins: CommaSeparated = []
+    allowed_hosts: CommaSeparated = []
+    hsts_seconds: int = Field(default=31_536_000, ge=0)
     max_body_size: int = Field(default=1_048_576, ge=1)
+    request_timeout: float = Field(default=60.0, gt=0, le=3600)
     shutdown_timeout: int = Field(default=30, ge=0)
     worker_timeout: int = Field(default=60, ge=1)
 
@@ -176,6 +179,7 @@ OPEN_PASSWORD = re.compile(r"smtp://[^@]*:[^@]+@", re.IGNORECASE)
 LOGIN = re.compile(r"https?://[^/]*@")
 # The `Origin` header that a browser sends for a page loaded over TLS.
 ORIGIN = re.compile(r"https://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:(?!443$)[0-9]{1,5})?")
+HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\]")
 MOST_BODY = 1024**3
 
 
@@ -228,6 +232,11 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
         lambda s: any(each != "*" and not ORIGIN.fullmatch(each) for each in s.cors_origins),
         "CORS_ORIGINS contains an invalid origin: write https://app.example.com,"
         " in lower case, without a path, a trailing slash, or a *",
+    ),
+    (
+        lambda s: not all(HOST.fullmatch(each.lower()) for each in s.allowed_hosts),
+        "ALLOWED_HOSTS contains an invalid name: write api.example.com or *.example.com,"
+        " without a scheme, port or path",
     ),
     (
         lambda s: s.max_body_size > MOST_BODY,

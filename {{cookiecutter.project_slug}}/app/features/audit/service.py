@@ -5,10 +5,10 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from asgi_correlation_id import correlation_id
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.context import actor
+from app.core.correlation import correlation_id
 from app.features.audit.models import AuditEvent
 
 SECRET = ("password", "token", "secret", "hash")

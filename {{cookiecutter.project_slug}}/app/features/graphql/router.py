@@ -20,6 +20,12 @@ from app.features.graphql.failures import InvalidRequest, UnsupportedMediaType
 HTML = "text/html"
 JSON = "application/json"
 GRAPHQL_JSON = "application/graphql-response+json"
+EDITOR_POLICY = (
+    "default-src 'none'; connect-src 'self'; img-src 'self' data:; font-src data: https://unpkg.com;"
+    " script-src 'unsafe-inline' https://unpkg.com; style-src 'unsafe-inline' https://unpkg.com;"
+    " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+"""What the editor's page loads; it is for development."""
 
 router = new_router("/graphql", tag="graphql", about=SERVICE, prefix="")
 
@@ -63,4 +69,5 @@ async def edit(request: Request, service: ServiceDep) -> HTMLResponse:
         raise PostOnly
     if not graphql.shows_schema(service):
         raise IdeOff
-    return HTMLResponse(files("strawberry").joinpath("static/graphiql.html").read_bytes())
+    page = files("strawberry").joinpath("static/graphiql.html").read_bytes()
+    return HTMLResponse(page, headers={"Content-Security-Policy": EDITOR_POLICY})
