@@ -60,10 +60,10 @@ copier: environments  ## Write copier.yml from cookiecutter.json
 initial-migration: environments  ## Write the template's first migration from its models
 	PATH="$(BUILD)/house/bin:$(PATH)" "$(BUILD)/house/bin/python" tools/write_initial_migration.py
 
-bench: environments  ## Measure, and write docs/performance.md: TEST_POSTGRES_URL, TEST_REDIS_URL and wrk; then two comparisons
-	"$(TOOLS)/python" -m benchmarks.load
-	"$(TOOLS)/python" -m benchmarks.login_timing
-	"$(TOOLS)/python" -m benchmarks.tenancy_cost
+bench: environments  ## Measure, and write docs/performance.md (TEST_POSTGRES_URL, TEST_REDIS_URL, TEST_MYSQL_URL if wanted, wrk; QUICK=1 only tries it), then two comparisons
+	"$(TOOLS)/python" -m benchmarks.load $(if $(QUICK),--quick)
+	"$(TOOLS)/python" -m benchmarks.login_timing $(if $(QUICK),--rounds 5)
+	"$(TOOLS)/python" -m benchmarks.tenancy_cost $(if $(QUICK),--rounds 100)
 
 docs: environments  ## Build the documentation into site/
 	uv run --group docs zensical build --strict

@@ -1,4 +1,4 @@
-"""The floor: a FastAPI program with SQLAlchemy's ORM, asyncpg and JWT, and nothing else.
+"""The floor: a FastAPI program with SQLAlchemy's ORM, asyncpg or asyncmy, and JWT, and nothing else.
 
 What a generated service does is compared with it. Settings: FLOOR_URL and FLOOR_SECRET.
 """
@@ -17,7 +17,7 @@ from fastapi import Depends, FastAPI, HTTPException
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import OAuth2PasswordBearer, OAuth2PasswordRequestForm
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import DateTime, ForeignKey, Index, func, select
+from sqlalchemy import DateTime, ForeignKey, Index, String, func, select
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -39,8 +39,8 @@ class User(Base):
     __tablename__ = "accounts"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    email: Mapped[str] = mapped_column(unique=True)
-    password_hash: Mapped[str]
+    email: Mapped[str] = mapped_column(String(254), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(200))
     is_active: Mapped[bool] = mapped_column(default=True)
 
 
@@ -50,8 +50,8 @@ class Item(Base):
     __tablename__ = "items"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=uuid.uuid4)
-    sku: Mapped[str] = mapped_column(unique=True)
-    name: Mapped[str]
+    sku: Mapped[str] = mapped_column(String(64), unique=True)
+    name: Mapped[str] = mapped_column(String(200))
     price: Mapped[int]
     owner_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("accounts.id"))
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), server_default=func.now())

@@ -15,6 +15,8 @@ import httpx2
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build" / "bench"
+INSIDE = Path(__file__).parent / "inside"
+"""Programs that run in the environment of a generated project."""
 PASSWORD = "correct horse battery staple"
 
 
@@ -25,8 +27,8 @@ def environment(data: Path) -> dict[str, str]:
     return kept | {"DATA_DIR": str(data), "ADMIN_PASSWORD": PASSWORD, "LOG_LEVEL": "WARNING"}
 
 
-def bake(name: str, *answers: str) -> Path:
-    """A project with these answers, installed and migrated."""
+def installed(name: str, *answers: str) -> Path:
+    """A project with these answers, and its environment."""
     folder = BUILD / name
     shutil.rmtree(folder, ignore_errors=True)
     cookiecutter = Path(sys.executable).with_name("cookiecutter")
@@ -34,16 +36,22 @@ def bake(name: str, *answers: str) -> Path:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     project = folder / "acme-api"
     subprocess.run(["uv", "sync", "--quiet"], cwd=project, check=True, env=environment(folder))
+    return project
+
+
+def bake(name: str, *answers: str) -> Path:
+    """The same, its built-in database migrated."""
+    project = installed(name, *answers)
     command_in(project, "app", "db", "upgrade")
     return project
 
 
-def command_in(project: Path, program: str, *arguments: str) -> str:
+def command_in(project: Path, program: str, *arguments: str | Path, **environ: str) -> str:
     """Run a program of the project's environment; return its output."""
     done = subprocess.run(
         [project / ".venv/bin" / program, *arguments],
         cwd=project,
-        env=environment(project.parent / "data"),
+        env=environment(project.parent / "data") | environ,
         check=True,
         stdout=subprocess.PIPE,
         text=True,
