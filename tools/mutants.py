@@ -207,6 +207,7 @@ class Coverage:
         query = (
             "SELECT path, context, numbits FROM line_bits"
             " JOIN file ON file.id = file_id JOIN context ON context.id = context_id"
+            " WHERE path LIKE '%.py'"  # Jinja's templates are code, too
         )
         with sqlite3.connect(self.folder / "data") as database:
             for path, context, numbits in database.execute(query):

@@ -28,6 +28,8 @@ from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.security import passwords
 from app.core.settings import Environment, Settings
 from app.features import users
+from app.features.jobs import repository as jobs
+from app.features.jobs.schemas import JobQuery
 from conftest import PASSWORD, Account
 from tests.backlogs import assert_others_are_not_read, fill, sizes
 from tests.databases import fresh_database
@@ -561,6 +563,27 @@ async def test_a_lost_connection_is_not_told_to_who_only_reads(
     finally:
         event.remove(engine.sync_engine, "checkout", lose)
     assert lost == 1
+
+
+async def test_a_page_without_filters_is_planned_once(settings: Settings) -> None:
+    """One of another size, or with filters, whenever its values could matter."""
+    only = settings.model_copy(update={"database_pool_size": 1})
+    engine = create_engine(only)
+    database = database_of(engine, only)
+    queries: list[dict[str, Any]] = [{}, {"limit": 7}, {"name": "rare"}]
+    for query in queries * 9:
+        await jobs.page(database, JobQuery.model_validate(query))
+    async with reading(database) as session:
+        asked = await session.execute(
+            text(
+                "SELECT statement LIKE '%LIMIT 21', generic_plans, custom_plans FROM pg_prepared_statements"
+                " WHERE statement LIKE 'SELECT jobs.%'"
+            )
+        )
+        plans = sorted(tuple(row) for row in asked)
+    await engine.dispose()
+
+    assert plans == [(False, 0, 9), (False, 0, 9), (True, 9, 0)]
 
 
 async def test_on_a_connection_whose_reader_was_cancelled_nothing_more_is_asked(

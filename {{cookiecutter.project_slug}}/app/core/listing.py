@@ -11,7 +11,17 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BindParameter, ColumnElement, Integer, Row, Select, bindparam, func, select
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    bindparam,
+    func,
+    literal_column,
+    select,
+)
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -82,6 +92,11 @@ class Shape:
     start: str
     """Where it starts: at the beginning, at a `cursor`, or at an `offset`."""
     backwards: bool
+    usual: bool
+    """Whether it has the default size and no filters: then its limit is written out, and PostgreSQL plans it once.
+
+    With filters, the best plan may depend on their values.
+    """
 
 
 class Listing:
@@ -105,6 +120,7 @@ class Listing:
                 f"{query.__name__}: say in the type of {', '.join(sorted(missing))} what it filters by,"
                 " such as Annotated[..., Equal(Model.column)]"
             )
+        self.usual: int = query.model_fields["limit"].default
         self.columns = [getattr(model, each.key) for each in model.__mapper__.column_attrs]
         self.by_id = select(*self.columns).where(model.id == bindparam("id", type_=model.id.type))
         self.statement = lru_cache(maxsize=SHAPES)(self.build)
@@ -122,7 +138,8 @@ class Listing:
             "cursor" if query.cursor is not None else "offset" if query.offset is not None else ""
         )
         terms = ",".join(query.sort_terms().values())  # however the client has put it
-        shape = Shape(terms, tuple(given), start, query.is_backwards)
+        usual = query.limit == self.usual and not given
+        shape = Shape(terms, tuple(given), start, query.is_backwards, usual)
         values: dict[str, Any] = {**given, "limit": query.limit + (start != "offset")}
         if query.cursor is not None:
             values |= place_of(query, keys)
@@ -148,7 +165,12 @@ class Listing:
         query = query.backwards() if shape.backwards else query
         order = order_by(query, reverse=shape.backwards)
         statement = self.filtered(select(*self.columns), shape.filters)
-        statement = statement.order_by(*order).limit(bindparam("limit", type_=Integer()))
+        limit = (
+            literal_column(str(self.usual + (shape.start != "offset")), Integer())
+            if shape.usual
+            else bindparam("limit", type_=Integer())
+        )
+        statement = statement.order_by(*order).limit(limit)
         if shape.start == "cursor":
             statement = statement.where(beyond(query))
         if shape.start == "offset":
