@@ -566,7 +566,7 @@ async def test_a_lost_connection_is_not_told_to_who_only_reads(
 
 
 async def test_a_page_without_filters_is_planned_once(settings: Settings) -> None:
-    """One of another size, or with filters, whenever its values could matter."""
+    """For one of another size, or with filters, PostgreSQL decides by its values."""
     only = settings.model_copy(update={"database_pool_size": 1})
     engine = create_engine(only)
     database = database_of(engine, only)
@@ -583,7 +583,9 @@ async def test_a_page_without_filters_is_planned_once(settings: Settings) -> Non
         plans = sorted(tuple(row) for row in asked)
     await engine.dispose()
 
-    assert plans == [(False, 0, 9), (False, 0, 9), (True, 9, 0)]
+    assert [usual for usual, *_ in plans] == [False, False, True]
+    assert plans[-1] == (True, 9, 0)
+    assert all(custom >= 5 for _, _, custom in plans[:-1])
 
 
 async def test_on_a_connection_whose_reader_was_cancelled_nothing_more_is_asked(
