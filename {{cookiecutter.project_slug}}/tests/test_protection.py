@@ -17,7 +17,7 @@ from starlette.types import Message
 
 from app.core.db.session import Database, SessionDep, unit_of_work
 from app.core.jobs.models import JobRun
-from app.core.middleware import PROTECTION
+from app.core.protection import PROTECTION
 from app.core.settings import Environment, Settings
 from app.main import create_app
 from conftest import client_of

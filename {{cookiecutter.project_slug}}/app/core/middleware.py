@@ -1,10 +1,8 @@
 """The middleware of every request, in the order of `middleware`; plain ASGI, which costs least."""
 
 import asyncio
-import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from http import HTTPStatus
 from logging import INFO
 from time import perf_counter
 from typing import ClassVar, cast
@@ -15,14 +13,13 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
-from starlette.status import WS_1008_POLICY_VIOLATION
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from starlette.websockets import WebSocketClose
 
 from app.core import correlation
 from app.core.carriers import begun, carrying
-from app.core.errors import Failure, Unavailable, problem_response, render
+from app.core.errors import Unavailable, problem_response, render
 from app.core.logging import access_log
+from app.core.protection import PROTECTION, KnownHosts, transport
 from app.core.routing import GeneralMethods, is_quiet
 from app.core.settings import Settings
 
@@ -31,21 +28,17 @@ READ_AT_MOST = 8
 READ_SECONDS = 5.0
 """How long reading it may take."""
 
-LOOPBACK = {"localhost", "127.0.0.1", "[::1]"}
-PORT = re.compile(r":[0-9]*$")
-PROTECTION = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-}
-"""Headers of each response that does not set them itself: right for an API, which no page loads or frames."""
-
 FAILED = 400
 """The lowest status that is not a success."""
+
+
+HEADERS = "app.headers"
+"""The key in the scope for what `add_headers` adds."""
+
+
+def add_headers(scope: Scope, headers: Mapping[str, str]) -> None:
+    """Add these to the response, whatever it will be."""
+    scope[HEADERS] += [(name.lower().encode(), text.encode()) for name, text in headers.items()]
 
 
 class Responses:
@@ -65,13 +58,14 @@ class Responses:
             return
         log = access_log()
         started, status = perf_counter(), 0
+        added = scope[HEADERS] = list[tuple[bytes, bytes]]()
 
         async def complete(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = int(message["status"])  # an HTTPStatus is logged by name
                 identity = (correlation.NAME, (correlation.correlation_id.get() or "").encode())
-                given = [*message.get("headers", ()), identity]
+                given = [*message.get("headers", ()), identity, *added]
                 names = [name for name, _ in given]
                 if self.names.isdisjoint(names):
                     given += self.headers
@@ -162,39 +156,6 @@ class ErrorBoundary:
             await response(scope, receive, send)
 
 
-class UnknownHost(Failure):
-    """The request is for a host that is not this service."""
-
-    status = HTTPStatus.MISDIRECTED_REQUEST
-
-    def __init__(self) -> None:
-        super().__init__("This service has another name. Its operator lists them in ALLOWED_HOSTS.")
-
-
-class KnownHosts:
-    """Refuse requests to names that are not the service's own: a page on another name could read the responses."""
-
-    def __init__(self, app: ASGIApp, hosts: Iterable[str]) -> None:
-        self.app = app
-        self.names = {host.lower() for host in hosts} | LOOPBACK
-        self.endings = tuple(name[1:] for name in self.names if name.startswith("*."))
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan" or self.knows(Headers(scope=scope)):
-            await self.app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await WebSocketClose(code=WS_1008_POLICY_VIOLATION)(scope, receive, send)
-        else:
-            raise UnknownHost
-
-    def knows(self, headers: Headers) -> bool:
-        """Whether each `Host` is one of the names."""
-        named = [PORT.sub("", host).lower() for host in headers.getlist("host")]
-        return bool(named) and all(
-            host in self.names or host.endswith(self.endings) for host in named
-        )
-
-
 class BodyLimit:
     """Refuse a body of more than `limit` bytes, announced or not.
 
@@ -261,13 +222,6 @@ class CORS(CORSMiddleware):
         }
         detail = bytes(response.body).decode()
         return problem_response(response.status_code, detail, headers=headers)
-
-
-def transport(settings: Settings) -> dict[str, str]:
-    """The header by which browsers use nothing but TLS from then on, where the service is deployed."""
-    if not (settings.deployed and settings.hsts_seconds):
-        return {}
-    return {"Strict-Transport-Security": f"max-age={settings.hsts_seconds}"}
 
 
 def middleware(settings: Settings, headers: Iterable[str]) -> list[Middleware]:

@@ -21,6 +21,7 @@ SIGNED_IN = {
     403: "A permission is missing",
 }
 WRITING = {409: "A concurrent request changed the same data"}
+DEPRECATED = {410: "The endpoint was removed on the announced date"}
 WITH_PARAMETERS = {422: "The request does not match the schema"}
 WITH_BODY = {400: "The body cannot be read", 413: "The body is too large", **WITH_PARAMETERS}
 
@@ -167,6 +168,8 @@ def declare(
         expected |= WITH_PARAMETERS
     if "requestBody" in operation:
         expected |= WITH_BODY
+    if operation.get("deprecated"):
+        expected |= DEPRECATED
     responses = operation["responses"]
     if "HTTPValidationError" in str(responses.get("422")):
         del responses["422"]

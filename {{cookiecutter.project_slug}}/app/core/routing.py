@@ -34,6 +34,10 @@ class Declared(Depends):
     """A dependency that only declares something of an endpoint: no request to it waits for it."""
 
 
+class Deprecated(Depends):
+    """A dependency that announces the end of an endpoint, before any other refuses the request."""
+
+
 class Router(APIRouter):
     """A router whose endpoints, WebSockets included, declare whose rows they access."""
 
@@ -51,6 +55,9 @@ class Router(APIRouter):
         """Add an endpoint."""
         declared = [each for each in dependencies or () if isinstance(each, Declared)]
         others = [each for each in dependencies or () if not isinstance(each, Declared)]
+        others.sort(key=lambda each: not isinstance(each, Deprecated))
+        if any(isinstance(each, Deprecated) for each in others):
+            options["deprecated"] = True
         super().add_api_route(*args, dependencies=others, **options)
         vars(self.routes[-1]).update(about=self.about, quiet=self.quiet, declared=declared)
 
