@@ -1,4 +1,4 @@
-"""In CI, a pull request that breaks clients of the GraphQL schema fails, and names what does."""
+"""In CI, a pull request that breaks clients fails, and names what does."""
 
 import re
 import shutil
@@ -12,10 +12,10 @@ import yaml
 from tests.combinations import parameter, smallest
 from tests.template import Answers, commit_all, edit, environment, git, tree
 
-Generated = Callable[[Answers], Path]
 Installed = Callable[[Answers], Path]
 
 WITHOUT = smallest() | {"include_example": True}
+SCHEMAS = "app/features/products/schemas.py"
 JOBS = "app/features/graphql/types/jobs.py"
 
 
@@ -29,6 +29,18 @@ def rename(project: Path) -> None:
     """Call a mutation and a field something else."""
     edit(project / JOBS, "async def retry_job(", "async def run_again(")
     edit(project / JOBS, "    job = one(", "    task = one(")
+
+
+def add_filter(project: Path) -> None:
+    """Let lists be filtered by one more field."""
+    field = "    currency: Annotated[Currency | None, Equal(Product.currency)] = None\n"
+    edit(project / SCHEMAS, field, field + field.replace("currency:", "coin:"))
+
+
+def tighten(project: Path) -> None:
+    """Refuse prices that were accepted, and rename what is shown."""
+    edit(project / SCHEMAS, "HIGHEST_PRICE = 10**12", "HIGHEST_PRICE = 10**6")
+    edit(project / SCHEMAS, "    price: int\n", "    amount: int\n")
 
 
 def proposed(base: Path, change: Path, folder: Path) -> Path:
@@ -50,27 +62,46 @@ def proposed(base: Path, change: Path, folder: Path) -> Path:
     return folder
 
 
-def step(project: Path) -> subprocess.CompletedProcess[str]:
-    """Run the script that compares, as GitHub does."""
+def compare(project: Path) -> subprocess.CompletedProcess[str]:
+    """Run the scripts that compare, as GitHub does, up to the first that fails."""
     workflow = yaml.safe_load((project / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
-    script = workflow["jobs"]["graphql"]["steps"][-1]["run"]
-    return subprocess.run(
-        ["bash", "-e", "-c", script],
-        cwd=project,
-        env=environment(PWD=str(project)),
-        capture_output=True,
-        text=True,
-        check=False,
+    steps = workflow["jobs"]["compatibility"]["steps"]
+    results = (
+        subprocess.run(
+            ["bash", "-e", "-c", step["run"]],
+            cwd=project,
+            env=environment(PWD=str(project)),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for step in steps
+        if "name" in step
     )
+    done = next(results)
+    for following in results:
+        if done.returncode == 0:
+            done = following
+    return done
 
 
-@pytest.mark.parametrize("answers", [parameter(WITHOUT | {"use_graphql": True})])
+@pytest.mark.parametrize("answers", [parameter(WITHOUT)])
 @pytest.mark.parametrize(
     ("make", "broken"),
-    [(add, set[str]()), (rename, {"Mutation.retryJob", "Query.job"})],
-    ids=["added", "renamed"],
+    [
+        (add_filter, set[str]()),
+        (
+            tighten,
+            {
+                "POST /api/v1/products: price in the body has the rule maximum 1000000",
+                "POST /api/v1/products: the response no longer has price",
+                "GET /api/v1/products/{product_id}: the response no longer has price",
+            },
+        ),
+    ],
+    ids=["added", "tightened"],
 )
-def test_what_breaks_clients_is_named(
+def test_what_breaks_clients_of_the_api_is_named(
     installed: Installed,
     tmp_path: Path,
     answers: Answers,
@@ -81,7 +112,30 @@ def test_what_breaks_clients_is_named(
     shutil.copytree(base, change, ignore=shutil.ignore_patterns(".venv", ".data"))
     make(change)
 
-    done = step(proposed(base, change, tmp_path / "ours"))
+    done = compare(proposed(base, change, tmp_path / "ours"))
+
+    assert done.returncode == bool(broken), done.stderr
+    assert broken <= set(done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("answers", [parameter(WITHOUT | {"use_graphql": True})])
+@pytest.mark.parametrize(
+    ("make", "broken"),
+    [(add, set[str]()), (rename, {"Mutation.retryJob", "Query.job"})],
+    ids=["added", "renamed"],
+)
+def test_what_breaks_clients_of_graphql_is_named(
+    installed: Installed,
+    tmp_path: Path,
+    answers: Answers,
+    make: Callable[[Path], None],
+    broken: set[str],
+) -> None:
+    base, change = installed(answers), tmp_path / "changed"
+    shutil.copytree(base, change, ignore=shutil.ignore_patterns(".venv", ".data"))
+    make(change)
+
+    done = compare(proposed(base, change, tmp_path / "ours"))
 
     assert done.returncode == bool(broken), done.stderr
     assert (
@@ -92,9 +146,9 @@ def test_what_breaks_clients_is_named(
 
 @pytest.mark.parametrize("answers", [parameter(WITHOUT | {"use_graphql": True})])
 def test_a_base_branch_without_graphql_is_no_failure(
-    installed: Installed, generated: Generated, tmp_path: Path, answers: Answers
+    installed: Installed, tmp_path: Path, answers: Answers
 ) -> None:
-    done = step(proposed(generated(WITHOUT), installed(answers), tmp_path / "ours"))
+    done = compare(proposed(installed(WITHOUT), installed(answers), tmp_path / "ours"))
 
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("The base branch has no GraphQL.\n")

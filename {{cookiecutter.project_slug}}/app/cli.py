@@ -34,6 +34,7 @@ from app.installed import FEATURES, SETTINGS
 from app.main import create_app
 from app.seed import demo, seed
 from app.service import running
+from app.tools.openapi_diff import compare_documents
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 db = typer.Typer(no_args_is_help=True, help="Migrate the database.")
@@ -218,6 +219,7 @@ def openapi(output: Annotated[Path | None, typer.Option(help="File to write to."
         typer.echo(document)
 
 
+cli.command("openapi-diff")(compare_documents)
 for feature in FEATURES:
     if feature.cli:
         cli.add_typer(feature.cli)

@@ -13,7 +13,7 @@ from uuid import UUID, uuid4
 
 import pytest
 from pydantic import SecretStr, ValidationError
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from app import installed
@@ -429,6 +429,9 @@ async def test_a_unique_job_is_there_once(table: Table) -> None:
     other = await table.add(unique, text="b")
     assert len({*ids}) == 1
     assert other not in ids
+    async with table.database.reader() as session:
+        waiting = select(JobRun).where(JobRun.nudged_at.is_(None))
+        assert await session.scalar(waiting) is None, "no other process sends it at once"
 
     await table.run()
     assert await table.add(unique, text="a") == ids[0]  # done, and the hour is not over
@@ -527,6 +530,9 @@ async def test_a_job_acts_for_whoever_asked(table: Table) -> None:
     actor.reset(tokens[0])
     correlation_id.reset(tokens[1])
     await table.add(in_context)
+    async with table.database.reader() as session:
+        nothing = JobRun.actor.is_(None)
+        assert await session.scalar(select(func.count()).where(nothing)) == 1
 
     await table.run()
 

@@ -95,7 +95,14 @@ def test_fit_settings_are_shown_without_secrets(run_app: Run) -> None:
 
 @pytest.mark.parametrize(
     "secret",
-    ["changeme", "change-me-" * 10, "x" * 64, "0123456789abcdef" * 4, "abcdefghijkl" * 5 + "abcde"],
+    [
+        "changeme",
+        "change-me-" * 10,
+        "x" * 64,
+        "0123456789abcdef" * 4,
+        "f3a1c95b7d2e4068" * 2,
+        "abcdefghijkl" * 5 + "abcde",
+    ],
 )
 def test_production_refuses_a_secret_that_can_be_guessed(run_app: Run, secret: str) -> None:
     result = run_app("settings", "check", **(FIT | {"SECRET_KEY": secret}))

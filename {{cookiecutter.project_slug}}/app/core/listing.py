@@ -93,7 +93,7 @@ class Shape:
     """Where it starts: at the beginning, at a `cursor`, or at an `offset`."""
     backwards: bool
     usual: bool
-    """Whether it has the default size and no filters: then its limit is written out, and PostgreSQL plans it once.
+    """Whether it has the default size and no filters: then its limit is written out, and the database may plan it once.
 
     With filters, the best plan may depend on their values.
     """
@@ -111,11 +111,8 @@ class Listing:
             for found in field.metadata
             if isinstance(found, Filter)
         }
-        if (
-            missing := query.model_fields.keys()
-            - ListQuery.model_fields.keys()
-            - self.filters.keys()
-        ):
+        known = ListQuery.model_fields.keys() | self.filters.keys()
+        if missing := query.model_fields.keys() - known:
             raise TypeError(
                 f"{query.__name__}: say in the type of {', '.join(sorted(missing))} what it filters by,"
                 " such as Annotated[..., Equal(Model.column)]"

@@ -226,8 +226,7 @@ class CORS(CORSMiddleware):
 
 def middleware(settings: Settings, headers: Iterable[str]) -> list[Middleware]:
     """All middleware, in the order that requests pass it; browsers may also send these `headers`."""
-    hosts = settings.allowed_hosts
-    named = [Middleware(KnownHosts, hosts=hosts)] if hosts else []
+    named = [Middleware(KnownHosts, hosts=hosts)] if (hosts := settings.allowed_hosts) else []
     return [
         Middleware(Carrying),
         Middleware(Responses, headers=PROTECTION | transport(settings)),

@@ -1,0 +1,1 @@
+"""What developers and CI use: nothing here runs in the service."""
