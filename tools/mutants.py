@@ -56,7 +56,9 @@ TESTS = {
 # A mutant is tried with the fastest tests that execute its line, and then with more of them, as long as they
 # took in all when they were recorded. One that hangs is stopped.
 ROUNDS = (6.0, 60.0)
-PATIENCE = 10
+PATIENCE = 5
+AT_LEAST = 60.0
+"""Seconds that any run may take."""
 
 
 @dataclass(frozen=True)
@@ -315,10 +317,10 @@ class Server:
         """Its next line."""
         return json.loads(self.output.readline())
 
-    def run(self, *tests: str) -> str:
-        """The first test that failed; empty if none did."""
+    def run(self, *tests: str, seconds: float = ROUNDS[-1]) -> str:
+        """The first test that failed; empty if none did. They usually take so many `seconds`."""
         print(
-            json.dumps({"tests": tests, "seconds": ROUNDS[-1] * PATIENCE}),
+            json.dumps({"tests": tests, "seconds": AT_LEAST + seconds * PATIENCE}),
             file=self.process.stdin,
             flush=True,
         )
@@ -338,8 +340,11 @@ def of_core(copied: Path) -> Attempt:
         rounds = covered.rounds(mutant)
 
         def run() -> str:
-            failures = (server.run(*options, *tests) for tests in rounds)
-            return next(filter(None, failures), "")
+            for tests in rounds:
+                usual = sum(covered.seconds.get(test, 1.0) for test in tests)
+                if failed := server.run(*options, *tests, seconds=usual):
+                    return failed
+            return ""
 
         return in_place(copied, mutant, run), sum(map(len, rounds))
 

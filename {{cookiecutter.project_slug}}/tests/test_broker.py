@@ -152,6 +152,23 @@ async def test_an_unavailable_broker_delays_no_request(
     assert states == [JobState.QUEUED] * 3
 
 
+async def test_a_broker_that_does_not_answer_is_unreachable_soon(
+    settings: Settings, nowhere: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = CeleryQueue(settings, JOBS, configured_for())
+    answers = threading.Event()
+    monkeypatch.setattr(queue, "reach", lambda: "" if answers.wait(10) else "never")
+    monkeypatch.setattr("app.core.jobs.celery.ANSWER", 0.05)
+    try:
+        found = await queue.check()
+        assert not answers.is_set()
+    finally:
+        answers.set()
+        await asyncio.to_thread(queue.checker.shutdown)
+
+    assert found == {"broker": "unreachable"}
+
+
 async def test_what_waits_to_be_sent_is_sent_before_the_end(
     settings: Settings, nowhere: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ async def test_the_page_loads_nothing_from_elsewhere(client: AsyncClient) -> Non
         assert (await client.get(urljoin("/docs", link))).status_code == 200
     document = re.search('data-document="([^"]*)"', page.text)
     assert document
+    assert not document[1].startswith("/")
     assert (await client.get(urljoin("/docs", document[1]))).json()["openapi"].startswith("3.1")
 
 

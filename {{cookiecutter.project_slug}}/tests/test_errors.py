@@ -174,6 +174,7 @@ async def test_a_browser_on_another_website_learns_nothing(settings: Settings) -
     assert ours.headers["Access-Control-Allow-Origin"] == "https://shop.example"
     assert "Access-Control-Allow-Origin" not in theirs.headers
     assert_problem(theirs, 400)
+    assert theirs.json()["detail"] == "Disallowed CORS origin"
 
 
 async def preflight(app: FastAPI, origin: str) -> Response:

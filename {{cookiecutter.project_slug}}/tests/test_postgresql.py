@@ -565,6 +565,13 @@ async def test_a_lost_connection_is_not_told_to_who_only_reads(
     assert lost == 1
 
 
+async def test_a_connection_that_is_given_up_may_end_with_an_error() -> None:
+    async def end() -> None:
+        raise OSError
+
+    await postgresql.quietly(end())
+
+
 async def test_a_page_without_filters_is_planned_once(settings: Settings) -> None:
     """For one of another size, or with filters, PostgreSQL decides by its values."""
     only = settings.model_copy(update={"database_pool_size": 1})

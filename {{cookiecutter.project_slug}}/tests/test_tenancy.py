@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from importlib import import_module
 from typing import Any, cast
 from uuid import UUID, uuid4
 
@@ -402,6 +403,28 @@ async def test_what_cannot_be_narrowed_is_refused(
     for name in REFUSED:
         with subtests.test(name):
             await assert_refused(library, name)
+
+
+async def test_rows_that_could_replace_those_of_another_tenant_are_refused(
+    library: Library,
+) -> None:
+    """An insert with a clause for rows that are there."""
+
+    async def act(session: AsyncSession) -> None:
+        own = (await session.scalars(select(Book))).first()
+        assert own
+        connection = await session.connection()
+        dialect: Any = import_module(f"sqlalchemy.dialects.{connection.dialect.name}")
+        adding = dialect.insert(Book)
+        if hasattr(adding, "on_duplicate_key_update"):
+            adding = adding.on_duplicate_key_update(title="x")
+        else:
+            adding = adding.on_conflict_do_update(index_elements=["id"], set_={"title": "x"})
+        rows = [{"id": own.id, "shelf_id": own.shelf_id, "title": "x"}] * 2
+        await session.execute(adding, rows)
+
+    with pytest.raises(TenancyError, match="as objects"):
+        await library.run(library.ours, act)
 
 
 async def assert_refused(library: Library, name: str) -> None:
