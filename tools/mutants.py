@@ -196,7 +196,7 @@ class Coverage:
         print("recording which tests execute which lines", flush=True)
         self.folder.mkdir(parents=True, exist_ok=True)
         command = [BIN / "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:randomly"]
-        command += ["--cov=app", "--cov-context=test", "--cov-report=", "-p", "tools.remade"]
+        command += ["--cov=.", "--cov-context=test", "--cov-report=", "-p", "tools.remade"]
         command += [f"--cov-config={ROOT / 'tools/coverage.ini'}"]
         command += [f"--junitxml={self.folder / 'running.xml'}"]
         data = {"COVERAGE_FILE": str(self.folder / "data"), "PYTHONPATH": str(ROOT)}

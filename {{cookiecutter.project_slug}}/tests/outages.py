@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from time import monotonic
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -21,6 +22,7 @@ from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.work import Work
 from app.core.settings import Settings
+from app.features.users import repository as users
 from conftest import client_of
 from tests.inline import database_of, serving
 
@@ -170,6 +172,23 @@ async def assert_standstill_is_told(app: FastAPI, settings: Settings, relay: Rel
     assert away == "urn:problem-type:database-unavailable"  # nor can it be connected to
     assert {answer.status_code for answer in during} == {503}
     assert all(answer.headers["Retry-After"] for answer in during)
+
+
+async def assert_reads_tell_of_it(settings: Settings, relay: Relay) -> None:
+    """What is read without a session fails in the same way, and is not asked again."""
+    async with behind(relay, settings, SHORT) as (database, _):
+
+        async def is_answered() -> bool:
+            with suppress(DatabaseUnavailable):
+                return await database.rows(users.ACCOUNT, {"user_id": uuid4()}) == []
+            return False
+
+        await eventually(is_answered)
+        relay.stop()
+        with pytest.raises(DatabaseTimeout):
+            await database.rows(users.ACCOUNT, {"user_id": uuid4()})
+        relay.go_on()
+        await eventually(is_answered)
 
 
 async def assert_time_limits_of_features_are_theirs(settings: Settings, relay: Relay) -> None:

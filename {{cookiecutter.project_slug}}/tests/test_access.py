@@ -10,16 +10,18 @@ from uuid import uuid4
 import pytest
 from fastapi import APIRouter, FastAPI
 from fastapi.dependencies.models import Dependant
+from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 from httpx2 import AsyncClient
 from starlette.routing import Mount
 
 from app.core.db.session import Database
-from app.core.routing import SERVICE, About, router as new_router
-from app.core.security.access import anyone, authenticated
+from app.core.routing import SERVICE, About, Mount as MountOf, router as new_router
+from app.core.security.access import anyone, authenticated, public
 from app.core.security.mounting import Guarded
 from app.core.settings import Settings
 from app.installed import FEATURES
+from app.main import create_app
 from conftest import Account, SignIn, client_of
 
 METHODS = {"get", "post", "put", "patch", "delete"}
@@ -57,6 +59,14 @@ def assert_declared(app: FastAPI) -> None:
 
     assert found > 20
     assert others == [app.openapi_url]  # the framework's own
+
+
+async def test_a_public_mount_admits_everyone(settings: Settings, database: Database) -> None:
+    app = create_app(settings)
+    app.mount("/open", Guarded(MountOf("/open", PlainTextResponse("open"), public, SERVICE)))
+
+    async with client_of(app, database, settings) as client:
+        assert (await client.get("/open/")).text == "open"
 
 
 def test_what_says_neither_is_noticed() -> None:

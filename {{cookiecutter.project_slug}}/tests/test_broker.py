@@ -153,7 +153,10 @@ async def test_an_unavailable_broker_delays_no_request(
 
 
 async def test_a_broker_that_does_not_answer_is_unreachable_soon(
-    settings: Settings, nowhere: None, monkeypatch: pytest.MonkeyPatch
+    settings: Settings,
+    nowhere: None,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     queue = CeleryQueue(settings, JOBS, configured_for())
     answers = threading.Event()
@@ -167,6 +170,7 @@ async def test_a_broker_that_does_not_answer_is_unreachable_soon(
         await asyncio.to_thread(queue.checker.shutdown)
 
     assert found == {"broker": "unreachable"}
+    assert "'event': 'not_ready'" in caplog.text
 
 
 async def test_what_waits_to_be_sent_is_sent_before_the_end(

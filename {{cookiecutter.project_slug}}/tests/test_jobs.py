@@ -520,7 +520,7 @@ async def test_the_duration_of_an_attempt_is_measured_and_logged(
 
     await table.run()
 
-    assert "'duration_ms': 12.35, 'event': 'job'" in caplog.text
+    assert "'outcome': 'done', 'duration_ms': 12.35, 'event': 'job'" in caplog.text
 
 
 async def test_a_job_acts_for_whoever_asked(table: Table) -> None:
@@ -757,6 +757,15 @@ async def test_the_service_runs_jobs_as_soon_as_they_are_committed(
         await until(both_done)
 
     assert await table.effects() == ["a", "b"]
+
+
+async def test_the_service_enqueues_what_is_scheduled(table: Table, local: Local) -> None:
+    async def enqueued() -> bool:
+        return {row.name for row in await table.rows()} == {scheduled.name}
+
+    service = serving(local.database, jobs={scheduled.name: scheduled})
+    async with local.queue.working(service):
+        await until(enqueued)
 
 
 async def test_at_most_so_many_run_at_once(table: Table, local: Local) -> None:

@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
 from httpx2 import AsyncClient, Response
 
+from app.core import cursors
 from app.core.cursors import SIGNATURE_BYTES, VERSION, signature
 from app.core.jobs.models import JobRun
 from app.core.openapi import queries_of
@@ -194,6 +195,12 @@ def test_a_list_without_orders_is_refused() -> None:
 
         class Refused(ListQuery):  # pyright: ignore[reportUnusedClass]
             """A list without a declaration."""
+
+
+def test_cursors_of_older_releases_are_good() -> None:
+    """Unless `VERSION` says otherwise."""
+    given = "WU7YKY6pRv_Vg2vGxsEC-lsyLCIwMTIzNDU2Nzg5YWJjZGVmIixbMTI1MCwiVEVBIl1d"
+    assert cursors.sign("0123456789abcdef", [1250, "TEA"], "a key") == given
 
 
 def test_each_list_has_a_query_of_its_own(app: FastAPI, document: Document) -> None:

@@ -44,6 +44,7 @@ from tests.outages import (
     assert_jobs_tell_of_it,
     assert_probes_answer_soon,
     assert_read_only_is_told,
+    assert_reads_tell_of_it,
     assert_replaced_unnoticed,
     assert_standstill_is_told,
     assert_time_limits_of_features_are_theirs,
@@ -475,6 +476,10 @@ def relay(settings: Settings) -> Relay:
         return await asyncio.open_connection(url.host, url.port or 5432)
 
     return Relay(reach)
+
+
+async def test_reads_tell_that_the_database_stands_still(settings: Settings, relay: Relay) -> None:
+    await assert_reads_tell_of_it(settings, relay)
 
 
 async def test_a_database_that_stands_still_is_told_and_waited_for(

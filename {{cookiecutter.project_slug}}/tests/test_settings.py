@@ -297,6 +297,7 @@ def test_a_database_url_is_read_as_providers_write_it() -> None:
 
     assert url is not None
     assert url.drivername == DRIVER
+    assert parse_url(url) is url
     assert parse_url("") is None
 
 
