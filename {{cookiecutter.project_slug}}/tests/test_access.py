@@ -19,7 +19,7 @@ from app.core.db.session import Database
 from app.core.routing import SERVICE, About, Mount as MountOf, router as new_router
 from app.core.security.access import anyone, authenticated, public
 from app.core.security.mounting import Guarded
-from app.core.settings import Settings
+from app.core.settings import Environment, Settings
 from app.installed import FEATURES
 from app.main import create_app
 from conftest import Account, SignIn, client_of
@@ -34,8 +34,11 @@ def calls(dependant: Dependant) -> Iterator[Any]:
         yield from calls(part)
 
 
-def test_every_endpoint_says_who_may_call_it_and_whose_rows_it_reaches(app: FastAPI) -> None:
-    assert_declared(app)
+@pytest.mark.parametrize("environment", [Environment.LOCAL, Environment.PRODUCTION])
+def test_every_endpoint_says_who_may_call_it_and_whose_rows_it_reaches(
+    settings: Settings, environment: Environment
+) -> None:
+    assert_declared(create_app(settings.model_copy(update={"environment": environment})))
 
 
 def assert_declared(app: FastAPI) -> None:
