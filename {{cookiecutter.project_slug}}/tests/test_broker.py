@@ -16,8 +16,10 @@ from uuid import UUID, uuid4
 
 import pytest
 from celery import Celery
+from celery.beat import Scheduler
 from fastapi import FastAPI
 from kombu import Connection
+from kombu.utils.imports import symbol_by_name
 from pydantic import SecretStr, ValidationError
 from sqlalchemy import insert, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -252,6 +254,14 @@ async def test_the_relay_asks_no_broker_while_nothing_waits(
 def test_the_prefix_of_queues_is_not_empty() -> None:
     with pytest.raises(ValidationError):
         CelerySettings(**NO_FILE, prefix="")
+    assert CelerySettings(**NO_FILE, prefix="x").prefix == "x"
+
+
+def test_beat_keeps_no_file() -> None:
+    """Its folder may be read-only; what is due is in the table."""
+    scheduler = make_celery(CelerySettings(**NO_FILE), JOBS).conf.beat_scheduler
+
+    assert symbol_by_name(scheduler) is Scheduler
 
 
 async def test_clocks_that_differ_a_little_delay_no_message(committed_db: Database) -> None:
