@@ -135,8 +135,8 @@ class Settings(FeatureSettings):
     cors_origins: CommaSeparated = []
     allowed_hosts: CommaSeparated = []
     hsts_seconds: int = Field(default=31_536_000, ge=0)
-    max_body_size: int = Field(default=1_048_576, ge=1)
     request_timeout: float = Field(default=60.0, gt=0, le=3600)
+    max_body_size: int = Field(default=1_048_576, ge=1)
     shutdown_timeout: int = Field(default=30, ge=0)
     worker_timeout: int = Field(default=60, ge=1)
 
