@@ -126,6 +126,7 @@ async def test_a_bug_tells_nothing_about_itself(
 
     assert_problem(answer, 500)
     assert answer.json()["detail"] == "Something went wrong on our side."
+    assert "'event': 'unhandled_exception'" in caplog.text
     assert "hunter2" in caplog.text, "the log has it"
     assert "hunter2" not in answer.text
     assert "ValueError" not in answer.text

@@ -424,6 +424,10 @@ async def test_a_job_for_later_waits(table: Table, queue: InlineQueue) -> None:
     assert await table.run() == 1
 
 
+def test_a_job_may_take_a_minute_unless_it_says_otherwise() -> None:
+    assert note.time_limit == timedelta(minutes=1)
+
+
 async def test_a_unique_job_is_there_once(table: Table) -> None:
     ids = await asyncio.gather(*(table.add(unique, text="a") for _ in range(5)))
     other = await table.add(unique, text="b")

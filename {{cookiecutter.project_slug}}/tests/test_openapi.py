@@ -38,6 +38,13 @@ def test_each_error_is_a_problem_document(operations: list[dict[str, Any]]) -> N
         assert all(list(error["content"]) == ["application/problem+json"] for error in errors)
 
 
+def test_only_what_writes_can_meet_other_writers(operations: list[dict[str, Any]]) -> None:
+    by_name = {operation["operationId"]: operation["responses"] for operation in operations}
+
+    assert "409" not in by_name["list_users"]
+    assert "409" in by_name["change_me"]
+
+
 async def test_each_schema_is_used(client: AsyncClient) -> None:
     document = (await client.get("/api/v1/openapi.json")).json()
 

@@ -57,7 +57,9 @@ async def test_each_request_is_one_line_without_its_query(
     lines = capsys.readouterr().err.splitlines()
     line = next(json.loads(line) for line in lines if "request" in line)
     assert line["event"] == "request"
+    assert line["method"] == "GET"
     assert line["path"] == "/nowhere"
+    assert line["client"] == "127.0.0.1"
     assert line["status"] == 404
     assert line["duration_ms"] == 12.35
     assert line["correlation_id"] == answer.headers["X-Correlation-ID"]

@@ -124,6 +124,7 @@ def test_production_refuses_a_secret_that_can_be_guessed(run_app: Run, secret: s
             ("ALLOWED_HOSTS", f"api.example.com,{name}")
             for name in ("*", "https://example.com", "example.com:8000", "example.com/", "a.*.com")
         ],
+        ("PREVIOUS_SECRET_KEY", "hunter2-" * 8),
         ("METRICS_TOKEN", "a" * 32),
         ("METRICS_TOKEN", "hunter2-" * 8),
         *[
