@@ -229,6 +229,15 @@ def test_a_command_says_all_that_its_endpoint_needs(
     assert command == f"curl -i https://api.example/api/v1/auth/redeem {rest}"
 
 
+@pytest.mark.parametrize("url", ["https://app.example/shop", "https://app.example/shop/"])
+def test_a_link_leads_to_the_page_of_the_frontend(settings: Settings, url: str) -> None:
+    link = Redemption(page="page", path="/auth/redeem").link(
+        settings.model_copy(update={"public_url": url}), "abc"
+    )
+
+    assert link == "https://app.example/shop/page#token=abc"
+
+
 @pytest.mark.parametrize("environment", Environment)
 async def test_a_command_is_made_for_developers_only(
     app: FastAPI, database: Database, settings: Settings, sent: list[Mail], environment: Environment

@@ -1,10 +1,12 @@
 """What every request goes through."""
 
+import asyncio
 import io
 import json
 import logging as stdlib_logging
 import re
 from collections.abc import AsyncGenerator
+from typing import Any
 
 import pytest
 import structlog
@@ -64,6 +66,26 @@ async def test_each_request_is_one_line_without_its_query(
     assert line["duration_ms"] == 12.35
     assert line["correlation_id"] == answer.headers["X-Correlation-ID"]
     assert "hunter2" not in "".join(lines)
+
+
+async def test_a_request_without_a_response_is_a_line_too(
+    settings: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as one whose client has left."""
+    log_as_json(settings)
+
+    async def leave(scope: Scope, receive: Receive, send: Send) -> None:
+        raise asyncio.CancelledError
+
+    async def nothing(*_: object) -> Any:  # noqa: ANN401, of a receive and a send
+        raise AssertionError
+
+    scope: Scope = {"type": "http", "method": "GET", "path": "/left", "headers": []}
+    with pytest.raises(asyncio.CancelledError):
+        await middleware.Responses(leave, {})(scope, nothing, nothing)
+
+    line = json.loads(capsys.readouterr().err)
+    assert (line["path"], line["status"]) == ("/left", 0)
 
 
 async def test_a_probe_is_a_line_only_when_it_fails(
