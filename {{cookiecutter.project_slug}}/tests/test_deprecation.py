@@ -6,7 +6,9 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 from fastapi import FastAPI
+from fastapi.params import Depends
 from httpx2 import AsyncClient
+from starlette.requests import HTTPConnection
 
 from app.core.db.session import Database
 from app.core.deprecation import deprecated
@@ -96,6 +98,14 @@ async def test_others_announce_nothing(client: AsyncClient) -> None:
     response = await client.get("/api/v1/things/new")
 
     assert not {"deprecation", "sunset", "link"} & set(response.headers)
+
+
+async def test_a_websocket_opens_without_announcing_it() -> None:
+    connection = HTTPConnection({"type": "websocket", "headers": []})
+
+    assert isinstance(until := deprecated(since=SINCE), Depends)
+    assert until.dependency
+    assert await until.dependency(connection) is None
 
 
 def test_the_document_shows_it(app_with_old: FastAPI) -> None:

@@ -37,6 +37,10 @@ def both() -> FastAPI:
     async def theirs(query: Annotated[Things, Parameters()]) -> Things:
         return query
 
+    @app.get("/below/{path:path}")
+    async def below(path: str, query: Annotated[Things, Depends(Things.requested)]) -> Things:
+        return query
+
     @app.exception_handler(RequestValidationError)
     async def report(_: Request, error: RequestValidationError) -> JSONResponse:
         return JSONResponse(
@@ -77,6 +81,8 @@ def test_parameters_are_documented_as_by_fastapi(both: FastAPI) -> None:
     """But for the default of what is left out, which is no value that a client could send."""
     paths = with_queries(both.openapi(), both)["paths"]
     ours, theirs = (paths[path]["get"]["parameters"] for path in ("/ours", "/theirs"))
+    below = paths["/below/{path}"]["get"]["parameters"]
+    assert [each["name"] for each in below] == ["path", *(each["name"] for each in ours)]
     for each in ours:
         if each["schema"].get("default", each) is None:
             del each["schema"]["default"]

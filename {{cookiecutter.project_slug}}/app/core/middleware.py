@@ -37,8 +37,9 @@ HEADERS = "app.headers"
 
 
 def add_headers(scope: Scope, headers: Mapping[str, str]) -> None:
-    """Add these to the response, whatever it will be."""
-    scope[HEADERS] += [(name.lower().encode(), text.encode()) for name, text in headers.items()]
+    """Add these to the response, whatever it will be; a WebSocket has none."""
+    added = scope.setdefault(HEADERS, [])
+    added += [(name.lower().encode(), text.encode()) for name, text in headers.items()]
 
 
 class Responses:
@@ -50,7 +51,6 @@ class Responses:
     def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
         self.app = app
         self.headers = [(name.lower().encode(), text.encode()) for name, text in headers.items()]
-        self.names = {name for name, _ in self.headers}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -66,12 +66,8 @@ class Responses:
                 status = int(message["status"])  # an HTTPStatus is logged by name
                 identity = (correlation.NAME, (correlation.correlation_id.get() or "").encode())
                 given = [*message.get("headers", ()), identity, *added]
-                names = [name for name, _ in given]
-                if self.names.isdisjoint(names):
-                    given += self.headers
-                else:
-                    given += [each for each in self.headers if each[0] not in names]
-                message["headers"] = given
+                names = {name for name, _ in given}
+                message["headers"] = given + [each for each in self.headers if each[0] not in names]
             await send(message)
 
         try:

@@ -72,7 +72,7 @@ def with_queries(document: dict[str, Any], app: FastAPI) -> dict[str, Any]:
                 for name, each in schema["properties"].items()
             ]
             for method in route.methods or ():
-                operation = document["paths"][route.path][method.lower()]
+                operation = document["paths"][route.path_format][method.lower()]
                 operation.setdefault("parameters", []).extend(parameters)
     return document
 
