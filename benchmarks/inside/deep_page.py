@@ -32,7 +32,7 @@ async def cursor_of(service: Service, number: int) -> tuple[str, str]:
 async def plan_of(service: Service, cursor: str) -> list[str]:
     """How the database executes the statement of the page at this cursor."""
     query = ProductQuery(cursor=cursor)
-    shape = Shape(",".join(query.sort_terms().values()), (), "cursor", backwards=False)
+    shape = Shape(",".join(query.sort_terms().values()), (), "cursor", backwards=False, usual=True)
     values = {"limit": query.limit + 1} | place_of(query, service.keys)
     async with reading(service.database) as session:
         connection = await session.connection()
