@@ -33,6 +33,7 @@ GUARDED = {
     "compose.yaml",
     "conftest.py",
     "docs/adding-a-feature.md",
+    "docs/security.md",
     "docs/adr/0008-tenants-in-the-same-tables.md",
     "docs/adr/0013-the-database-keeps-the-audit-log.md",
     "migrations/versions/0001_initial.py",
