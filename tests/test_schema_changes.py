@@ -62,6 +62,14 @@ def proposed(base: Path, change: Path, folder: Path) -> Path:
     return folder
 
 
+def changed(base: Path, make: Callable[[Path], None], folder: Path) -> Path:
+    """A repository as CI has it, in which this change of the project is proposed."""
+    change = folder / "changed"
+    shutil.copytree(base, change, ignore=shutil.ignore_patterns(".venv", ".data"))
+    make(change)
+    return proposed(base, change, folder / "ours")
+
+
 def compare(project: Path) -> subprocess.CompletedProcess[str]:
     """Run the scripts that compare, as GitHub does, up to the first that fails."""
     workflow = yaml.safe_load((project / ".github/workflows/ci.yml").read_text(encoding="utf-8"))
@@ -108,11 +116,7 @@ def test_what_breaks_clients_of_the_api_is_named(
     make: Callable[[Path], None],
     broken: set[str],
 ) -> None:
-    base, change = installed(answers), tmp_path / "changed"
-    shutil.copytree(base, change, ignore=shutil.ignore_patterns(".venv", ".data"))
-    make(change)
-
-    done = compare(proposed(base, change, tmp_path / "ours"))
+    done = compare(changed(installed(answers), make, tmp_path))
 
     assert done.returncode == bool(broken), done.stderr
     assert broken <= set(done.stdout.splitlines())
@@ -131,11 +135,7 @@ def test_what_breaks_clients_of_graphql_is_named(
     make: Callable[[Path], None],
     broken: set[str],
 ) -> None:
-    base, change = installed(answers), tmp_path / "changed"
-    shutil.copytree(base, change, ignore=shutil.ignore_patterns(".venv", ".data"))
-    make(change)
-
-    done = compare(proposed(base, change, tmp_path / "ours"))
+    done = compare(changed(installed(answers), make, tmp_path))
 
     assert done.returncode == bool(broken), done.stderr
     assert (

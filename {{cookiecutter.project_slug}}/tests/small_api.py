@@ -6,8 +6,8 @@ Schema = dict[str, Any]
 THINGS, THING = "/things", "/things/{thing_id}"
 
 
-def document() -> Schema:
-    """A small API."""
+def schemas() -> Schema:
+    """What is created, and what is answered."""
     thing = {
         "type": "object",
         "title": "Thing",
@@ -31,6 +31,11 @@ def document() -> Schema:
             "tags": {"type": "array", "items": {"type": "string"}},
         },
     }
+    return {"Thing": thing, "New": new}
+
+
+def document() -> Schema:
+    """A small API."""
     one = {"$ref": "#/components/schemas/Thing"}
     page = {"type": "object", "properties": {"items": {"type": "array", "items": one}}}
     limit = {"name": "limit", "in": "query", "required": False, "schema": {"type": "integer"}}
@@ -70,5 +75,5 @@ def document() -> Schema:
                 "delete": {"operationId": "drop", "deprecated": True, "responses": {"204": {}}},
             },
         },
-        "components": {"schemas": {"Thing": thing, "New": new}},
+        "components": {"schemas": schemas()},
     }
