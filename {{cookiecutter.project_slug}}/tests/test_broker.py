@@ -162,7 +162,12 @@ async def test_a_broker_that_does_not_answer_is_unreachable_soon(
 ) -> None:
     queue = CeleryQueue(settings, JOBS, configured_for())
     answers = threading.Event()
-    monkeypatch.setattr(queue, "reach", lambda: "" if answers.wait(10) else "never")
+
+    def reach() -> str:
+        answers.wait(10)
+        return ""
+
+    monkeypatch.setattr(queue, "reach", reach)
     monkeypatch.setattr("app.core.jobs.celery.ANSWER", 0.05)
     try:
         found = await queue.check()

@@ -1,7 +1,9 @@
 """One request is one transaction, and an outage is a 503."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+import os
+import time
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -107,7 +109,22 @@ async def test_a_commit_that_fails_is_not_answered_with_success(
     assert await count(notebook) == 0
 
 
-async def test_instants_come_back_as_they_went_in(notebook: Database) -> None:
+@pytest.fixture(params=["UTC", "Asia/Tokyo"])
+def machine_zone(request: pytest.FixtureRequest) -> Generator[None]:
+    """The time zone of the machine, which must not matter."""
+    tzset = getattr(time, "tzset", lambda: None)  # Windows has none
+    before = os.environ.get("TZ")
+    os.environ["TZ"] = request.param
+    tzset()
+    yield
+    if before is None:
+        del os.environ["TZ"]
+    else:
+        os.environ["TZ"] = before
+    tzset()
+
+
+async def test_instants_come_back_as_they_went_in(notebook: Database, machine_zone: None) -> None:
     in_india = MOMENT.astimezone(timezone(timedelta(hours=5, minutes=30)))
     async with unit_of_work(notebook) as session:
         await session.execute(notes.insert().values(at=in_india))
