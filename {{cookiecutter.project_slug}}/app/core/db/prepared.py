@@ -113,9 +113,9 @@ class Prepared(Generic[*Ts]):
         lost = isinstance(error, OSError) or dialect.is_disconnect(error, connection, cursor)
         if lost or stale:
             connection.invalidate(error)
-        if stale:
-            dialect._invalidate_schema_cache()  # as SQLAlchemy does for its own statements
         if stale or (lost and not late):
+            # As SQLAlchemy does for its own statements: the next connection's may be stale as well.
+            dialect._invalidate_schema_cache()
             return ConnectionLost()
         if isinstance(error, OSError):
             return OperationalError(
