@@ -28,6 +28,7 @@ GUARDED = {
     "app/core/db/tenancy/__init__.py",
     "app/core/feature.py",
     "app/features/graphql/schema.py",
+    "app/features/limits/settings.py",
     "app/features/products/__init__.py",
     "app/installed.py",
     "compose.yaml",

@@ -41,6 +41,7 @@ from app.core.service import Service
 from app.core.settings import Environment, Settings
 from app.features import users
 from app.features.auth import sessions
+from app.features.limits.settings import LimitSettings
 from app.features.users.models import User
 from app.installed import JOBS
 from app.main import create_app
@@ -59,6 +60,10 @@ from tests import (
 for field in Settings.model_fields.keys() - {"data_dir"}:
     os.environ.pop(field.upper(), None)
 os.environ["SECRETS_DIR"] = ""
+# One caller makes all of their requests, and attempts to sign in.
+for field in LimitSettings.model_fields.keys() - {"concurrent", "closed", "per_process"}:
+    os.environ[f"LIMITS_{field.upper()}"] = "off"
+os.environ["LIMITS_PER_PROCESS"] = "true"
 
 
 configure_log.hand_over()
@@ -203,15 +208,15 @@ def client_of(app: FastAPI, database: Database, settings: Settings) -> AsyncClie
     return client_over(app, inline.service_over(database, settings, queue))
 
 
-def client_over(app: FastAPI, service: Service) -> AsyncClient:
-    """An in-process client of `app`, in this service."""
+def client_over(app: FastAPI, service: Service, address: str = "127.0.0.1") -> AsyncClient:
+    """An in-process client of `app`, in this service, at this address."""
 
     async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
         await app({**scope, "state": {"service": service}}, receive, send)
         if isinstance(service.queue, inline.InlineQueue):
             await service.queue.run(service)
 
-    transport = ASGITransport(with_state, raise_app_exceptions=False)
+    transport = ASGITransport(with_state, raise_app_exceptions=False, client=(address, 50_000))
     return AsyncClient(transport=transport, base_url="http://test")
 
 

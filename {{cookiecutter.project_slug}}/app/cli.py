@@ -33,7 +33,7 @@ from app.core.workers import run_workers
 from app.installed import FEATURES, SETTINGS
 from app.main import create_app
 from app.seed import demo, seed
-from app.service import running
+from app.service import configured_for, running
 from app.tools.openapi_diff import compare_documents
 
 cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
@@ -133,15 +133,17 @@ def serve(
 ) -> None:
     """Run the service; migrate first, with `app db upgrade`."""
     listener = bind(host, port)
-    if workers > 1:  # each counts on its own, and the one scraped adds up
-        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="metrics-"))
     with ready_settings() as settings:
+        if workers > 1:  # each counts on its own, and the one scraped adds up
+            configuration.check_several(settings, configured_for().values())
+            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="metrics-"))
         listening_on(settings, host, port)
         asyncio.run(try_database(settings))
         logger.info("listening on %s", base_url(host, port))
         run(
             listener,
             workers=workers,
+            forwarded_allow_ips=settings.trusted_proxies,
             timeout_graceful_shutdown=settings.shutdown_timeout,
             timeout_worker_healthcheck=settings.worker_timeout,
         )
@@ -250,7 +252,3 @@ def main() -> None:
         refusal = error.__cause__ if isinstance(error.__cause__, Refused) else error
         typer.echo(f"error: {str(refusal) or type(refusal).__name__}", err=True)  # some are empty
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    main()

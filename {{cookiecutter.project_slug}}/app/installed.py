@@ -23,6 +23,7 @@ from app.features import (
     # {% endif %}
     health,
     jobs,
+    limits,
     metrics,
     # {% if cookiecutter.include_example %}
     products,
@@ -38,6 +39,7 @@ FEATURES: list[Feature] = [
     celery.feature,
     # {% endif %}
     health.feature,
+    limits.feature,
     users.feature,
     auth.feature,
     audit.feature,

@@ -41,7 +41,6 @@ def create_app(settings: Settings | None = None, features: Sequence[Feature] = F
         logging.configure(settings)
         async with running(settings, work=True, features=features) as service:
             # What lives as long as the process is not searched for garbage, which stops it for a tenth of a second.
-            gc.collect()
             gc.freeze()
             yield {"service": service}
             gc.unfreeze()
@@ -58,7 +57,11 @@ def create_app(settings: Settings | None = None, features: Sequence[Feature] = F
         redirect_slashes=False,
         generate_unique_id_function=openapi.operation_id,
         telemetry=NO_TELEMETRY,
-        middleware=middleware(settings, [each.name for f in features for each in f.headers]),
+        middleware=middleware(
+            settings,
+            headers=[each.name for feature in features for each in feature.headers],
+            exposed=[each for feature in features for each in feature.exposed],
+        ),
     )
     errors.install(app)
     docs.install(app, settings)

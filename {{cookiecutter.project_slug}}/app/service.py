@@ -51,6 +51,7 @@ def compose(
         listeners=Listeners(each for feature in features for each in feature.listeners),
         schemes=[each for feature in features for each in feature.schemes],
         narrowing=[each for feature in features for each in feature.narrowing],
+        admissions=[each for feature in features for each in feature.admissions],
         customers=next((f.customers for f in features if f.customers), everyone),
     )
     database.carry(service)

@@ -22,6 +22,9 @@ from app.core.jobs.runner import run_due
 from app.core.mail import Mail
 from app.core.service import Service
 from app.core.settings import FeatureSettings, Settings
+from app.features.limits.service import Limiter, limiting
+from app.features.limits.settings import LimitSettings
+from app.features.limits.windows import Memory
 from app.installed import FEATURES, JOBS, SETTINGS
 from app.seed import seed
 from app.service import compose, running
@@ -50,7 +53,9 @@ def service_over(
 ) -> Service:
     """The service over these sessions; jobs run as soon as a request has ended."""
     queue = queue or InlineQueue(settings, JOBS)
-    return compose(settings, database, queue=queue, configured=CONFIGURED, features=features)
+    service = compose(settings, database, queue=queue, configured=CONFIGURED, features=features)
+    service.opened[limiting] = Limiter(configured(LimitSettings), Memory(), "tests")
+    return service
 
 
 def opening(settings: Settings) -> Callable[[], AbstractAsyncContextManager[Service]]:

@@ -196,7 +196,7 @@ FACE: dict[str, Any] = {
     "member_permissions": (ProbePermission.READ,),
     "schemes": (Scheme(name="ProbeKey", described=APIKeyHeader(name="X-Probe-Key"), ask=ask),),
     "headers": (RequestHeader("X-Probe", "Accepted and ignored", {"type": "string"}),),
-    "refusals": {429: "Too many probes"},
+    "refusals": {402: "No probes are left"},
     "resources": (LINE,),
     "settings": (ProbeSettings,),
 }

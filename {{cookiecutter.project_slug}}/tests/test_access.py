@@ -15,7 +15,7 @@ from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 from httpx2 import AsyncClient
 from starlette.routing import Mount
 
-from app.core.db.session import Database
+from app.core.db.session import Database, get_read_session, get_session
 from app.core.routing import SERVICE, About, Mount as MountOf, router as new_router
 from app.core.security.access import anyone, authenticated, public
 from app.core.security.mounting import Guarded
@@ -32,6 +32,20 @@ def calls(dependant: Dependant) -> Iterator[Any]:
     for part in dependant.dependencies:
         yield part.call
         yield from calls(part)
+
+
+def test_no_connection_is_taken_before_the_caller_is_admitted(app: FastAPI) -> None:
+    """A caller who is refused, or who waits for the counters, keeps no other from the database."""
+    found = 0
+    for context in iter_route_contexts(app.routes):
+        if isinstance(context.original_route, APIRoute):
+            order = list(calls(context.original_route.dependant))
+            first = [n for n, each in enumerate(order) if each in {anyone, authenticated}]
+            taking = [n for n, each in enumerate(order) if each in {get_session, get_read_session}]
+            found += len(taking)
+            assert not taking or min(first) < min(taking), context.path
+
+    assert found
 
 
 @pytest.mark.parametrize("environment", [Environment.LOCAL, Environment.PRODUCTION])

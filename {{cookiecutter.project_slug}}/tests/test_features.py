@@ -181,8 +181,8 @@ async def test_the_document_shows_schemes_headers_and_refusals(probing: Probing)
     [header] = [each for each in operation["parameters"] if each["name"] == "X-Probe"]
     assert (header["in"], header["required"]) == ("header", False)
     assert header["description"] == "Accepted and ignored"
-    assert operation["responses"]["429"]["description"] == "Too many probes"
-    assert "429" not in document["paths"]["/api/v1/auth/login"]["post"]["responses"]
+    assert operation["responses"]["402"]["description"] == "No probes are left"
+    assert "402" not in document["paths"]["/api/v1/auth/login"]["post"]["responses"]
 
 
 async def test_browsers_may_send_its_header(probing: Probing, settings: Settings) -> None:

@@ -120,6 +120,7 @@ def test_production_refuses_a_secret_that_can_be_guessed(run_app: Run, secret: s
         ("ISSUER", ""),
         ("AUDIENCE", " "),
         ("MAX_BODY_SIZE", str(100 * 1024**3)),
+        ("TRUSTED_PROXIES", "10.0.0.1,*"),
         *[
             ("ALLOWED_HOSTS", f"api.example.com,{name}")
             for name in ("*", "https://example.com", "example.com:8000", "example.com/", "a.*.com")

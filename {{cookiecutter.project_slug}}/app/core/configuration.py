@@ -6,7 +6,7 @@ from difflib import get_close_matches
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings, DotEnvSettingsSource
 
-from app.core.settings import DEPLOYED, Environment, FeatureSettings
+from app.core.settings import DEPLOYED, Environment, FeatureSettings, Settings
 
 Kinds = Sequence[type[FeatureSettings]]
 
@@ -37,6 +37,12 @@ def check(kinds: Kinds) -> None:
     except UnicodeDecodeError:
         found = [".env is not UTF-8: convert it"]
     if found:
+        raise UnfitSettings(found)
+
+
+def check_several(settings: Settings, configured: Iterable[FeatureSettings]) -> None:
+    """Raise `UnfitSettings` if several processes must not run with these."""
+    if found := [fault for each in configured for fault in each.faults_of_several(settings)]:
         raise UnfitSettings(found)
 
 

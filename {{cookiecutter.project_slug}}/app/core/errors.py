@@ -40,7 +40,7 @@ class Failure(Exception):
     """A failure that is part of the service's rules, not a bug."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
-    headers: ClassVar[Mapping[str, str]] = {}
+    headers: Mapping[str, str] = {}
     keeps_work: ClassVar[bool] = False
     """Whether what the request has written is committed despite the failure, as a record of it."""
 
@@ -54,7 +54,7 @@ class Unauthorized(Failure):
     """The caller is not authenticated."""
 
     status = HTTPStatus.UNAUTHORIZED
-    headers: ClassVar[Mapping[str, str]] = {"WWW-Authenticate": "Bearer"}
+    headers: Mapping[str, str] = {"WWW-Authenticate": "Bearer"}
 
 
 class Forbidden(Failure):
@@ -85,7 +85,7 @@ class Unavailable(Failure):
     """A dependency of the service is unavailable; the same request may succeed later."""
 
     status = HTTPStatus.SERVICE_UNAVAILABLE
-    headers: ClassVar[Mapping[str, str]] = {"Retry-After": "5"}
+    headers: Mapping[str, str] = {"Retry-After": "5"}
 
 
 class FieldProblem(BaseModel):

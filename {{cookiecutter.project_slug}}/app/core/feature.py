@@ -16,7 +16,7 @@ from app.core.events import Event, Listener
 from app.core.jobs import Job, Queue
 from app.core.resources import Resource
 from app.core.routing import Mount
-from app.core.security.principal import Narrow, Scheme
+from app.core.security.principal import Admit, Narrow, Scheme
 from app.core.settings import FeatureSettings, Settings
 
 # Creates missing rows that the service needs; takes the permissions of every user.
@@ -65,7 +65,11 @@ class Feature:
     schemes: tuple[Scheme, ...] = ()
     narrowing: tuple[Narrow, ...] = ()
     """Further steps of authentication, such as to find the customer that the caller acts for."""
+    admissions: tuple[Admit, ...] = ()
+    """What decides whether a request is served now, once its caller is known; never for a quiet router."""
     headers: tuple[RequestHeader, ...] = ()
+    exposed: tuple[str, ...] = ()
+    """Headers of responses that pages of other origins may read."""
     refusals: Mapping[int, str] = field(default_factory=dict[int, str])
     """Statuses that any authenticated request may be refused with, for OpenAPI."""
     resources: tuple[Resource[Any], ...] = ()

@@ -1,11 +1,11 @@
 """The middleware of every request, in the order of `middleware`; plain ASGI, which costs least."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from logging import INFO
 from time import perf_counter
-from typing import ClassVar, cast
+from typing import cast
 
 from fastapi import Request
 from fastapi.middleware.cors import CORSMiddleware
@@ -32,14 +32,19 @@ FAILED = 400
 """The lowest status that is not a success."""
 
 
-HEADERS = "app.headers"
-"""The key in the scope for what `add_headers` adds."""
+HEADERS, ENDED = "app.headers", "app.ended"
+"""The keys in the scope for what `add_headers` and `at_end` add."""
 
 
 def add_headers(scope: Scope, headers: Mapping[str, str]) -> None:
     """Add these to the response, whatever it will be; a WebSocket has none."""
     added = scope.setdefault(HEADERS, [])
     added += [(name.lower().encode(), text.encode()) for name, text in headers.items()]
+
+
+def at_end(scope: Scope, act: Callable[[], None]) -> None:
+    """Call `act` once the request is over, whatever became of it."""
+    scope[ENDED].append(act)
 
 
 class Responses:
@@ -59,6 +64,7 @@ class Responses:
         log = access_log()
         started, status = perf_counter(), 0
         added = scope[HEADERS] = list[tuple[bytes, bytes]]()
+        ended = scope[ENDED] = list[Callable[[], None]]()
 
         async def complete(message: Message) -> None:
             nonlocal status
@@ -73,6 +79,8 @@ class Responses:
         try:
             await self.app(scope, receive, complete)
         finally:
+            for act in ended:
+                act()
             if log.is_enabled_for(INFO) and not (is_quiet(scope) and 0 < status < FAILED):
                 log.info(
                     "request",
@@ -99,7 +107,7 @@ class TooSlow(Unavailable):
     """The request was not answered in time; what it did was rolled back, unless it was being committed."""
 
     # The rest of a body that arrives too slowly is not waited for.
-    headers: ClassVar[Mapping[str, str]] = {**Unavailable.headers, "Connection": "close"}
+    headers: Mapping[str, str] = {**Unavailable.headers, "Connection": "close"}
 
     def __init__(self) -> None:
         super().__init__("The request took too long. Try again later.")
@@ -220,8 +228,13 @@ class CORS(CORSMiddleware):
         return problem_response(response.status_code, detail, headers=headers)
 
 
-def middleware(settings: Settings, headers: Iterable[str]) -> list[Middleware]:
-    """All middleware, in the order that requests pass it; browsers may also send these `headers`."""
+def middleware(
+    settings: Settings, headers: Iterable[str], exposed: Iterable[str]
+) -> list[Middleware]:
+    """All middleware, in the order that requests pass it.
+
+    Browsers may also send these `headers`, and show pages those that are `exposed`.
+    """
     named = [Middleware(KnownHosts, hosts=hosts)] if (hosts := settings.allowed_hosts) else []
     return [
         Middleware(Carrying),
@@ -231,7 +244,7 @@ def middleware(settings: Settings, headers: Iterable[str]) -> list[Middleware]:
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", correlation.HEADER, *headers],
-            expose_headers=[correlation.HEADER, "Location"],
+            expose_headers=[correlation.HEADER, "Location", *exposed],
             max_age=600,
         ),
         Middleware(ErrorBoundary, seconds=settings.request_timeout),

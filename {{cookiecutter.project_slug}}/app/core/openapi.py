@@ -6,11 +6,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
 from app.core.errors import MEDIA_TYPE, FieldProblem, Problem
 from app.core.feature import Feature, RequestHeader
 from app.core.queries import Query
+from app.core.security.access import uncounted
 
 SCHEMA = "#/components/schemas/"
 METHODS = {"get", "put", "post", "delete", "patch"}
@@ -21,6 +22,7 @@ SIGNED_IN = {
     403: "A permission is missing",
 }
 WRITING = {409: "A concurrent request changed the same data"}
+LIMITED = {429: "Too many requests, or attempts: `Retry-After` says when to try again"}
 DEPRECATED = {410: "The endpoint was removed on the announced date"}
 WITH_PARAMETERS = {422: "The request does not match the schema"}
 WITH_BODY = {400: "The body cannot be read", 413: "The body is too large", **WITH_PARAMETERS}
@@ -47,7 +49,7 @@ def install(app: FastAPI, features: Sequence[Feature]) -> None:
     def complete() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = with_schemes(with_queries(write(), app), features)
-            app.openapi_schema = with_problems(document, features)
+            app.openapi_schema = with_problems(document, app, features)
         return app.openapi_schema
 
     app.openapi = complete
@@ -129,7 +131,9 @@ def parameter_of(header: RequestHeader) -> dict[str, Any]:
     }
 
 
-def with_problems(document: dict[str, Any], features: Sequence[Feature]) -> dict[str, Any]:
+def with_problems(
+    document: dict[str, Any], app: FastAPI, features: Sequence[Feature]
+) -> dict[str, Any]:
     """Declare on each operation the errors that any request of its kind can result in."""
     schemas = document.setdefault("components", {}).setdefault("schemas", {})
     for model in (Problem, FieldProblem):
@@ -138,14 +142,23 @@ def with_problems(document: dict[str, Any], features: Sequence[Feature]) -> dict
     signed_in = SIGNED_IN | {status: text for f in features for status, text in f.refusals.items()}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for path in document["paths"].values():
+    limited = LIMITED if any(feature.admissions for feature in features) else {}
+    free = {each.path_format for each in iter_route_contexts(app.routes) if is_uncounted(each)}
+    for name, path in document["paths"].items():
         for method in METHODS & path.keys():
-            declare(path[method], WRITING if method != "get" else {}, signed_in)
+            of_kind = WRITING if method != "get" else {}
+            of_kind |= {} if name in free else limited
+            declare(path[method], of_kind, signed_in)
             for parameter in path[method].get("parameters", []):
                 parameter["schema"] = without_null(parameter["schema"])
                 if "description" in parameter["schema"]:
                     parameter["description"] = parameter["schema"]["description"]
     return document
+
+
+def is_uncounted(route: RouteContext) -> bool:
+    """Whether requests to the endpoint count against no limit."""
+    return uncounted in getattr(route.original_route, "declared", ())
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -157,11 +170,9 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
     return kinds[0] | rest
 
 
-def declare(
-    operation: dict[str, Any], of_method: dict[int, str], signed_in: dict[int, str]
-) -> None:
-    """Add the responses implied by the method and the inputs of the operation."""
-    expected = ANYWHERE | of_method
+def declare(operation: dict[str, Any], of_kind: dict[int, str], signed_in: dict[int, str]) -> None:
+    """Add the responses implied by the kind and the inputs of the operation."""
+    expected = ANYWHERE | of_kind
     if "security" in operation:
         expected |= signed_in
     if "parameters" in operation:

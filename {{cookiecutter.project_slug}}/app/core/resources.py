@@ -19,5 +19,8 @@ class Resource(Generic[T]):
     """As shown by `/health/ready`."""
     open: Callable[[Any], AbstractAsyncContextManager[T]]
     """Takes the service as opened so far: settings, database, and earlier resources."""
-    check: Callable[[T], Awaitable[str]] | None = None
-    """Returns `ok`, or a word or two on what is wrong; called by `/health/ready`, with a time limit."""
+    check: Callable[[T], Awaitable[str | None]] | None = None
+    """Returns `ok`, a word or two on what is wrong, or nothing if nothing can be; called by `/health/ready`, with a time limit.
+
+    Words that begin with `degraded` leave the service ready.
+    """

@@ -15,7 +15,7 @@ from app.core.events import Event, Listener, Listeners
 from app.core.feature import Customers, Feature, Kinds
 from app.core.jobs import Jobs, Queue
 from app.core.resources import Resource
-from app.core.security.principal import Narrow, Scheme
+from app.core.security.principal import Admit, Narrow, Scheme
 from app.core.settings import FeatureSettings, Settings
 
 log = structlog.stdlib.get_logger(__name__)
@@ -40,6 +40,7 @@ class Service:
     listeners: Listeners
     schemes: Sequence[Scheme]
     narrowing: Sequence[Narrow]
+    admissions: Sequence[Admit]
     customers: Customers
     opened: dict[Resource[Any], Any] = field(default_factory=dict[Resource[Any], Any])
 

@@ -9,6 +9,7 @@ from typing import Annotated, Self
 
 from fastapi import Depends
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     ImportString,
@@ -58,6 +59,12 @@ def _split(value: object) -> object:
     return value
 
 
+def _redis(url: SecretStr) -> SecretStr:
+    if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
+        raise ValueError("is not a URL of Redis: write redis://:secret@host:6379/0")
+    return url
+
+
 DatabaseUrl = Annotated[
     InstanceOf[URL],
     BeforeValidator(parse_url),
@@ -97,6 +104,10 @@ class FeatureSettings(BaseSettings):
         """What a deployed service must not run with: each names the variable and says what to do."""
         return ()
 
+    def faults_of_several(self, service: "Settings") -> Iterable[str]:
+        """Likewise, what several processes of this service must not run with."""
+        return ()
+
 
 class Settings(FeatureSettings):
     """The service's own settings: each field is the environment variable of the same name in capitals."""
@@ -122,6 +133,8 @@ class Settings(FeatureSettings):
     database_pool_size: int = Field(default=15, ge=1, le=1000)
     database_timeout: float = Field(default=10.0, gt=0, le=600)
 
+    redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = None
+
     mailer: ImportString[Callable[..., Mailer]] = Field(
         default="app.core.mail.console.ConsoleMailer", validate_default=True
     )
@@ -134,6 +147,7 @@ class Settings(FeatureSettings):
 
     cors_origins: CommaSeparated = []
     allowed_hosts: CommaSeparated = []
+    trusted_proxies: CommaSeparated = ["127.0.0.1", "::1"]
     hsts_seconds: int = Field(default=31_536_000, ge=0)
     request_timeout: float = Field(default=60.0, gt=0, le=3600)
     max_body_size: int = Field(default=1_048_576, ge=1)
@@ -237,6 +251,10 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
         lambda s: not all(HOST.fullmatch(each.lower()) for each in s.allowed_hosts),
         "ALLOWED_HOSTS contains an invalid name: write api.example.com or *.example.com,"
         " without a scheme, port or path",
+    ),
+    (
+        lambda s: "*" in s.trusted_proxies,
+        "TRUSTED_PROXIES contains *, which lets every client choose its own address: list your proxies",
     ),
     (
         lambda s: s.max_body_size > MOST_BODY,

@@ -1,16 +1,17 @@
-"""Who may call an endpoint: each declares `Can(...)`, `signed_in` or `public`."""
+"""Who may call an endpoint: each declares `Can(...)`, `signed_in`, `public` or `uncounted`."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from enum import StrEnum
 from typing import Annotated, Any
 
-from fastapi import Security
+from fastapi import Depends, Security
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from starlette.requests import HTTPConnection
 
+from app.core.admission import admit
 from app.core.context import actor
-from app.core.errors import Forbidden, Unauthorized
+from app.core.errors import Failure, Forbidden, Unauthorized
 from app.core.routing import API_PREFIX, Declared
 from app.core.security.principal import Principal
 from app.core.service import service_at
@@ -49,11 +50,25 @@ async def authenticate(connection: HTTPConnection) -> Principal:
     raise NotAuthenticated
 
 
+async def presents_credentials(connection: HTTPConnection) -> bool:
+    """Whether the connection presents credentials of any scheme that look valid."""
+    try:
+        return any([await each.ask(connection) for each in service_at(connection).schemes])
+    except Unauthorized:
+        return False
+
+
 async def authorize(connection: HTTPConnection, scopes: Iterable[str]) -> Principal:
     """The caller, authenticated once per connection, who holds all of these permissions."""
     principal: Principal | None = getattr(connection.state, "principal", None)
     if principal is None:
-        principal = connection.state.principal = await authenticate(connection)
+        try:
+            principal = await authenticate(connection)
+        except Failure:
+            await admit(connection, None)
+            raise
+        await admit(connection, principal)
+        connection.state.principal = principal
     for permission in scopes:
         if not principal.holds({permission}):
             raise NotAllowed(permission)
@@ -78,8 +93,9 @@ authenticated = Authenticated(
 )
 
 
-async def anyone() -> None:
+async def anyone(connection: HTTPConnection) -> None:
     """Require nothing of the caller."""
+    await admit(connection, None)
 
 
 def Can(permission: StrEnum) -> Any:  # noqa: ANN401, N802, reads as a sentence: `Can(X.WRITE)`
@@ -89,4 +105,6 @@ def Can(permission: StrEnum) -> Any:  # noqa: ANN401, N802, reads as a sentence:
 
 CurrentPrincipal = Annotated[Principal, Security(authenticated)]
 signed_in = Security(authenticated)
-public = Declared(anyone)
+public = Depends(anyone)
+uncounted = Declared(anyone)
+"""Also public; its requests count against no limit, or it counts them itself."""

@@ -7,6 +7,7 @@ from fastapi import Request
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
+from app.core.admission import admit
 from app.core.errors import Failure, render
 from app.core.routing import ABOUT, Mount
 from app.core.security.access import anyone, authorize
@@ -25,8 +26,8 @@ class Guarded:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[ABOUT] = self.mount.about
         try:
-            if not self.public:
-                await authorize(HTTPConnection(scope), self.scopes)
+            connection = HTTPConnection(scope)
+            await (admit(connection, None) if self.public else authorize(connection, self.scopes))
         except Failure as failure:
             response = await render(cast("Request", HTTPConnection(scope)), failure)
             await response(scope, receive, send)

@@ -22,6 +22,10 @@ class Principal:
     account: Sequence[Row[Any]] = field(default=(), repr=False, compare=False)
     """What authentication has read of the caller's account; nothing, if the scheme reads none."""
 
+    def subjects(self) -> Mapping[str, UUID]:
+        """Whom the caller's requests count against, by kind."""
+        return {"user": self.user_id}
+
     def holds(self, permissions: set[str] | frozenset[str]) -> bool:
         """Whether the caller has all of these permissions."""
         return EVERYTHING in self.permissions or permissions <= self.permissions
@@ -39,6 +43,8 @@ class Question:
     """Raises `Unauthorized` if the rows do not authenticate the caller."""
 
 
+Admit = Callable[[HTTPConnection, Principal | None, int], Awaitable[None]]
+"""Refuses a request, of a caller who may be unknown, by raising a failure; takes what it counts."""
 Ask = Callable[[HTTPConnection], Awaitable[Question | None]]
 Narrow = Callable[[HTTPConnection, Question], Question]
 """Narrows the principal, such as to one customer: extends the query, and how its result is read."""

@@ -17,9 +17,9 @@ from app.core.mail.templates import MailTemplates
 from app.core.security import passwords
 from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
-from app.core.service import settings_of
+from app.core.service import service_of, settings_of
 from app.core.settings import Settings
-from app.features import audit, users
+from app.features import audit, limits, users
 from app.features.auth import repository, sessions
 from app.features.auth.failures import InvalidMailedToken, WrongCredentials
 from app.features.auth.models import MailedToken
@@ -129,6 +129,7 @@ async def redeem(session: AsyncSession, token: str, *purposes: str) -> tuple[Mai
 
 async def holder(database: Database, token: str, purpose: str) -> Row[str, str]:
     """Address and password hash of the account behind a mailed token; `redeem` checks again."""
+    await limits.attempt(service_of(database), limits.Attempt.TOKEN)
     async with reading(database) as session:
         found = await repository.holder(session, fingerprint(token), purpose, utc_now())
     if found is None:
@@ -182,9 +183,13 @@ async def change_password(database: Database, principal: Principal, wanted: Pass
 
 async def right(database: Database, user_id: UUID, password: str) -> tuple[str, str | None]:
     """The account's address and password hash, if the password is right."""
+    service, account = service_of(database), str(user_id)
+    await limits.attempt(service, limits.Attempt.LOGIN, account)
     async with reading(database) as session:
         email, stored = await users.credentials_of(session, user_id) or ("", None)
     valid, _ = await passwords.verify(password, stored)
+    if valid:
+        await limits.succeeded(service, account)
     return email, stored if valid else None
 
 
@@ -219,6 +224,7 @@ async def change_email(
     database: Database, settings: Settings, principal: Principal, wanted: EmailChange
 ) -> None:
     """Mail a token to the old and the new address; a taken address only gets a reminder."""
+    await limits.attempt(service_of(database), limits.Attempt.MAIL, wanted.new_email)
     _, checked = await right(database, principal.user_id, wanted.password)
     async with unit_of_work(database) as session:
         lifetime = timedelta(hours=settings_of(session, AuthSettings).verification_hours)
@@ -236,8 +242,15 @@ async def change_email(
             )
 
 
-async def confirm_email(session: AsyncSession, token: str) -> None:
+async def confirm_email(database: Database, token: str) -> None:
     """Confirm from one address; the second confirmation applies the change."""
+    await limits.attempt(service_of(database), limits.Attempt.TOKEN)
+    async with unit_of_work(database) as session:
+        await confirm(session, token)
+
+
+async def confirm(session: AsyncSession, token: str) -> None:
+    """The same, within a transaction."""
     found, user = await redeem(session, token, CHANGE_FROM, CHANGE_TO)
     await session.flush()
     new_email = found.new_email

@@ -7,6 +7,8 @@ from app.core.jobs.purge import purge
 from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
 from app.core.security import passwords
+from app.core.service import service_of
+from app.features import limits
 from app.features.auth import accounts, repository
 from app.features.auth.schemas import Registration
 from app.features.auth.settings import AuthSettings
@@ -17,6 +19,7 @@ async def ask_to_register(database: Database, new: Registration) -> None:
 
     It takes the same time for every address, and holds no connection while hashing.
     """
+    await limits.attempt(service_of(database), limits.Attempt.MAIL, new.email)
     passwords.check(new.password, new.email)
     password_hash = await passwords.hash_password(new.password)
     async with unit_of_work(database) as session:
@@ -27,6 +30,13 @@ async def ask_to_register(database: Database, new: Registration) -> None:
             password_hash=password_hash,
             full_name=new.full_name,
         )
+
+
+async def ask_for_reset(database: Database, email: str) -> None:
+    """Have a job find out whether there is such an account."""
+    await limits.attempt(service_of(database), limits.Attempt.MAIL, email)
+    async with unit_of_work(database) as session:
+        await enqueue(session, forgot_password, email=email)
 
 
 @job("auth.register", secret=True)

@@ -71,6 +71,14 @@ async def revoke_sessions(
     return await rows_of(session, statement.values(revoked_at=now, updated_at=now))
 
 
+async def has_used(session: AsyncSession, user_id: UUID, address: str | None) -> bool:
+    """Whether the user has signed in from this address."""
+    used = select(AuthSession.id).where(
+        AuthSession.user_id == user_id, AuthSession.address == address
+    )
+    return await session.scalar(used.limit(1)) is not None
+
+
 async def rows_of(session: AsyncSession, statement: Update) -> int:
     """The number of rows that a statement changed."""
     return cast("CursorResult[Any]", await session.execute(statement)).rowcount

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from app.core.db.session import DatabaseDep, ReadSessionDep, SessionDep
-from app.core.jobs.outbox import enqueue
 from app.core.openapi import problems
 from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import CurrentPrincipal, public
@@ -51,9 +50,9 @@ async def login(database: DatabaseDep, form: LoginForm, user_agent: UserAgent = 
 
 
 @router.post("/refresh", dependencies=[public], responses=REFUSED)
-async def refresh(arrived: Arrived, session: SessionDep, wanted: Refresh) -> Tokens:
+async def refresh(arrived: Arrived, database: DatabaseDep, wanted: Refresh) -> Tokens:
     """Exchange a refresh token for new tokens. Each can be used once."""
-    return await sessions.refresh(session, wanted.refresh_token, arrived)
+    return await sessions.refresh(database, wanted.refresh_token, arrived)
 
 
 @router.post("/logout", status_code=204)
@@ -85,9 +84,9 @@ async def end_session(principal: CurrentPrincipal, session: SessionDep, session_
 
 
 @router.post("/forgot-password", status_code=202, dependencies=[public])
-async def forgot_password(session: SessionDep, wanted: PasswordForgotten) -> Accepted:
+async def forgot_password(database: DatabaseDep, wanted: PasswordForgotten) -> Accepted:
     """Request a password-reset mail. The response is the same for every address."""
-    await enqueue(session, jobs.forgot_password, email=wanted.email)
+    await jobs.ask_for_reset(database, wanted.email)
     return Accepted()
 
 
@@ -115,6 +114,6 @@ async def change_email(
 
 
 @router.post("/confirm-email", status_code=204, dependencies=[public])
-async def confirm_email(session: SessionDep, wanted: EmailConfirmation) -> None:
+async def confirm_email(database: DatabaseDep, wanted: EmailConfirmation) -> None:
     """Confirm a change of address. It applies once both addresses have confirmed."""
-    await accounts.confirm_email(session, wanted.token)
+    await accounts.confirm_email(database, wanted.token)

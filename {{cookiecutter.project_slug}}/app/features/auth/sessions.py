@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from hashlib import sha256
 from hmac import digest
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from pydantic import TypeAdapter, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -16,7 +16,7 @@ from app.core.security import passwords, tokens
 from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
 from app.core.service import service_of, settings_of
-from app.features import audit, users
+from app.features import audit, limits, users
 from app.features.auth import repository
 from app.features.auth.failures import (
     InvalidRefreshToken,
@@ -36,9 +36,13 @@ async def login(database: Database, email: str, password: str, user_agent: str) 
     No connection is held during hashing, the slowest part; the account is read again afterwards,
     so that a password that was changed meanwhile is refused.
     """
+    service, address = service_of(database), normal(email)
+    await limits.attempt(service, limits.Attempt.LOGIN, address)
     async with reading(database) as session:
-        known = await users.credentials(session, normal(email))
-    user_id, password_hash = known or (None, None)
+        user_id, password_hash = await users.credentials(session, address) or (None, None)
+        familiar = await repository.has_used(session, user_id or uuid4(), actor.get().address)
+    if not familiar:
+        await limits.attempt_anywhere(service, address)
     valid, better_hash = await passwords.verify(password, password_hash)
     async with unit_of_work(database) as session:
         user = await users.lock(session, user_id) if user_id and valid else None
@@ -51,7 +55,9 @@ async def login(database: Database, email: str, password: str, user_agent: str) 
             audit.record(session, "auth.login_failed", "user", user_id)
             raise WrongCredentials
         user.password_hash = better_hash or user.password_hash
-        return await begin(session, user, user_agent)
+        begun = await begin(session, user, user_agent)
+    await limits.succeeded(service, address)
+    return begun
 
 
 def normal(email: str) -> str:
@@ -96,8 +102,15 @@ def answer(session: AsyncSession, begun: AuthSession, refresh_token: str) -> Tok
     )
 
 
-async def refresh(session: AsyncSession, token: str, arrived: datetime) -> Tokens:
-    """Exchange a refresh token for new tokens; reuse ends the session.
+async def refresh(database: Database, token: str, arrived: datetime) -> Tokens:
+    """Exchange a refresh token for new tokens; reuse ends the session."""
+    await limits.attempt(service_of(database), limits.Attempt.TOKEN)
+    async with unit_of_work(database) as session:
+        return await exchange(session, token, arrived)
+
+
+async def exchange(session: AsyncSession, token: str, arrived: datetime) -> Tokens:
+    """The same, within a transaction.
 
     One repetition shortly afterwards is allowed, as the response may have been lost. A request that
     was already in flight when the token was used has lost no response, and is refused.

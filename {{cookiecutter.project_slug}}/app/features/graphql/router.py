@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from importlib.resources import files
-from typing import ClassVar
 
 from fastapi import Request
 from pydantic import ValidationError
@@ -12,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from app.core.errors import Failure, NotFound
 from app.core.routing import SERVICE, router as new_router
-from app.core.security.access import public
+from app.core.security.access import public, uncounted
 from app.core.service import ServiceDep
 from app.features.graphql import service as graphql
 from app.features.graphql.failures import InvalidRequest, UnsupportedMediaType
@@ -41,13 +40,13 @@ class PostOnly(Failure):
     """A link could make the caller's browser execute it; some clients send queries with GET by default."""
 
     status = HTTPStatus.METHOD_NOT_ALLOWED
-    headers: ClassVar[Mapping[str, str]] = {"Allow": "GET, HEAD, OPTIONS, POST"}
+    headers: Mapping[str, str] = {"Allow": "GET, HEAD, OPTIONS, POST"}
 
     def __init__(self) -> None:
         super().__init__("Send queries with POST; GET opens an editor.")
 
 
-@router.post("", dependencies=[public], include_in_schema=False)
+@router.post("", dependencies=[uncounted], include_in_schema=False)
 async def execute(request: Request, service: ServiceDep) -> Response:
     """Execute a GraphQL request."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()

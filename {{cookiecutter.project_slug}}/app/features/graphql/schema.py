@@ -15,6 +15,7 @@ from app.features.graphql.types import (
     audit,
     auth,
     jobs,
+    limits,
     # {% if cookiecutter.include_example %}
     products,
     # {% endif %}
@@ -30,6 +31,7 @@ MODULES: list[Any] = [
     auth,
     audit,
     jobs,
+    limits,
     # {% if cookiecutter.multi_tenancy == "row" %}
     tenants,
     # {% endif %}

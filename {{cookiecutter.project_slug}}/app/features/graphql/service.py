@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from http import HTTPStatus
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     ASTValidationRule,
@@ -23,6 +23,9 @@ from graphql import (
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 
+from app.core.admission import admission_of, admit
+from app.core.errors import Failure
+from app.core.security.access import presents_credentials
 from app.core.service import Service
 from app.features.graphql import metrics
 from app.features.graphql.context import Context
@@ -127,16 +130,19 @@ async def execute(
     """The response to a request, and its status: 200 if it was executed."""
     limits = service.of(GraphQLSettings)
     started = perf_counter()
+    admission = admission_of(connection.scope)
     try:
         document, operation, price = prepared(service, request)
-    except Refused as refused:
-        return refusal(*refused.errors)
-    except GraphQLError as error:
+    except (Refused, GraphQLError, InvalidQuery, QueryTooLarge) as error:
+        await admit(connection, None)
         return refusal(error)
-    except (InvalidQuery, QueryTooLarge) as failure:
-        return refusal(GraphQLError(failure.detail, original_error=failure))
+    admission.weight = price
+    if not await presents_credentials(connection):
+        await admit(connection, None)
     context = Context(connection=connection, service=service, document=document)
     answer = await answered(context, request, limits.timeout_seconds)
+    if admission.refusal:
+        raise admission.refusal
     outcome = "error" if "errors" in answer else "ok"
     kind = operation.operation.value
     # Who is not known could fill the metrics with names.
@@ -145,8 +151,11 @@ async def execute(
     return HTTPStatus.OK, {**answer, "extensions": {"cost": price}}
 
 
-def refusal(*errors: GraphQLError) -> tuple[HTTPStatus, Mapping[str, Any]]:
+def refusal(error: Exception) -> tuple[HTTPStatus, Mapping[str, Any]]:
     """The response to a request that was not executed."""
+    if isinstance(error, Failure):
+        error = GraphQLError(error.detail, original_error=error)
+    errors = error.errors if isinstance(error, Refused) else [cast("GraphQLError", error)]
     return HTTPStatus.BAD_REQUEST, {"errors": [described(each, refused=True) for each in errors]}
 
 

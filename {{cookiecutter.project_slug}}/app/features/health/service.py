@@ -17,6 +17,10 @@ from app.features.health.schemas import Ready
 log = structlog.stdlib.get_logger(__name__)
 
 
+USABLE = ("ok", "degraded")
+"""How the words for what still does its work begin."""
+
+
 class NotReady(Unavailable):
     """A dependency is unavailable; send no requests here for now."""
 
@@ -29,14 +33,14 @@ async def readiness(service: Service) -> Ready:
         service.queue.check(),
         asyncio.gather(*(check_resource(service, each) for each in resources)),
     )
-    found = {each.name: answer for each, answer in zip(resources, answers, strict=True)}
+    found = {each.name: answer for each, answer in zip(resources, answers, strict=True) if answer}
     checks = {"database": state, **others, **found}
-    if any(result != "ok" for result in checks.values()):
+    if not all(result.startswith(USABLE) for result in checks.values()):
         raise NotReady("The service cannot do its work at the moment.", checks=checks)
     return Ready(checks=checks)
 
 
-async def check_resource(service: Service, resource: Resource[Any]) -> str:
+async def check_resource(service: Service, resource: Resource[Any]) -> str | None:
     """What the feature says of it, soon or not at all."""
     assert resource.check  # noqa: S101, for the type checker
     try:

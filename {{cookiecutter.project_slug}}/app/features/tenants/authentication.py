@@ -49,6 +49,10 @@ class Member(Principal):
     granted: Mapping[str, frozenset[str]]
     """The permissions of each tenant role."""
 
+    def subjects(self) -> Mapping[str, UUID]:
+        """The user and the tenant."""
+        return {**Principal.subjects(self), "tenant": self.tenant_id}
+
     def holds(self, permissions: set[str] | frozenset[str]) -> bool:
         """Whether the tenant role grants these, or a role of the service does, except on tenants.
 

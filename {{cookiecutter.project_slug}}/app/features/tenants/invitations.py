@@ -9,15 +9,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
+from app.core.db.session import Database, unit_of_work
 from app.core.mail.outbox import send
 from app.core.mail.redemption import Redemption
 from app.core.mail.templates import MailTemplates
 from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
-from app.core.service import settings_of
+from app.core.service import service_of, settings_of
 from app.core.settings import Settings
 from app.core.tenancy import within
-from app.features import audit
+from app.features import audit, limits
 from app.features.tenants import repository
 from app.features.tenants.authentication import Member
 from app.features.tenants.failures import (
@@ -38,9 +39,18 @@ templates = MailTemplates(Path(__file__).with_name("templates"))
 
 
 async def invite(
-    session: AsyncSession, settings: Settings, caller: Member, new: NewInvitation
+    database: Database, settings: Settings, caller: Member, new: NewInvitation
 ) -> Invitation:
     """Mail an invitation, replacing an earlier one to the same address."""
+    await limits.attempt(service_of(database), limits.Attempt.MAIL, new.email)
+    async with unit_of_work(database) as session:
+        return await add(session, settings, caller, new)
+
+
+async def add(
+    session: AsyncSession, settings: Settings, caller: Member, new: NewInvitation
+) -> Invitation:
+    """The same, within a transaction."""
     tenant, caller = await lock_as_member(session, caller, TenantPermission.WRITE)
     if await repository.has_member(session, tenant.id, new.email):
         raise AlreadyMember

@@ -233,10 +233,10 @@ async def list_invitations(
     responses=NO_TENANT | problems({409: "Already a member, or too many open invitations"}),
 )
 async def invite_member(
-    member: CurrentMember, session: SessionDep, settings: SettingsDep, new: NewInvitation
+    member: CurrentMember, database: DatabaseDep, settings: SettingsDep, new: NewInvitation
 ) -> Invitation:
     """Invite a user by mail."""
-    return await invitations.invite(session, settings, member, new)
+    return await invitations.invite(database, settings, member, new)
 
 
 @tenant.delete(

@@ -203,7 +203,7 @@ async def test_another_site_needs_the_consent_of_cors(
     app: FastAPI, database: Database, settings: Settings
 ) -> None:
     allowing = settings.model_copy(update={"cors_origins": [SITE]})
-    [cors] = [each for each in middleware(allowing, ()) if each.cls is CORS]
+    [cors] = [each for each in middleware(allowing, (), ()) if each.cls is CORS]
     asked = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization, content-type",

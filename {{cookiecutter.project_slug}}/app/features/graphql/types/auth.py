@@ -46,10 +46,10 @@ class Mutation:
         """Exchange a refresh token for new tokens. Each can be used once, and one per request."""
         info.context.attempt()
         wanted = valid(schemas.Refresh, {"refresh_token": refresh_token})
-        async with info.context.unit_of_work() as session:
-            return Tokens.of(
-                await sessions.refresh(session, wanted.refresh_token, info.context.arrived)
-            )
+        database = info.context.service.database
+        return Tokens.of(
+            await sessions.refresh(database, wanted.refresh_token, info.context.arrived)
+        )
 
     @field(signed_in, SERVICE)
     async def logout(self, info: Info) -> bool:

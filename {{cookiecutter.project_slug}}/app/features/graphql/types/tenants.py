@@ -241,9 +241,10 @@ class Mutation:
     ) -> Invitation:
         """Invite a user by mail."""
         new = checked(schemas.NewInvitation, input)
-        settings = info.context.service.settings
-        async with info.context.unit_of_work() as session:
-            return Invitation.of(await invitations.invite(session, settings, caller(info), new))
+        service = info.context.service
+        return Invitation.of(
+            await invitations.invite(service.database, service.settings, caller(info), new)
+        )
 
     @field(write_tenant, ONE_TENANT, path=tenant_in("tenant_id"))
     async def revoke_invitation(

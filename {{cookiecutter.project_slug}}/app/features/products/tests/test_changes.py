@@ -190,7 +190,7 @@ async def test_two_who_swap_skus_are_told_of_a_conflict(committed_admin: Account
 async def test_the_document_names_every_answer(admin: Account) -> None:
     document = (await admin.client.get("/api/v1/openapi.json")).json()
     one = document["paths"][URL + "/{product_id}"]
-    always = {"401", "403", "404", "409", "422", "500", "503"}
+    always = {"401", "403", "404", "409", "422", "429", "500", "503"}
     with_body = {"400", "413"}
 
     assert one["patch"]["responses"].keys() == {"200"} | always | with_body

@@ -369,7 +369,7 @@ async def test_who_was_removed_meanwhile_does_nothing_more(
     with within(tenant_id):
         with pytest.raises(TenantNotFound):
             async with unit_of_work(database) as session:
-                await invitations.invite(session, settings, let_in, new)
+                await invitations.add(session, settings, let_in, new)
         with pytest.raises(TenantNotFound):
             async with unit_of_work(database) as session:
                 await members.change_role(session, let_in, ada.id, TenantRole.MEMBER)

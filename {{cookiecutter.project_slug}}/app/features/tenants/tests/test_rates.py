@@ -1,0 +1,31 @@
+"""A tenant's members share its rate of requests."""
+
+from fastapi import FastAPI
+
+from app.core.db.session import Database
+from app.features.limits.settings import Rate
+from app.features.limits.tests.steps import HERE, limited
+from conftest import SignIn
+
+ME = "/api/v1/users/me"
+OWN = "/api/v1/tenants"
+
+
+async def test_members_of_a_tenant_share_its_rate_and_others_have_their_own(
+    app: FastAPI, database: Database, sign_in: SignIn
+) -> None:
+    ada, bob = [await sign_in(f"{name}@example.com", "member") for name in ("ada", "bob")]
+    service = limited(app, database, user=[Rate(20, 60)], tenant=[Rate(6, 60)])
+    clients = [service.at(HERE, each.tokens["access_token"]) for each in (ada, bob)]
+    [shared] = (await clients[0].get(OWN)).json()["items"][:1]
+    alone = (await clients[1].post(OWN, json={"name": "Bob's"})).json()
+    where = f"{OWN}/{shared['tenant']['id']}/members"
+    answers = [await clients[n % 2].get(where) for n in range(8)]
+    elsewhere = await clients[1].get(f"{OWN}/{alone['tenant']['id']}/members")
+    own_rows = await clients[0].get(ME)
+
+    assert [each.status_code for each in answers] == [200] * 6 + [429] * 2
+    assert answers[0].headers["RateLimit-Policy"] == '"user";q=20;w=60, "tenant";q=6;w=60'
+    assert answers[6].json()["type"] == "urn:problem-type:too-many-requests"
+    assert elsewhere.status_code == own_rows.status_code == 200
+    assert "tenant" not in own_rows.headers["RateLimit"]
