@@ -150,6 +150,7 @@ class Settings(FeatureSettings):
     trusted_proxies: CommaSeparated = ["127.0.0.1", "::1"]
     hsts_seconds: int = Field(default=31_536_000, ge=0)
     request_timeout: float = Field(default=60.0, gt=0, le=3600)
+    recent_sign_in_minutes: int = Field(default=20, ge=1, le=1440)
     max_body_size: int = Field(default=1_048_576, ge=1)
     shutdown_timeout: int = Field(default=30, ge=0)
     worker_timeout: int = Field(default=60, ge=1)

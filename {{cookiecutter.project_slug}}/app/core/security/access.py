@@ -2,19 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import Depends, Security
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
+from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
 from app.core.admission import admit
 from app.core.context import actor
+from app.core.db.base import utc_now
 from app.core.errors import Failure, Forbidden, Unauthorized
 from app.core.routing import API_PREFIX, Declared
 from app.core.security.principal import Principal
-from app.core.service import service_at
+from app.core.service import service_at, service_of
 
 LOGIN = f"{API_PREFIX}/auth/login"
 
@@ -48,6 +51,24 @@ async def authenticate(connection: HTTPConnection) -> Principal:
         actor.set(replace(who, via=scheme.name))
         return principal
     raise NotAuthenticated
+
+
+class SignInAgain(Unauthorized):
+    """The caller may do this, but signed in too long ago (RFC 9470)."""
+
+    def __init__(self, minutes: int) -> None:
+        super().__init__(
+            f"This requires that you signed in within the last {minutes} minutes. Sign in again."
+        )
+        challenge = f'Bearer error="insufficient_user_authentication", max_age={minutes * 60}'
+        self.headers = {"WWW-Authenticate": challenge}
+
+
+def require_recent_sign_in(session: AsyncSession, principal: Principal) -> None:
+    """Refuse a caller whose session is old, for what a stolen session must not be able to do."""
+    minutes, since = service_of(session).settings.recent_sign_in_minutes, principal.signed_in_at
+    if since is None or utc_now() - since > timedelta(minutes=minutes):
+        raise SignInAgain(minutes)
 
 
 async def presents_credentials(connection: HTTPConnection) -> bool:

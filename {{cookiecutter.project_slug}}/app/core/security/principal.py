@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +20,8 @@ class Principal:
     user_id: UUID
     permissions: frozenset[str]
     session_id: UUID | None = None
+    signed_in_at: datetime | None = None
+    """When the caller last proved who they are; unknown without a session."""
     account: Sequence[Row[Any]] = field(default=(), repr=False, compare=False)
     """What authentication has read of the caller's account; nothing, if the scheme reads none."""
 

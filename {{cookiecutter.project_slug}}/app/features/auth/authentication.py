@@ -28,6 +28,7 @@ async def ask(connection: HTTPConnection) -> Question | None:
         return Principal(
             user_id=claims.user_id,
             session_id=claims.session_id,
+            signed_in_at=rows[0].signed_in_at,
             permissions=frozenset(name for row in rows for name in row.permissions or ()),
             account=rows,
         )

@@ -19,11 +19,15 @@ def live(now: datetime) -> Select[AuthSession]:
     return select(AuthSession).where(AuthSession.revoked_at.is_(None), AuthSession.expires_at > now)
 
 
-AUTHENTICATION = users.ACCOUNT.join(AuthSession, AuthSession.user_id == User.id).where(
-    AuthSession.id == bindparam("session_id"),
-    AuthSession.revoked_at.is_(None),
-    AuthSession.expires_at > bindparam("now"),
-    User.is_active,
+AUTHENTICATION = (
+    users.ACCOUNT.join(AuthSession, AuthSession.user_id == User.id)
+    .where(
+        AuthSession.id == bindparam("session_id"),
+        AuthSession.revoked_at.is_(None),
+        AuthSession.expires_at > bindparam("now"),
+        User.is_active,
+    )
+    .add_columns(AuthSession.created_at.label("signed_in_at"))
 )
 """One row for each role of an active user with a live session; none otherwise."""
 

@@ -76,12 +76,18 @@ async def begin(session: AsyncSession, user: User, user_agent: str) -> Tokens:
         address=actor.get().address,
         user_agent=user_agent[:200],
         last_used_at=now,
-        expires_at=now + settings_of(session, AuthSettings).session_lifetime,
+        expires_at=end_of(session, now, now),
     )
     session.add(begun)
     await session.flush()
     audit.record(session, "auth.logged_in", "session", begun.id, after={"user_id": user.id})
     return await hand_out(session, begun, new_token())
+
+
+def end_of(session: AsyncSession, begun_at: datetime, now: datetime) -> datetime:
+    """When a session ends that is not used again, and not later than its lifetime allows."""
+    ours = settings_of(session, AuthSettings)
+    return min(begun_at + ours.session_lifetime, now + ours.idle_lifetime)
 
 
 async def hand_out(session: AsyncSession, begun: AuthSession, refresh_token: str) -> Tokens:
@@ -121,7 +127,7 @@ async def exchange(session: AsyncSession, token: str, arrived: datetime) -> Toke
     presented = await repository.refresh_token(session, token_hash) if begun else None
     if begun is None or presented is None:
         raise InvalidRefreshToken
-    begun.last_used_at = now
+    begun.last_used_at, begun.expires_at = now, end_of(session, begun.created_at, now)
     next_token = successor(session, token)
     if presented.used_at is None:
         presented.used_at = now

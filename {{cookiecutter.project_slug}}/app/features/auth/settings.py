@@ -15,6 +15,7 @@ class AuthSettings(FeatureSettings):
 
     access_token_minutes: int = Field(default=15, ge=1, le=60)
     session_days: int = Field(default=14, ge=1, le=90)
+    idle_hours: int = Field(default=168, ge=1, le=2160)
     refresh_grace_seconds: int = Field(default=10, ge=0, le=60)
     verification_hours: int = Field(default=48, ge=1, le=168)
     reset_minutes: int = Field(default=15, ge=5, le=60)
@@ -29,3 +30,8 @@ class AuthSettings(FeatureSettings):
     def session_lifetime(self) -> timedelta:
         """How long a session lasts without a new login."""
         return timedelta(days=self.session_days)
+
+    @property
+    def idle_lifetime(self) -> timedelta:
+        """How long a session lasts without being used."""
+        return timedelta(hours=self.idle_hours)

@@ -96,6 +96,7 @@ def member(
     return Member(
         user_id=principal.user_id,
         session_id=principal.session_id,
+        signed_in_at=principal.signed_in_at,
         permissions=principal.permissions,
         account=principal.account,
         tenant_id=standing.tenant_id,

@@ -7,6 +7,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.security.access import require_recent_sign_in
 from app.features import audit, users
 from app.features.tenants import repository
 from app.features.tenants.authentication import Member
@@ -73,6 +74,7 @@ async def remove(session: AsyncSession, caller: Member, user_id: UUID) -> None:
 
 async def transfer(session: AsyncSession, caller: Member, user_id: UUID) -> None:
     """Make another member the owner, and the caller an administrator."""
+    require_recent_sign_in(session, caller)
     tenant, caller = await lock_as_member(session, caller, TenantPermission.OWN)
     await users.lock(session, user_id)
     successor = await get(session, tenant.id, user_id)

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
 from app.core.db.errors import DeletedMeanwhile
-from app.core.security.access import NotAllowed
+from app.core.security.access import NotAllowed, require_recent_sign_in
 from app.core.security.principal import Principal
 from app.core.service import settings_of
 from app.core.tenancy import within
@@ -97,6 +97,7 @@ async def rename(session: AsyncSession, caller: Member, wanted: NewTenant) -> Te
 
 async def delete(session: AsyncSession, caller: Member) -> None:
     """Delete the tenant: it is inaccessible at once, and purged after the grace period."""
+    require_recent_sign_in(session, caller)
     tenant, _ = await lock_as_member(session, caller, TenantPermission.OWN)
     if tenant.personal_user_id is not None:
         raise PersonalTenant

@@ -9,6 +9,7 @@ from app.core.db.errors import refusing
 from app.core.db.session import Database
 from app.core.errors import Conflict, NotFound, Unprocessable
 from app.core.security import passwords
+from app.core.security.access import require_recent_sign_in
 from app.core.security.principal import Principal
 from app.core.service import publish
 from app.features import audit
@@ -136,7 +137,9 @@ async def assign_roles(
 
 async def delete(session: AsyncSession, principal: Principal, user: User) -> None:
     """Delete an account: the caller's own, or another one with the permission."""
-    if user.id != principal.user_id:
+    if user.id == principal.user_id:
+        require_recent_sign_in(session, principal)
+    else:
         roles.require_held(principal, roles.permissions_of(user.roles))
     await roles.require_another_admin(session, user)
     await publish(session, UserDeleted(user_id=user.id))
