@@ -19,7 +19,7 @@ from pathlib import Path
 from benchmarks import generation, growth, routes
 from benchmarks.databases import MYSQL, POSTGRESQL, Engine, database, version
 from benchmarks.processes import memory
-from benchmarks.programs import GRAPHQL, Program, fill, floor, service, serving
+from benchmarks.programs import GRAPHQL, Program, fill, floor, limits, service, serving
 from benchmarks.report import Measured, page
 from benchmarks.services import BUILD, ROOT, installed
 from benchmarks.wrk import measure_answered
@@ -79,12 +79,22 @@ def on_postgresql(project: Path, new: NewDatabase, broker: str, extent: Extent) 
     programs = [
         floor("floor", project, POSTGRESQL, new("floor")),
         default,
-        service("tenants", tenants, new("tenants"), CELERY_BROKER_URL=broker),
+        service(
+            "tenants",
+            tenants,
+            new("tenants"),
+            CELERY_BROKER_URL=broker,
+            LIMITS_TENANT="999999999/m",
+        ),
         service("graphql", graphql, new("graphql"), GRAPHQL, ("live", "page", "create", "login")),
     ]
     for program in programs:
         fill(program, POSTGRESQL, extent.rows)
-    programs.append(default.with_workers(2, ("me", "page")))
+    programs += [
+        default.variant("2 workers", ("me", "page"), "--workers", "2"),
+        default.variant("without limits", ("me",), **limits("off")),
+        default.variant("limits in Redis", ("me",), REDIS_URL=broker),
+    ]
     run(programs, extent.rounds, extent.seconds)
     return programs
 

@@ -24,7 +24,18 @@ PRODUCTION = {
     "SMTP_URL": "smtps://app:unused@mail.example.com",
     "CORS_ORIGINS": "https://app.example.com",
     "LOG_LEVEL": "INFO",
+    "LIMITS_CONCURRENT": "100000",
+    "LIMITS_PER_PROCESS": "true",
 }
+COUNTED = ("ADDRESS", "USER", "LOGIN_ADDRESS", "LOGIN_ACCOUNT", "LOGIN_ANYWHERE")
+
+
+def limits(rate: str) -> dict[str, str]:
+    """The settings for this rate of everything that is counted here."""
+    return {f"LIMITS_{each}": rate for each in COUNTED}
+
+
+PRODUCTION |= limits("999999999/m")  # counted, and never reached
 NEW = '{"sku":"UNIQUE","name":"Green tea","price":1250}'
 SIGN_IN = f"username={EMAIL.replace('@', '%40')}&password={PASSWORD.replace(' ', '+')}"
 QUERY = (
@@ -72,14 +83,15 @@ class Program:
     start: list[float] = field(default_factory=list[float])
     """Seconds until the first answer."""
 
-    def with_workers(self, count: int, measured: Sequence[str]) -> "Program":
-        """The same service on the same database, with several processes."""
-        command = [*self.command, "--workers", str(count)]
+    def variant(
+        self, name: str, measured: Sequence[str], *options: str, **environ: str
+    ) -> "Program":
+        """The same service on the same database, started differently."""
         return Program(
-            f"{count} workers",
+            name,
             self.project,
-            command,
-            self.environ,
+            [*self.command, *options],
+            {**self.environ, **environ},
             self.url,
             self.table,
             self.works,

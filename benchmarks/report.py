@@ -50,7 +50,8 @@ class Measured:
     servers: Mapping[str, str]
     """The versions of the databases, by name."""
     programs: Sequence[Program]
-    """The floor, and services on the same server; then the default one with two workers."""
+    """The floor, and services on the same server; then variants of the default one: with two workers, without limits,
+    and with limits in Redis."""
     on_mysql: Sequence[Program]
     """The floor, and the default service; none without a server."""
     by_rows: Mapping[int, Sequence[Sample]]
@@ -65,13 +66,13 @@ class Measured:
 def page(measured: Measured) -> str:
     """The whole page."""
     verdicts = Verdicts()
-    floor, *services = measured.programs
-    two_workers = services.pop()
+    floor, *services, two_workers, unlimited, shared = measured.programs
     fewer = measured.fewer_rounds
     lines = [
         *works(measured, [floor, *services], verdicts),
         *starts(floor, [*services, two_workers], verdicts),
         *workers(services[0], two_workers, measured.rows),
+        *counting(unlimited, services[0], shared),
         *on_mysql(measured),
         *sections.rows(measured.by_rows, measured.depth, fewer, verdicts),
         *sections.connections(measured.by_connections, fewer, measured.connection_seconds),
@@ -189,6 +190,33 @@ def workers(one: Program, two: Program, rows: int) -> list[str]:
         "",
         f"The default service, `app serve --workers 2`. The database and `wrk` run on the same {os.cpu_count()} cores: elsewhere a second"
         " worker gains more.",
+        "",
+        *table(header, cells),
+    ]
+
+
+def counting(unlimited: Program, limited: Program, shared: Program) -> list[str]:
+    """What it costs to count each request."""
+    header = ("limits", "requests/s", "ratio to none", "CPU ms", "p50 ms", "p95 ms", "p99 ms")
+    none = unlimited.samples["me"]
+    cells = [
+        [
+            name,
+            f"{median(found, 'rate'):,.0f}",
+            f"{ratio(found, none):.2f}",
+            f"{median(found, 'cpu'):.2f}",
+            *percentiles(found),
+        ]
+        for name, found in (
+            ("none", none),
+            ("in memory", limited.samples["me"]),
+            ("in Redis", shared.samples["me"]),
+        )
+    ]
+    return [
+        "## Counting requests",
+        "",
+        "The caller's account, by limits.",
         "",
         *table(header, cells),
     ]
