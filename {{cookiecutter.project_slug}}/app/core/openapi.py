@@ -1,7 +1,9 @@
 """The OpenAPI document: FastAPI's own, with the actual error responses."""
 
+import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -14,6 +16,7 @@ from app.core.queries import Query
 from app.core.security.access import uncounted
 
 SCHEMA = "#/components/schemas/"
+VERSION = re.compile(r"/api/(v\d+)/")
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 ANYWHERE = {500: "Internal error", 503: "A dependency of the service is unavailable"}
@@ -30,16 +33,25 @@ WITH_BODY = {400: "The body cannot be read", 413: "The body is too large", **WIT
 
 def problems(descriptions: dict[int, str]) -> dict[int | str, dict[str, Any]]:
     """Error responses of an endpoint, for its `responses`."""
-    content = {MEDIA_TYPE: {"schema": {"$ref": f"{SCHEMA}Problem"}}}
+    schema = {"$ref": f"{SCHEMA}Problem"}
     return {
-        status: {"description": description, "content": content}
+        status: {
+            "description": description,
+            "content": {MEDIA_TYPE: {"schema": schema, "example": example(status)}},
+        }
         for status, description in descriptions.items()
     }
 
 
+def example(status: int) -> dict[str, object]:
+    """A problem document of this status."""
+    return {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
+
+
 def operation_id(route: APIRoute) -> str:
-    """The operation's name in generated clients: that of the endpoint."""
-    return route.name
+    """The operation's name in generated clients: that of the endpoint, and of its version from the second on."""
+    version = VERSION.match(route.path)
+    return f"{route.name}_{version[1]}" if version and version[1] != "v1" else route.name
 
 
 def install(app: FastAPI, features: Sequence[Feature]) -> None:

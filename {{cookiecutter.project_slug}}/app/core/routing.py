@@ -1,7 +1,7 @@
 """Routers for features, how requests find their endpoints, and the methods that paths accept."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -15,6 +15,7 @@ from starlette.routing import Match, Mount as StarletteMount
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 API_PREFIX = "/api/v1"
+Endpoint = Callable[..., Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +46,25 @@ class Router(APIRouter):
         super().__init__(**options)
         self.about = about
         self.quiet = quiet
+        self.added: list[tuple[str, Endpoint, dict[str, Any]]] = []
+        """What `add_api_route` was called with."""
 
     def add_api_route(
         self,
-        *args: Any,  # noqa: ANN401, likewise
+        path: str,
+        endpoint: Endpoint,
+        *,
         dependencies: Sequence[Depends] | None = None,
-        **options: Any,  # noqa: ANN401
+        **options: Any,  # noqa: ANN401, likewise
     ) -> None:
         """Add an endpoint."""
+        self.added.append((path, endpoint, {**options, "dependencies": dependencies}))
         declared = [each for each in dependencies or () if isinstance(each, Declared)]
         others = [each for each in dependencies or () if not isinstance(each, Declared)]
         others.sort(key=lambda each: not isinstance(each, Deprecated))
         if any(isinstance(each, Deprecated) for each in others):
             options["deprecated"] = True
-        super().add_api_route(*args, dependencies=others, **options)
+        super().add_api_route(path, endpoint, dependencies=others, **options)
         vars(self.routes[-1]).update(about=self.about, quiet=self.quiet, declared=declared)
 
     def add_api_websocket_route(
@@ -76,6 +82,18 @@ class Router(APIRouter):
     async def note(self, connection: HTTPConnection) -> None:
         """Record in the scope whose rows the WebSocket accesses."""
         connection.scope[ABOUT] = self.about
+
+    def version(self, prefix: str, *, without: Collection[Endpoint] = ()) -> "Router":
+        """The endpoints of this router under the prefix of another version, but those that it replaces or drops.
+
+        They are the same functions, and this router stays as it is.
+        """
+        path = self.prefix.removeprefix(API_PREFIX)
+        other = Router(about=self.about, quiet=self.quiet, prefix=prefix + path, tags=self.tags)
+        for path, endpoint, options in self.added:
+            if endpoint not in without:
+                other.add_api_route(path, endpoint, **options)
+        return other
 
 
 def router(
