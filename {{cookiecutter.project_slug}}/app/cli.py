@@ -27,6 +27,7 @@ from app.core.db.errors import DatabaseUnavailable
 from app.core.db.refusals import Refused, is_lasting
 from app.core.db.session import connect
 from app.core.errors import Failure
+from app.core.heads import BoundedHead
 from app.core.service import Service
 from app.core.settings import Settings
 from app.core.workers import run_workers
@@ -96,7 +97,9 @@ def listening_on(settings: Settings, host: str, port: int) -> Settings:
 
 def run(listener: socket.socket, **options: Any) -> None:  # noqa: ANN401, uvicorn's own
     """Serve requests on `listener`, in as many processes as the options say."""
-    config = uvicorn.Config(FACTORY, factory=True, access_log=False, log_config=None, **options)
+    config = uvicorn.Config(
+        FACTORY, factory=True, http=BoundedHead, access_log=False, log_config=None, **options
+    )
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):
         if config.should_reload:

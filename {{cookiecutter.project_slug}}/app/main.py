@@ -13,6 +13,7 @@ from app.core import configuration, docs, errors, logging, openapi
 from app.core.feature import Feature
 from app.core.middleware import middleware
 from app.core.routing import Shortcut
+from app.core.security.access import Early
 from app.core.security.mounting import Guarded
 from app.core.service import Service
 from app.core.settings import Settings
@@ -71,5 +72,5 @@ def create_app(settings: Settings | None = None, features: Sequence[Feature] = F
             app.include_router(feature.router)
         for mount in feature.mounts:
             app.mount(mount.path, Guarded(mount))
-    app.router.middleware_stack = Shortcut(app)
+    app.router.middleware_stack = Shortcut(app, Early())
     return app

@@ -232,3 +232,47 @@ def test_an_address_of_ipv6_stands_for_its_network() -> None:
     assert network("2001:db8:1:3::9") != network("2001:db8:1:2::9")
     assert network("::ffff:203.0.113.9") == network("203.0.113.9") == "203.0.113.9"
     assert network(None) == network("") == network("not an address") == "unknown"
+
+
+async def test_what_is_refused_costs_no_reading_of_its_body(
+    app: FastAPI, database: Database, member: Account
+) -> None:
+    service = limited(app, database, address=[Rate(5, 60)], user=[Rate(5, 60)])
+    stranger, user = service.at(HERE), service.at(THERE, member.tokens["access_token"])
+    requests = [
+        (stranger, "POST", f"{API}/auth/register"),
+        (stranger, "POST", f"{API}/users"),
+        (user, "PATCH", ME),
+    ]
+
+    async def broken() -> list[int]:
+        kind = {"Content-Type": "application/json"}
+        return [
+            (await client.request(method, path, content=b"{", headers=kind)).status_code
+            for client, method, path in requests
+        ]
+
+    first, again = await broken(), await broken()
+
+    assert first == [422, 429, 422]
+    assert again == [429] * 3
+
+
+async def test_what_finds_no_endpoint_counts_too(app: FastAPI, database: Database) -> None:
+    client = limited(app, database, address=[Rate(12, 60)]).at(HERE)
+    asked = [
+        ("GET", "/nothing"),
+        ("POST", f"{API}/nothing"),
+        ("PUT", "/health/live"),
+        ("GET", f"{API}/openapi.json"),
+        ("GET", "/docs"),
+    ]
+    answers = [await client.request(method, path) for method, path in asked]
+
+    assert [each.status_code for each in answers] == [404, 404, 405, 200, 429]
+    assert [each.headers["RateLimit"].split(";")[1] for each in answers[:4]] == [
+        "r=11",
+        "r=6",
+        "r=1",
+        "r=0",
+    ]

@@ -20,6 +20,10 @@ from tests.inline import service_over
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
+async def let_in(*_: object) -> None:
+    """Everything is admitted."""
+
+
 def shortcut_of(app: FastAPI) -> Shortcut:
     stack = app.router.middleware_stack
     assert isinstance(stack, Shortcut)
@@ -100,7 +104,7 @@ def test_few_routes_are_tried_for_any_path(app: FastAPI) -> None:
 
 def test_what_clients_request_does_not_fill_the_memory(app: FastAPI) -> None:
     """Whatever they make up below a route's beginning, with or without a slash at the end."""
-    shortcut = Shortcut(app)
+    shortcut = Shortcut(app, let_in)
     for path in paths_of(app):
         for _ in range(9):
             shortcut.candidates(path + uuid4().hex)
@@ -129,7 +133,7 @@ async def test_of_two_routes_the_first_is_found() -> None:
     add(mounted, "/late", "mounted")
     app.mount("/mounted", mounted)
     add(app, "/mounted/late", "never")
-    app.router.middleware_stack = Shortcut(app)
+    app.router.middleware_stack = Shortcut(app, let_in)
 
     for path, name in {
         "/outer/inner/first": b"outer",
@@ -142,7 +146,7 @@ async def test_of_two_routes_the_first_is_found() -> None:
 
 
 def test_a_path_of_many_slashes_costs_no_more_than_others(app: FastAPI) -> None:
-    shortcut, asked = Shortcut(app), 0
+    shortcut, asked = Shortcut(app, let_in), 0
 
     class Counting(dict[Any, Any]):
         def get(self, key: Any, default: Any = None) -> Any:  # noqa: ANN401
@@ -176,7 +180,7 @@ async def test_what_decides_for_itself_is_left_to_the_search() -> None:
 
     for router in (plain, closed):
         app.include_router(router)
-    app.router.middleware_stack = Shortcut(app)
+    app.router.middleware_stack = Shortcut(app, let_in)
     transport = ASGITransport(app)
     async with AsyncClient(transport=transport, base_url="http://test") as client:
         assert (await client.get("/closed")).status_code == 451

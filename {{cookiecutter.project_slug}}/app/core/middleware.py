@@ -37,9 +37,11 @@ HEADERS, ENDED = "app.headers", "app.ended"
 
 
 def add_headers(scope: Scope, headers: Mapping[str, str]) -> None:
-    """Add these to the response, whatever it will be; a WebSocket has none."""
-    added = scope.setdefault(HEADERS, [])
-    added += [(name.lower().encode(), text.encode()) for name, text in headers.items()]
+    """Add these to the response, whatever it will be, instead of those added before; a WebSocket has none."""
+    added: list[tuple[bytes, bytes]] = scope.setdefault(HEADERS, [])
+    new = {name.lower().encode(): text.encode() for name, text in headers.items()}
+    added[:] = [each for each in added if each[0] not in new]
+    added += new.items()
 
 
 def at_end(scope: Scope, act: Callable[[], None]) -> None:

@@ -1,7 +1,7 @@
 """Routers for features, how requests find their endpoints, and the methods that paths accept."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -145,8 +145,10 @@ class Shortcut:
     That search tries the routes of all routers in turn, twice each, and made up a third of a small request.
     """
 
-    def __init__(self, app: FastAPI) -> None:
+    def __init__(self, app: FastAPI, early: Callable[..., Awaitable[None]]) -> None:
         self.app = app
+        self.early = early
+        """What decides whether a request is served, before its body is read."""
         self.search = app.router.middleware_stack
         self.known: dict[str, Sequence[tuple[int, RouteContext]]] = {}
         """The candidates of paths without parameters: as many as there are routes, whatever clients request."""
@@ -193,11 +195,16 @@ class Shortcut:
                 match, found = route.matches(scope)
                 if match is not Match.FULL:
                     continue
-                if not is_plain(route):
+                plain = is_plain(route)
+                if plain:
+                    scope.update(found, route=route.original_route, router=self.app.router)
+                await self.early(scope, route.original_route, found)
+                if not plain:
                     break
-                scope.update(found, route=route.original_route, router=self.app.router)
                 await route.app(scope, receive, send)
                 return
+            else:
+                await self.early(scope)
         await self.search(scope, receive, send)
 
 

@@ -1,25 +1,31 @@
 """Who may call an endpoint: each declares `Can(...)`, `signed_in`, `public` or `uncounted`."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
 from fastapi import Depends, Security
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
 from fastapi.security import OAuth2PasswordBearer, SecurityScopes
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
+from starlette.routing import BaseRoute, Mount
+from starlette.types import Scope
 
-from app.core.admission import admit
+from app.core.admission import admission_of, admit
 from app.core.context import actor
 from app.core.db.base import utc_now
-from app.core.errors import Failure, Forbidden, Unauthorized
+from app.core.errors import Failure, Forbidden, Unauthorized, Unavailable
 from app.core.routing import API_PREFIX, Declared
-from app.core.security.principal import Principal
+from app.core.security.principal import Principal, Question
 from app.core.service import service_at, service_of
 
 LOGIN = f"{API_PREFIX}/auth/login"
+NOTHING: Mapping[str, Any] = {}
 
 
 class NotAuthenticated(Unauthorized):
@@ -43,10 +49,16 @@ async def authenticate(connection: HTTPConnection) -> Principal:
         question = await scheme.ask(connection)
         if question is None:
             continue
-        for narrow in service.narrowing:
-            question = narrow(connection, question)
-        rows = await service.database.rows(question.statement, question.values)
-        principal = question.answer(rows)
+        try:
+            for narrow in service.narrowing:
+                question = narrow(connection, question)
+            rows = await service.database.rows(question.statement, question.values)
+            principal = question.answer(rows)
+        except (Unauthorized, Unavailable):
+            raise
+        except Failure:  # the credentials are good, for something else
+            await admit(connection, claimed(question))
+            raise
         who = replace(actor.get(), user_id=principal.user_id, session_id=principal.session_id)
         actor.set(replace(who, via=scheme.name))
         return principal
@@ -71,12 +83,24 @@ def require_recent_sign_in(session: AsyncSession, principal: Principal) -> None:
         raise SignInAgain(minutes)
 
 
-async def presents_credentials(connection: HTTPConnection) -> bool:
-    """Whether the connection presents credentials of any scheme that look valid."""
-    try:
-        return any([await each.ask(connection) for each in service_at(connection).schemes])
-    except Unauthorized:
-        return False
+def claimed(question: Question) -> Principal:
+    """The caller whom credentials name, before anything is read of them."""
+    return Principal(user_id=question.values["user_id"], permissions=frozenset())
+
+
+async def admit_claimed(connection: HTTPConnection) -> None:
+    """Count a request whose parts authenticate later, against the user whom its credentials name.
+
+    It weighs 1 until `reprice` says more.
+    """
+    admission_of(connection.scope).weight = 1
+    who: Principal | None = None
+    with suppress(Unauthorized):
+        for scheme in service_at(connection).schemes:
+            if question := await scheme.ask(connection):
+                who = claimed(question)
+                break
+    await admit(connection, who)
 
 
 async def authorize(connection: HTTPConnection, scopes: Iterable[str]) -> Principal:
@@ -85,7 +109,7 @@ async def authorize(connection: HTTPConnection, scopes: Iterable[str]) -> Princi
     if principal is None:
         try:
             principal = await authenticate(connection)
-        except Failure:
+        except Unauthorized:
             await admit(connection, None)
             raise
         await admit(connection, principal)
@@ -129,3 +153,42 @@ signed_in = Security(authenticated)
 public = Depends(anyone)
 uncounted = Declared(anyone)
 """Also public; its requests count against no limit, or it counts them itself."""
+
+
+class Early:
+    """Authenticates and counts a request before its body is read, as its endpoint's dependencies would afterwards."""
+
+    def __init__(self) -> None:
+        self.required: dict[int, bool | None] = {}
+        """Whether each route, by identity, requires a caller; nothing, if it decides that later."""
+
+    async def __call__(
+        self, scope: Scope, route: BaseRoute | None = None, found: Mapping[str, Any] = NOTHING
+    ) -> None:
+        """Raise what refuses it; takes what the route has found in the scope. A request to no route counts as well."""
+        try:
+            required = self.required[id(route)]
+        except KeyError:  # they live as long as the application
+            required = self.required[id(route)] = requirement(route)
+        if required is None:
+            return
+        admission_of(scope)  # for all copies of the scope
+        connection = HTTPConnection({**scope, **found, "route": route})
+        await (authorize(connection, ()) if required else admit(connection, None))
+
+
+def requirement(route: BaseRoute | None) -> bool | None:
+    """Whether a route requires a caller; a mount, one that has announced its end, or is not counted, says so later."""
+    if isinstance(route, APIRoute):
+        declared: Sequence[Declared] = getattr(route, "declared", ())
+        asked = calls(route.dependant)
+        if route.deprecated or uncounted in declared or not {anyone, authenticated} & {*asked}:
+            return None
+        return authenticated in asked
+    return None if isinstance(route, Mount) else False
+
+
+def calls(dependant: Dependant) -> list[Any]:
+    """All dependencies of an endpoint."""
+    inner = [each for part in dependant.dependencies for each in calls(part)]
+    return [*(part.call for part in dependant.dependencies), *inner]

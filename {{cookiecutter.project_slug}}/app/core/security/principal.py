@@ -46,8 +46,8 @@ class Question:
     """Raises `Unauthorized` if the rows do not authenticate the caller."""
 
 
-Admit = Callable[[HTTPConnection, Principal | None, int], Awaitable[None]]
-"""Refuses a request, of a caller who may be unknown, by raising a failure; takes what it counts."""
+Admit = Callable[[HTTPConnection, Mapping[str, UUID], int], Awaitable[None]]
+"""Refuses a request by raising a failure; takes the subjects, none for an unknown caller, and the weight."""
 Ask = Callable[[HTTPConnection], Awaitable[Question | None]]
 Narrow = Callable[[HTTPConnection, Question], Question]
 """Narrows the principal, such as to one customer: extends the query, and how its result is read."""

@@ -185,6 +185,7 @@ async def right(database: Database, user_id: UUID, password: str) -> tuple[str, 
     """The account's address and password hash, if the password is right."""
     service, account = service_of(database), str(user_id)
     await limits.attempt(service, limits.Attempt.LOGIN, account)
+    await limits.attempt_anywhere(service, limits.Attempt.LOGIN, account)
     async with reading(database) as session:
         email, stored = await users.credentials_of(session, user_id) or ("", None)
     valid, _ = await passwords.verify(password, stored)
@@ -224,8 +225,9 @@ async def change_email(
     database: Database, settings: Settings, principal: Principal, wanted: EmailChange
 ) -> None:
     """Mail a token to the old and the new address; a taken address only gets a reminder."""
-    await limits.attempt(service_of(database), limits.Attempt.MAIL, wanted.new_email)
     _, checked = await right(database, principal.user_id, wanted.password)
+    if checked:
+        await limits.attempt_mail(service_of(database), "change", wanted.new_email)
     async with unit_of_work(database) as session:
         lifetime = timedelta(hours=settings_of(session, AuthSettings).verification_hours)
         user = await require_password(session, principal.user_id, checked)

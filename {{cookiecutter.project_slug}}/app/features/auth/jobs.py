@@ -19,8 +19,8 @@ async def ask_to_register(database: Database, new: Registration) -> None:
 
     It takes the same time for every address, and holds no connection while hashing.
     """
-    await limits.attempt(service_of(database), limits.Attempt.MAIL, new.email)
     passwords.check(new.password, new.email)
+    await limits.attempt_mail(service_of(database), "register", new.email)
     password_hash = await passwords.hash_password(new.password)
     async with unit_of_work(database) as session:
         await enqueue(
@@ -34,7 +34,7 @@ async def ask_to_register(database: Database, new: Registration) -> None:
 
 async def ask_for_reset(database: Database, email: str) -> None:
     """Have a job find out whether there is such an account."""
-    await limits.attempt(service_of(database), limits.Attempt.MAIL, email)
+    await limits.attempt_mail(service_of(database), "reset", email)
     async with unit_of_work(database) as session:
         await enqueue(session, forgot_password, email=email)
 

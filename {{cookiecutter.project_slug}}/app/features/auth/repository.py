@@ -75,12 +75,11 @@ async def revoke_sessions(
     return await rows_of(session, statement.values(revoked_at=now, updated_at=now))
 
 
-async def has_used(session: AsyncSession, user_id: UUID, address: str | None) -> bool:
-    """Whether the user has signed in from this address."""
-    used = select(AuthSession.id).where(
-        AuthSession.user_id == user_id, AuthSession.address == address
-    )
-    return await session.scalar(used.limit(1)) is not None
+async def addresses(session: AsyncSession, user_id: UUID) -> Sequence[str | None]:
+    """The addresses from which the user has signed in lately."""
+    newest = select(AuthSession.address).where(AuthSession.user_id == user_id)
+    newest = newest.order_by(AuthSession.created_at.desc()).limit(100)
+    return (await session.scalars(newest)).all()
 
 
 async def rows_of(session: AsyncSession, statement: Update) -> int:

@@ -15,7 +15,7 @@ from app.core.db.session import Database, reading, unit_of_work
 from app.core.security import passwords, tokens
 from app.core.security.principal import Principal
 from app.core.security.secrets import fingerprint, new_token
-from app.core.service import service_of, settings_of
+from app.core.service import Service, service_of, settings_of
 from app.features import audit, limits, users
 from app.features.auth import repository
 from app.features.auth.failures import (
@@ -40,10 +40,11 @@ async def login(database: Database, email: str, password: str, user_agent: str) 
     await limits.attempt(service, limits.Attempt.LOGIN, address)
     async with reading(database) as session:
         user_id, password_hash = await users.credentials(session, address) or (None, None)
-        familiar = await repository.has_used(session, user_id or uuid4(), actor.get().address)
-    if not familiar:
-        await limits.attempt_anywhere(service, address)
+        used = await repository.addresses(session, user_id or uuid4())
+    excess = await excess_of(service, address)
     valid, better_hash = await passwords.verify(password, password_hash)
+    if excess and not (valid and is_familiar(used)):
+        raise excess
     async with unit_of_work(database) as session:
         user = await users.lock(session, user_id) if user_id and valid else None
         if (
@@ -58,6 +59,24 @@ async def login(database: Database, email: str, password: str, user_agent: str) 
         begun = await begin(session, user, user_agent)
     await limits.succeeded(service, address)
     return begun
+
+
+async def excess_of(service: Service, address: str) -> limits.TooManyAttempts | None:
+    """The refusal of an attempt at an account that is tried from many places."""
+    try:
+        await limits.attempt_anywhere(service, limits.Attempt.LOGIN, address)
+    except limits.TooManyAttempts as excess:
+        return excess
+    return None
+
+
+def is_familiar(used: Sequence[str | None]) -> bool:
+    """Whether the caller's network is among those that the account has been used from.
+
+    Only its owner learns so, with the right password: a refusal is the same for all others, and takes as long.
+    """
+    here = actor.get().address
+    return here is not None and limits.network(here) in {limits.network(each) for each in used}
 
 
 def normal(email: str) -> str:

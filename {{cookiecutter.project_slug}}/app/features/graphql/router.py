@@ -11,7 +11,7 @@ from starlette.responses import HTMLResponse, Response
 
 from app.core.errors import Failure, NotFound
 from app.core.routing import SERVICE, router as new_router
-from app.core.security.access import public, uncounted
+from app.core.security.access import admit_claimed, public, uncounted
 from app.core.service import ServiceDep
 from app.features.graphql import service as graphql
 from app.features.graphql.failures import InvalidRequest, UnsupportedMediaType
@@ -49,6 +49,7 @@ class PostOnly(Failure):
 @router.post("", dependencies=[uncounted], include_in_schema=False)
 async def execute(request: Request, service: ServiceDep) -> Response:
     """Execute a GraphQL request."""
+    await admit_claimed(request)
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != JSON:
         raise UnsupportedMediaType

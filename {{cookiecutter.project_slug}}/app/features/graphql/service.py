@@ -23,9 +23,8 @@ from graphql import (
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 
-from app.core.admission import admission_of, admit
+from app.core.admission import admission_of, reprice
 from app.core.errors import Failure
-from app.core.security.access import presents_credentials
 from app.core.service import Service
 from app.features.graphql import metrics
 from app.features.graphql.context import Context
@@ -130,19 +129,17 @@ async def execute(
     """The response to a request, and its status: 200 if it was executed."""
     limits = service.of(GraphQLSettings)
     started = perf_counter()
-    admission = admission_of(connection.scope)
     try:
         document, operation, price = prepared(service, request)
     except (Refused, GraphQLError, InvalidQuery, QueryTooLarge) as error:
-        await admit(connection, None)
         return refusal(error)
-    admission.weight = price
-    if not await presents_credentials(connection):
-        await admit(connection, None)
+    await reprice(connection, price)
     context = Context(connection=connection, service=service, document=document)
     answer = await answered(context, request, limits.timeout_seconds)
-    if admission.refusal:
-        raise admission.refusal
+    if refused := admission_of(
+        connection.scope
+    ).refusal:  # of what only a field's caller counts against
+        raise refused
     outcome = "error" if "errors" in answer else "ok"
     kind = operation.operation.value
     # Who is not known could fill the metrics with names.

@@ -5,16 +5,29 @@ from app.features.limits.service import (
     POLICY,
     RATE_LIMIT,
     Attempt,
+    TooManyAttempts,
     admit,
     attempt,
     attempt_anywhere,
+    attempt_mail,
     limiting,
+    network,
     standing,
     succeeded,
 )
 from app.features.limits.settings import LimitSettings
 
-__all__ = ["Attempt", "attempt", "attempt_anywhere", "feature", "standing", "succeeded"]
+__all__ = [
+    "Attempt",
+    "TooManyAttempts",
+    "attempt",
+    "attempt_anywhere",
+    "attempt_mail",
+    "feature",
+    "network",
+    "standing",
+    "succeeded",
+]
 
 feature = Feature(
     resources=(limiting,),

@@ -1,7 +1,7 @@
 """Counting requests and attempts, and refusing what is too much."""
 
 from collections import Counter as Numbers
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -9,6 +9,7 @@ from functools import lru_cache
 from http import HTTPStatus
 from ipaddress import IPv6Address, ip_address
 from math import ceil
+from uuid import UUID
 
 from starlette.requests import HTTPConnection
 
@@ -23,6 +24,8 @@ from app.features.limits.settings import LimitSettings, Rate
 from app.features.limits.windows import Counter, Memory, Store, Window
 
 RATE_LIMIT, POLICY = "RateLimit", "RateLimit-Policy"
+TURN = "app.limits.turn"
+"""The key in the scope of a request that is served."""
 
 
 class TooManyRequests(Failure):
@@ -109,27 +112,26 @@ def network(address: str | None) -> str:
     return address or ""
 
 
-async def admit(connection: HTTPConnection, principal: Principal | None, weight: int) -> None:
-    """Count a request against the user, or against the address of a caller who is unknown."""
-    limiter = service_at(connection).resource(limiting)
-    subjects = subjects_of(principal)
-    if counters := limiter.of(subjects):
+async def admit(connection: HTTPConnection, subjects: Mapping[str, UUID], weight: int) -> None:
+    """Count a request against these, or against the address of a caller who is unknown."""
+    limiter, found = service_at(connection).resource(limiting), named(subjects)
+    if counters := limiter.of(found):
         await count(connection, limiter, counters, weight)
-    if connection.scope["type"] == "http":
-        take_turn(connection, limiter, ":".join(subjects[0]))
+    if connection.scope["type"] == "http" and TURN not in connection.scope:
+        connection.scope[TURN] = True
+        take_turn(connection, limiter, ":".join(found[0]))
 
 
-def subjects_of(principal: Principal | None) -> Sequence[tuple[str, str]]:
-    """Whom a request counts against: by kind, its key."""
-    if principal is None:
-        return [("address", network(actor.get().address))]
-    return [(kind, str(key)) for kind, key in principal.subjects().items()]
+def named(subjects: Mapping[str, UUID]) -> Sequence[tuple[str, str]]:
+    """The kind and the key of each; of an unknown caller, the address."""
+    known = [(kind, str(key)) for kind, key in subjects.items()]
+    return known or [("address", network(actor.get().address))]
 
 
 async def standing(service: Service, principal: Principal) -> Sequence[tuple[str, Rate, Window]]:
     """The limits of a caller, by name, and what was counted."""
     limiter = service.resource(limiting)
-    found = limiter.of(subjects_of(principal))
+    found = limiter.of(named(principal.subjects()))
     _, windows = (
         await limiter.store.hit([counter for _, counter in found], 0) if found else (True, ())
     )
@@ -139,22 +141,21 @@ async def standing(service: Service, principal: Principal) -> Sequence[tuple[str
 async def count(
     connection: HTTPConnection,
     limiter: Limiter,
-    named: Sequence[tuple[str, Counter]],
+    kinds: Sequence[tuple[str, Counter]],
     weight: int,
 ) -> None:
     """Count, and say in headers what is left."""
-    admitted, windows = await limiter.store.hit([counter for _, counter in named], weight)
+    admitted, windows = await limiter.store.hit([counter for _, counter in kinds], weight)
     policies: list[str] = []
     states: list[str] = []
     wait = 0.0
-    for (name, (_, rate)), window in zip(named, windows, strict=True):
+    for (name, (_, rate)), window in zip(kinds, windows, strict=True):
         policies.append(f'"{name}";q={rate.quota};w={rate.seconds}')
         states.append(f'"{name}";r={window.left(rate)};t={ceil(rate.seconds - window.elapsed)}')
         if not admitted:
             wait = max(wait, window.wait(rate, min(weight, rate.quota)))
     if connection.scope["type"] == "http":
-        found = {POLICY: ", ".join(policies), RATE_LIMIT: ", ".join(states)}
-        add_headers(connection.scope, found)
+        add_headers(connection.scope, {POLICY: ", ".join(policies), RATE_LIMIT: ", ".join(states)})
     if not admitted:
         raise TooManyRequests(wait)
 
@@ -175,39 +176,36 @@ def take_turn(connection: HTTPConnection, limiter: Limiter, caller: str) -> None
 
 
 async def attempt(service: Service, kind: Attempt, account: str | None = None) -> None:
-    """Count an attempt against the caller's address, and against the account.
+    """Count an attempt against the caller's address, and against the account from this address.
 
-    Passwords are counted for each account and address: those of a stranger do not keep the owner out.
+    Those of a stranger do not keep the owner out.
     """
-    limiter, address = service.resource(limiting), actor.get().address
-    if address is None:
-        return  # a command, or a job
-    place = network(address)
+    limiter, place = service.resource(limiting), network(actor.get().address)
     counters = limiter.counters(f"{kind}_address", place)
     if account is not None:
-        key = account_key(kind, account, place)
-        counters += limiter.counters(f"{kind}_account", key)
+        counters += limiter.counters(f"{kind}_account", f"{fingerprint(account)}:{place}")
     await refuse_excess(limiter, counters)
 
 
-async def attempt_anywhere(service: Service, account: str) -> None:
-    """Count an attempt to sign in from an address that the account is not known to use."""
+async def attempt_anywhere(service: Service, kind: Attempt, account: str) -> None:
+    """Count an attempt at the account from all addresses together."""
     limiter = service.resource(limiting)
-    await refuse_excess(limiter, limiter.counters("login_anywhere", fingerprint(account)))
+    await refuse_excess(limiter, limiter.counters(f"{kind}_anywhere", fingerprint(account)))
+
+
+async def attempt_mail(service: Service, purpose: str, email: str) -> None:
+    """Count a mail for this purpose, so that no mailbox is flooded, and no mail is used up by those for another."""
+    account = f"{purpose}:{email}"
+    await attempt(service, Attempt.MAIL, account)
+    await attempt_anywhere(service, Attempt.MAIL, account)
 
 
 async def succeeded(service: Service, account: str) -> None:
     """Forget the caller's wrong passwords for this account."""
-    limiter, address = service.resource(limiting), actor.get().address
-    key = account_key(Attempt.LOGIN, account, network(address))
-    counters = limiter.counters("login_account", key)
-    if counters and address is not None:
+    limiter, place = service.resource(limiting), network(actor.get().address)
+    counters = limiter.counters("login_account", f"{fingerprint(account)}:{place}")
+    if counters:
         await limiter.store.forget([name for name, _ in counters])
-
-
-def account_key(kind: Attempt, account: str, place: str) -> str:
-    """The part of a key that is about an account: a hash, as it may be an e-mail address."""
-    return f"{fingerprint(account)}:{place}" if kind is Attempt.LOGIN else fingerprint(account)
 
 
 async def refuse_excess(limiter: Limiter, counters: Sequence[Counter]) -> None:

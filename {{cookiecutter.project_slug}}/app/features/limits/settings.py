@@ -69,6 +69,7 @@ class LimitSettings(FeatureSettings):
     token_address: Rates = rates("60/m")
     mail_address: Rates = rates("30/h")
     mail_account: Rates = rates("3/15m, 10/d")
+    mail_anywhere: Rates = rates("6/30m")
 
     closed: bool = False
     per_process: bool = False

@@ -1,12 +1,13 @@
 """The windows of all processes together, in Redis."""
 
+from asyncio import Semaphore
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 
 import structlog
 from redis.asyncio import BlockingConnectionPool, Redis
-from redis.exceptions import RedisError
+from redis.exceptions import AuthenticationError, RedisError
 
 from app.core.errors import Unavailable
 from app.features.limits.windows import Counter, Memory, Window
@@ -17,7 +18,8 @@ SECONDS = 0.5
 """How long an answer may take: a request waits for it."""
 PAUSE = 1.0
 """Seconds for which a Redis that did not answer is not asked again."""
-CONNECTIONS = 20
+CONNECTIONS, SPARE = 20, 5
+"""For counting; and for checks and what is forgotten."""
 
 # The same as `Memory`, in one round trip, and by the clock of Redis. The last argument is the weight.
 HIT = """
@@ -68,21 +70,34 @@ class Shared:
         self.script = client.register_script(HIT)
         self.instead = None if closed else Memory()
         self.away_until = 0.0
+        self.lines = Semaphore(CONNECTIONS)
+        """As many as there are connections, so that waiting for one is no outage."""
 
     async def hit(self, counters: Sequence[Counter], weight: int) -> tuple[bool, Sequence[Window]]:
         """Count in one round trip."""
-        if monotonic() >= self.away_until:
-            keys = [key for key, _ in counters]
-            arguments = [part for _, rate in counters for part in rate]
-            try:
-                admitted, seen = await self.script(keys, [*arguments, weight])
-            except (RedisError, OSError) as error:
-                self.pause(error)
-            else:
-                return bool(admitted), [Window(*map(float, each)) for each in seen]
+        keys = [key for key, _ in counters]
+        arguments = [part for _, rate in counters for part in rate]
+        async with self.lines:
+            if self.may_ask():
+                try:
+                    admitted, seen = await self.script(keys, [*arguments, weight])
+                except (RedisError, OSError) as error:
+                    self.pause(error)
+                else:
+                    self.away_until = 0.0
+                    return bool(admitted), [Window(*map(float, each)) for each in seen]
         if self.instead is None:
             raise LimitsUnavailable
         return await self.instead.hit(counters, weight)
+
+    def may_ask(self) -> bool:
+        """Whether Redis answers, as far as is known; after a pause, one request finds out for all."""
+        if not self.away_until:
+            return True
+        if monotonic() < self.away_until:
+            return False
+        self.away_until = monotonic() + PAUSE
+        return True
 
     def pause(self, error: Exception) -> None:
         """Ask again later."""
@@ -90,35 +105,49 @@ class Shared:
         self.away_until = monotonic() + PAUSE
 
     async def forget(self, keys: Sequence[str]) -> None:
-        """Start again; if that fails, what was counted fades out."""
-        try:
-            await self.client.delete(*keys)
-        except (RedisError, OSError) as error:
-            self.pause(error)
+        """Start again; where that fails, what was counted fades out."""
+        if self.instead:
+            await self.instead.forget(keys)
+        if not self.away_until:
+            try:
+                await self.client.delete(*keys)
+            except (RedisError, OSError) as error:
+                self.pause(error)
 
     async def check(self) -> str:
         """Whether Redis answers; without it, the service is not ready if it refuses all requests."""
         try:
-            await self.client.execute_command("PING")  # pyright: ignore[reportUnknownMemberType]
+            await self.ping()
         except (RedisError, OSError):
             if self.instead is None:
                 raise
             return "degraded: Redis does not answer, each process counts for itself"
         return "ok"
 
+    async def ping(self) -> None:
+        """Fail if Redis does not answer."""
+        await self.client.execute_command("PING")  # pyright: ignore[reportUnknownMemberType]
+
 
 @asynccontextmanager
 async def shared(url: str, *, closed: bool) -> AsyncGenerator[Shared]:
-    """Connections are opened when they are needed."""
+    """Fails with a wrong password; a Redis that cannot be reached may come back."""
     pool = BlockingConnectionPool.from_url(  # pyright: ignore[reportUnknownMemberType]
         url,
-        max_connections=CONNECTIONS,
+        max_connections=CONNECTIONS + SPARE,
         timeout=SECONDS,
         socket_timeout=SECONDS,
         socket_connect_timeout=SECONDS,
     )
     client = Redis.from_pool(pool)
+    store = Shared(client, closed=closed)
     try:
-        yield Shared(client, closed=closed)
+        try:
+            await store.ping()
+        except AuthenticationError as error:
+            raise RuntimeError(f"REDIS_URL: {error}: correct the user or the password") from None
+        except (RedisError, OSError) as error:
+            store.pause(error)
+        yield store
     finally:
         await client.aclose()

@@ -86,17 +86,15 @@ class Memory:
             for window, (_, rate), more in zip(seen, counters, weights, strict=True)
         )
         if admitted:
-            for started, window, more in zip(found, seen, weights, strict=True):
+            self.make_room(now)
+            for (key, _), started, window, more in zip(counters, found, seen, weights, strict=True):
                 started.current = window.current = started.current + more
+                self.windows[key] = started
         return admitted, seen
 
     def rolled(self, key: str, rate: Rate, now: float) -> Started:
-        """The window at this time."""
-        found = self.windows.get(key)
-        if found is None:
-            if len(self.windows) >= self.most:
-                self.sweep(now)
-            found = self.windows[key] = Started(now, rate.seconds)
+        """The window at this time; one that is new is kept once something is admitted."""
+        found = self.windows.get(key) or Started(now, rate.seconds)
         passed = now - found.start
         if passed >= 2 * rate.seconds:
             found.start, found.current, found.previous = now, 0, 0
@@ -105,8 +103,10 @@ class Memory:
             found.current, found.previous = 0, found.current
         return found
 
-    def sweep(self, now: float) -> None:
+    def make_room(self, now: float) -> None:
         """Drop the windows that no longer count; not again before there are twice as many."""
+        if len(self.windows) < self.most:
+            return
         kept = {k: each for k, each in self.windows.items() if now - each.start < 2 * each.seconds}
         self.windows = kept
         self.most = max(SWEPT, 2 * len(kept))

@@ -42,7 +42,7 @@ async def invite(
     database: Database, settings: Settings, caller: Member, new: NewInvitation
 ) -> Invitation:
     """Mail an invitation, replacing an earlier one to the same address."""
-    await limits.attempt(service_of(database), limits.Attempt.MAIL, new.email)
+    await limits.attempt_mail(service_of(database), "invite", new.email)
     async with unit_of_work(database) as session:
         return await add(session, settings, caller, new)
 

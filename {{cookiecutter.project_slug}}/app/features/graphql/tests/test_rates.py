@@ -23,7 +23,7 @@ async def test_a_query_counts_what_it_costs(
 
     assert [each.status_code for each in answers] == [200, 200, 429]
     assert [each.headers["RateLimit"] for each in answers] == [
-        f'"user";r={left};t=60' for left in (3, 1, 1)
+        f'"user";r={left};t=60' for left in (3, 1, 0)
     ]
     assert answers[2].headers["Content-Type"] == "application/problem+json"
     assert answers[2].json()["type"] == TOO_MANY
@@ -50,7 +50,7 @@ async def test_without_limits_there_are_none_to_read(
 
 
 async def test_strangers_count_against_their_address(app: FastAPI, database: Database) -> None:
-    service = limited(app, database, address=[Rate(7, 60)])
+    service = limited(app, database, address=[Rate(3, 60)])
     client = service.at(HERE)
     queries = ["{ __typename }", "{ nonsense", "{ me { id } }", "{ __typename }"]
     statuses = [(await post(client, each)).status_code for each in queries]
@@ -58,7 +58,7 @@ async def test_strangers_count_against_their_address(app: FastAPI, database: Dat
     of_forged = [(await post(forged, "{ me { id } }")).status_code for _ in range(9)]
 
     assert statuses == [200, 400, 200, 429]
-    assert of_forged == [200] * 7 + [429] * 2
+    assert of_forged == [200] * 3 + [429] * 6
 
 
 async def test_a_mutation_that_is_too_much_is_not_executed(
@@ -92,3 +92,30 @@ async def test_an_attempt_counts_once_over_rest_or_graphql(
     assert error["extensions"]["type"] == "urn:problem-type:too-many-attempts"
     assert error["extensions"]["retry_after"] > 0
     assert (await client.post(URL, json={"query": "{ __typename }"})).status_code == 200
+
+
+async def test_a_token_frees_no_query_of_its_price(
+    app: FastAPI, database: Database, member: Account
+) -> None:
+    """Whether or not the query has a field that authenticates, and the token a session."""
+    service = limited(app, database, user=[Rate(3, 60)], address=[Rate(3, 60)])
+    client = service.at(HERE, member.tokens["access_token"])
+    statuses = [(await post(client, "{ __typename }")).status_code for _ in range(4)]
+    service = limited(app, database, user=[Rate(3, 60)], address=[Rate(3, 60)])
+    await ask(member.client, "mutation { logout }")
+    client = service.at(HERE, member.tokens["access_token"])
+    revoked = [(await post(client, "{ __typename }")).status_code for _ in range(4)]
+
+    assert statuses == revoked == [200, 200, 200, 429]
+
+
+async def test_what_is_no_query_counts_too(app: FastAPI, database: Database) -> None:
+    client = limited(app, database, address=[Rate(2, 60)]).at(HERE)
+    bodies = ["text", "[]", "{}"]
+    kinds = ["text/plain", "application/json", "application/json"]
+    statuses = [
+        (await client.post(URL, content=body, headers={"Content-Type": kind})).status_code
+        for body, kind in zip(bodies, kinds, strict=True)
+    ]
+
+    assert statuses == [415, 400, 429]

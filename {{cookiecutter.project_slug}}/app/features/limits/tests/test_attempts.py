@@ -104,7 +104,7 @@ async def test_whether_an_account_exists_shows_in_no_limit(
 
 
 async def test_no_mailbox_is_flooded(app: FastAPI, database: Database, sent: list[Mail]) -> None:
-    service = limited(app, database, mail_account=[Rate(3, 900)])
+    service = limited(app, database, mail_anywhere=[Rate(3, 900)])
     registration = {"email": "ada@example.com", "password": PASSWORD}
     statuses = [
         (await service.at(f"203.0.113.{n}").post(f"{AUTH}/register", json=registration)).status_code
@@ -150,3 +150,71 @@ async def test_a_stolen_access_token_does_not_help_to_guess_the_password(
 
     assert guesses == [401, 401, 429]
     assert right.status_code == 429
+
+
+async def test_the_owner_keeps_the_network_that_signed_in(
+    app: FastAPI, database: Database, member: Account
+) -> None:
+    service = limited(app, database, login_anywhere=[Rate(3, 3600)])
+    home = service.at("2001:db8:1:1::1")
+    assert await sign_in_at(home, member.email, PASSWORD) == [200]
+    await sign_in_at(service.at(THERE), member.email, WRONG, WRONG, WRONG)
+
+    moved = await sign_in_at(service.at("2001:db8:1:1:abcd::2"), member.email, PASSWORD)
+    elsewhere = await sign_in_at(service.at("2001:db8:1:2::1"), member.email, PASSWORD)
+
+    assert (moved, elsewhere) == ([200], [429])
+
+
+async def test_who_shares_a_network_with_the_owner_does_not_learn_of_the_account(
+    app: FastAPI, database: Database, member: Account
+) -> None:
+    service = limited(app, database, login_anywhere=[Rate(3, 3600)])
+    shared = service.at(HERE)
+    assert await sign_in_at(shared, member.email, PASSWORD) == [200]
+    for email in (member.email, "unknown@example.com"):
+        await sign_in_at(service.at(THERE), email, WRONG, WRONG, WRONG)
+
+    known = await sign_in_at(shared, member.email, WRONG)
+    unknown = await sign_in_at(shared, "unknown@example.com", WRONG)
+
+    assert known == unknown == [429]
+
+
+async def test_a_stolen_access_token_does_not_help_from_many_addresses_either(
+    app: FastAPI, database: Database, member: Account
+) -> None:
+    service = limited(app, database, login_anywhere=[Rate(3, 3600)])
+    change = {"current_password": WRONG, "new_password": "another long password"}
+    statuses: list[int] = []
+    for number in range(5):
+        client = service.at(f"203.0.113.{number}", member.tokens["access_token"])
+        statuses.append((await client.post(f"{AUTH}/change-password", json=change)).status_code)
+
+    assert statuses == [401, 401, 401, 429, 429]
+
+
+async def test_a_client_without_an_address_is_counted(
+    app: FastAPI, database: Database, member: Account
+) -> None:
+    """As behind a Unix socket, where a proxy names none."""
+    client = limited(app, database, login_account=[Rate(2, 60)]).at("")
+
+    assert await sign_in_at(client, member.email, WRONG, WRONG, PASSWORD) == [401, 401, 429]
+
+
+async def test_mails_for_one_purpose_use_up_none_for_another(
+    app: FastAPI, database: Database, member: Account, sent: list[Mail]
+) -> None:
+    service = limited(app, database, mail_account=[Rate(2, 900)], mail_anywhere=[Rate(3, 900)])
+    stranger, owner = service.at(THERE), service.at(HERE)
+    weak = {"email": member.email, "password": "aaaaaaaaaaaaaaaa"}
+    strong = {"email": member.email, "password": "another long password"}
+    refused = [(await stranger.post(f"{AUTH}/register", json=weak)).status_code for _ in range(4)]
+    taken = [(await stranger.post(f"{AUTH}/register", json=strong)).status_code for _ in range(3)]
+    reset = await owner.post(f"{AUTH}/forgot-password", json={"email": member.email})
+
+    assert refused == [422] * 4
+    assert taken == [202, 202, 429]
+    assert reset.status_code == 202
+    assert len(sent) == 3

@@ -169,3 +169,43 @@ def test_requests_have_one_rate() -> None:
 def test_a_window_without_a_past_is_used_by_its_present() -> None:
     assert Window(30.0, 7).used(MINUTE) == 7
     assert Window(30.0, 7).wait(MINUTE, 1) == 0
+
+
+async def test_what_is_refused_takes_no_memory() -> None:
+    memory = Memory(Clock())
+    place = ("place", Rate(1, 60))
+    for number in range(100):
+        await memory.hit([place, (f"account {number}", Rate(30, 86400))], 1)
+
+    assert set(memory.windows) == {"place", "account 0"}
+
+
+async def test_a_redis_that_refuses_the_login_prevents_the_start() -> None:
+    url = os.environ.get("TEST_REDIS_URL") or pytest.skip("TEST_REDIS_URL names no Redis")
+    wrong = url.replace("://", "://stranger:hunter2@")
+    with pytest.raises(
+        RuntimeError, match=r"REDIS_URL: .*correct the user or the password"
+    ) as told:
+        async with shared(wrong, closed=False):
+            pytest.fail("it started")
+
+    assert "hunter2" not in str(told.value)
+
+
+async def test_what_is_forgotten_while_redis_is_away_is_forgotten_at_once() -> None:
+    async with shared("redis://127.0.0.1:1/0", closed=False) as store:
+        one = [("a", Rate(1, 60))]
+        first = (await store.hit(one, 1))[0]
+        await store.forget(["a"])
+        again = (await store.hit(one, 1))[0]
+
+    assert (first, again) == (True, True)
+
+
+async def test_a_burst_is_no_outage(stores: list[Shared]) -> None:
+    key = f"tests:{uuid4()}"
+    answers = await asyncio.gather(*(stores[0].hit([(key, MINUTE)], 1) for _ in range(6000)))
+    await stores[0].forget([key])
+
+    assert sum(admitted for admitted, _ in answers) == 50
+    assert stores[0].away_until == 0

@@ -1,5 +1,7 @@
 """A tenant's members share its rate of requests."""
 
+from uuid import uuid4
+
 from fastapi import FastAPI
 
 from app.core.db.session import Database
@@ -29,3 +31,15 @@ async def test_members_of_a_tenant_share_its_rate_and_others_have_their_own(
     assert answers[6].json()["type"] == "urn:problem-type:too-many-requests"
     assert elsewhere.status_code == own_rows.status_code == 200
     assert "tenant" not in own_rows.headers["RateLimit"]
+
+
+async def test_looking_for_tenants_counts_against_the_user(
+    app: FastAPI, database: Database, sign_in: SignIn
+) -> None:
+    ada = await sign_in("ada@example.com", "member")
+    service = limited(app, database, user=[Rate(2, 60)], address=[Rate(1, 60)])
+    client = service.at(HERE, ada.tokens["access_token"])
+    found = [(await client.get(f"{OWN}/{uuid4()}/members")).status_code for _ in range(3)]
+
+    assert found == [404, 404, 429]
+    assert (await service.at(HERE).get("/docs")).status_code == 200
