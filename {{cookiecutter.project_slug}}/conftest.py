@@ -41,7 +41,6 @@ from app.core.service import Service
 from app.core.settings import Environment, Settings
 from app.features import users
 from app.features.auth import sessions
-from app.features.limits.settings import LimitSettings
 from app.features.users.models import User
 from app.installed import JOBS
 from app.main import create_app
@@ -60,8 +59,7 @@ from tests import (
 for field in Settings.model_fields.keys() - {"data_dir"}:
     os.environ.pop(field.upper(), None)
 os.environ["SECRETS_DIR"] = ""
-# One caller makes all of their requests, and attempts to sign in.
-for field in LimitSettings.model_fields.keys() - {"concurrent", "closed", "per_process"}:
+for field in inline.RATES:
     os.environ[f"LIMITS_{field.upper()}"] = "off"
 os.environ["LIMITS_PER_PROCESS"] = "true"
 

@@ -35,6 +35,10 @@ SENT: list[Mail] = []
 CONFIGURED: dict[type[FeatureSettings], FeatureSettings] = {
     kind: kind(**NO_FILE) for kind in SETTINGS if kind is not Settings
 }
+# One caller makes all requests of a test, and its attempts to sign in.
+RATES = LimitSettings.model_fields.keys() - {"concurrent", "closed", "per_process"}
+UNLIMITED: dict[str, Any] = dict.fromkeys(RATES, ())
+CONFIGURED[LimitSettings] = LimitSettings(**NO_FILE, **UNLIMITED)
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 Kind = TypeVar("Kind", bound=FeatureSettings)
