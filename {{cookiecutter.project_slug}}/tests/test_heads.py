@@ -16,10 +16,11 @@ ONE = b"X-A: " + b"a" * 1000 + b"\r\n"
 MEGABYTE = 1024 * 1024
 
 
-@pytest.fixture
-async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[int]:
+@pytest.fixture(scope="module")
+async def port() -> AsyncGenerator[int]:
     """Of a server whose patience is short."""
-    monkeypatch.setattr(heads, "SECONDS", 0.3)
+    patience = pytest.MonkeyPatch()
+    patience.setattr(heads, "SECONDS", 0.3)
     config = uvicorn.Config(
         PlainTextResponse("served"), port=0, http=BoundedHead, lifespan="off", log_config=None
     )
@@ -33,6 +34,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncGenerator[int]:
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await serving
+    patience.undo()
 
 
 async def told(port: int, *parts: bytes, pause: float = 0, most: int = 64) -> bytes:
@@ -91,7 +93,7 @@ async def test_a_connection_that_sends_nothing_is_closed(port: int) -> None:
 async def test_bodies_may_take_longer(port: int) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\n"
 
-    assert await told(port, head, b"a", b"b", b"c", b"d", pause=0.2) == b"HTTP/1.1 200 OK"
+    assert await told(port, head, b"a", b"b", b"c", b"d", pause=0.1) == b"HTTP/1.1 200 OK"
 
 
 async def test_a_connection_is_used_again_and_its_next_head_is_bounded_too(port: int) -> None:

@@ -202,6 +202,7 @@ async def test_what_is_forgotten_while_redis_is_away_is_forgotten_at_once() -> N
     assert (first, again) == (True, True)
 
 
+@pytest.mark.slow
 async def test_a_burst_is_no_outage(stores: list[Shared]) -> None:
     key = f"tests:{uuid4()}"
     answers = await asyncio.gather(*(stores[0].hit([(key, MINUTE)], 1) for _ in range(6000)))
