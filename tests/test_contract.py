@@ -32,8 +32,10 @@ CHECKS = [
 
 
 # One caller makes all of its requests.
-LIMITED = "ADDRESS USER TENANT LOGIN_ADDRESS LOGIN_ACCOUNT TOKEN_ADDRESS MAIL_ADDRESS MAIL_ACCOUNT"
-UNLIMITED = {f"LIMITS_{each}": "off" for each in LIMITED.split()}
+KINDS = ("LOGIN", "MAIL")
+LIMITED = ["ADDRESS", "USER", "TENANT", "TOKEN_ADDRESS"]
+LIMITED += [f"{kind}_{each}" for kind in KINDS for each in ("ADDRESS", "ACCOUNT", "ANYWHERE")]
+UNLIMITED = {f"LIMITS_{each}": "off" for each in LIMITED}
 
 
 @pytest.mark.parametrize(("database", "multi_tenancy"), [("postgresql", "row"), ("mysql", "none")])
