@@ -29,7 +29,6 @@ NOT_IMPORTED = {
     "uvloop": "uvicorn uses it if installed",
     "watchfiles": "uvicorn reloads with it",
     "packaging": "kombu needs it for Redis, and does not say so without its extra",
-    "redis": "kombu reaches Redis with it",
     "python-multipart": "FastAPI parses forms with it",
     "basedpyright": "a command",
     "import-linter": "a command",
