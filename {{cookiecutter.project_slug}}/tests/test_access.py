@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 from fastapi import APIRouter, FastAPI
-from fastapi.dependencies.models import Dependant
 from fastapi.responses import PlainTextResponse
 from fastapi.routing import APIRoute, APIWebSocketRoute, iter_route_contexts
 from httpx2 import AsyncClient
@@ -17,7 +16,7 @@ from starlette.routing import Mount
 
 from app.core.db.session import Database, get_read_session, get_session
 from app.core.routing import SERVICE, About, Mount as MountOf, router as new_router
-from app.core.security.access import anyone, authenticated, public
+from app.core.security.access import anyone, authenticated, calls, public
 from app.core.security.mounting import Guarded
 from app.core.settings import Environment, Settings
 from app.installed import FEATURES
@@ -25,13 +24,6 @@ from app.main import create_app
 from conftest import Account, SignIn, client_of
 
 METHODS = {"get", "post", "put", "patch", "delete"}
-
-
-def calls(dependant: Dependant) -> Iterator[Any]:
-    """All dependencies of an endpoint."""
-    for part in dependant.dependencies:
-        yield part.call
-        yield from calls(part)
 
 
 def test_no_connection_is_taken_before_the_caller_is_admitted(app: FastAPI) -> None:

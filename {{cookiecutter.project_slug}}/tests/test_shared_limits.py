@@ -62,32 +62,27 @@ async def statuses(client: AsyncClient, count: int) -> list[int]:
     return [(await client.get(COUNTED)).status_code for _ in range(count)]
 
 
-@asynccontextmanager
-async def behind(relay: Relay, url: str) -> AsyncGenerator[str]:
-    """The URL of this Redis through a relay."""
-    async with relay.listening(make_url(url)) as there:
-        yield there.render_as_string(hide_password=False)
-
-
-def relay_to(url: str) -> Relay:
-    """A relay between the service and this Redis."""
-    parts = make_url(url)
+@pytest.fixture
+async def relay(redis: str, monkeypatch: pytest.MonkeyPatch) -> Relay:
+    """Between this Redis and a service that does not wait long for it."""
+    monkeypatch.setattr(module, "SECONDS", 0.1)
+    monkeypatch.setattr(module, "PAUSE", 0.2)
+    parts = make_url(redis)
     return Relay(lambda: asyncio.open_connection(parts.host, parts.port or 6379))
 
 
+@pytest.fixture
+async def relayed(relay: Relay, redis: str) -> AsyncGenerator[str]:
+    """The URL of this Redis through the relay."""
+    async with relay.listening(make_url(redis)) as url:
+        yield url.render_as_string(hide_password=False)
+
+
 async def test_while_redis_hangs_each_process_counts_for_itself(
-    app: FastAPI,
-    committed_db: Database,
-    settings: Settings,
-    redis: str,
-    monkeypatch: pytest.MonkeyPatch,
+    app: FastAPI, committed_db: Database, settings: Settings, relay: Relay, relayed: str
 ) -> None:
-    monkeypatch.setattr(module, "SECONDS", 0.1)
-    monkeypatch.setattr(module, "PAUSE", 0.2)
-    relay = relay_to(redis)
     async with (
-        behind(relay, redis) as url,
-        limited(committed_db, settings, url) as service,
+        limited(committed_db, settings, relayed) as service,
         client_over(app, service) as client,
     ):
         before = await statuses(client, 3)
@@ -112,18 +107,10 @@ async def test_while_redis_hangs_each_process_counts_for_itself(
 
 
 async def test_or_it_refuses_everything_but_probes(
-    app: FastAPI,
-    committed_db: Database,
-    settings: Settings,
-    redis: str,
-    monkeypatch: pytest.MonkeyPatch,
+    app: FastAPI, committed_db: Database, settings: Settings, relay: Relay, relayed: str
 ) -> None:
-    monkeypatch.setattr(module, "SECONDS", 0.1)
-    monkeypatch.setattr(module, "PAUSE", 0.2)
-    relay = relay_to(redis)
     async with (
-        behind(relay, redis) as url,
-        limited(committed_db, settings, url, closed=True) as service,
+        limited(committed_db, settings, relayed, closed=True) as service,
         client_over(app, service) as client,
     ):
         before = await statuses(client, 1)

@@ -66,7 +66,7 @@ class Feature:
     narrowing: tuple[Narrow, ...] = ()
     """Further steps of authentication, such as to find the customer that the caller acts for."""
     admissions: tuple[Admit, ...] = ()
-    """What decides whether a request is served now, once its caller is known; never for a quiet router."""
+    """What decides whether a request is served now, once its caller is known; not asked about `uncounted` endpoints."""
     headers: tuple[RequestHeader, ...] = ()
     exposed: tuple[str, ...] = ()
     """Headers of responses that pages of other origins may read."""

@@ -45,7 +45,7 @@ class BoundedHead(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Count what does not complete a head; heads usually arrive whole."""
         super().data_received(data)
-        if not self.incomplete:
+        if not self.incomplete or self.transport.is_closing():
             if self.late:
                 self.expect_no_more()
             return

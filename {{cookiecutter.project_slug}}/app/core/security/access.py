@@ -1,6 +1,6 @@
 """Who may call an endpoint: each declares `Can(...)`, `signed_in`, `public` or `uncounted`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -181,14 +181,15 @@ def requirement(route: BaseRoute | None) -> bool | None:
     """Whether a route requires a caller; a mount, one that has announced its end, or is not counted, says so later."""
     if isinstance(route, APIRoute):
         declared: Sequence[Declared] = getattr(route, "declared", ())
-        asked = calls(route.dependant)
-        if route.deprecated or uncounted in declared or not {anyone, authenticated} & {*asked}:
+        asked = {*calls(route.dependant)}
+        if route.deprecated or uncounted in declared or not {anyone, authenticated} & asked:
             return None
         return authenticated in asked
     return None if isinstance(route, Mount) else False
 
 
-def calls(dependant: Dependant) -> list[Any]:
-    """All dependencies of an endpoint."""
-    inner = [each for part in dependant.dependencies for each in calls(part)]
-    return [*(part.call for part in dependant.dependencies), *inner]
+def calls(dependant: Dependant) -> Iterator[Any]:
+    """All dependencies of an endpoint, in the order in which they are called."""
+    for part in dependant.dependencies:
+        yield from calls(part)
+        yield part.call
