@@ -38,10 +38,9 @@ HEADERS, ENDED = "app.headers", "app.ended"
 
 def add_headers(scope: Scope, headers: Mapping[str, str]) -> None:
     """Add these to the response, whatever it will be, instead of those added before; a WebSocket has none."""
-    added: list[tuple[bytes, bytes]] = scope.setdefault(HEADERS, [])
-    new = {name.lower().encode(): text.encode() for name, text in headers.items()}
-    added[:] = [each for each in added if each[0] not in new]
-    added += new.items()
+    added: dict[bytes, bytes] = scope.setdefault(HEADERS, {})
+    for name, text in headers.items():
+        added[name.lower().encode()] = text.encode()
 
 
 def at_end(scope: Scope, act: Callable[[], None]) -> None:
@@ -65,7 +64,7 @@ class Responses:
             return
         log = access_log()
         started, status = perf_counter(), 0
-        added = scope[HEADERS] = list[tuple[bytes, bytes]]()
+        added = scope[HEADERS] = dict[bytes, bytes]()
         ended = scope[ENDED] = list[Callable[[], None]]()
 
         async def complete(message: Message) -> None:
@@ -73,8 +72,8 @@ class Responses:
             if message["type"] == "http.response.start":
                 status = int(message["status"])  # an HTTPStatus is logged by name
                 identity = (correlation.NAME, (correlation.correlation_id.get() or "").encode())
-                given = [*message.get("headers", ()), identity, *added]
-                names = {name for name, _ in given}
+                given = [*message.get("headers", ()), identity, *added.items()]
+                names = dict(given)
                 message["headers"] = given + [each for each in self.headers if each[0] not in names]
             await send(message)
 
@@ -215,6 +214,16 @@ class BodyLimit:
 
 class CORS(CORSMiddleware):
     """Cross-origin rules whose refusals are problem documents too."""
+
+    async def simple_response(
+        self, scope: Scope, receive: Receive, send: Send, request_headers: Headers
+    ) -> None:
+        """Answer any other request; the response to one that no browser sent differs by one header."""
+        if "origin" in request_headers:
+            await super().simple_response(scope, receive, send, request_headers)
+        else:
+            add_headers(scope, {"Vary": "Origin"})
+            await self.app(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight request."""

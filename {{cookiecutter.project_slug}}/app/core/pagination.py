@@ -189,13 +189,19 @@ class ListQuery(Query):
 
     def fingerprint(self) -> str:
         """What a cursor is bound to: list, order and filters."""
-        parts = [
-            *partition(),
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            list(self.sort_terms().values()),
-            self.model_dump(mode="json", exclude=set(ListQuery.model_fields)),
-        ]
-        return hashlib.sha256(to_json(parts)).hexdigest()[:16]
+        filters = self.model_dump_json(exclude=NO_FILTERS)
+        return fingerprint_of(type(self), self.sort, filters, *partition())
+
+
+NO_FILTERS = set(ListQuery.model_fields)
+
+
+@lru_cache(maxsize=1024)
+def fingerprint_of(kind: type[ListQuery], sort: str, *parts: str) -> str:
+    """A digest of these."""
+    terms = list(kind.sortable.complete(sort).values())
+    name = f"{kind.__module__}.{kind.__qualname__}"
+    return hashlib.sha256(to_json([name, terms, parts])).hexdigest()[:16]
 
 
 class Page(BaseModel, Generic[Item]):

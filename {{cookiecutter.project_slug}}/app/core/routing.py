@@ -139,6 +139,10 @@ ANY = -1
 """The number of slashes in paths with a parameter that may have some."""
 
 
+Candidate = tuple[int, RouteContext, bool]
+"""The place of a route among all, itself, and whether it is plain."""
+
+
 class Shortcut:
     """Calls the endpoint at a request's path without trying the others; the rest is FastAPI's own search.
 
@@ -150,20 +154,21 @@ class Shortcut:
         self.early = early
         """What decides whether a request is served, before its body is read."""
         self.search = app.router.middleware_stack
-        self.known: dict[str, Sequence[tuple[int, RouteContext]]] = {}
+        self.known: dict[str, Sequence[Candidate]] = {}
         """The candidates of paths without parameters: as many as there are routes, whatever clients request."""
 
     @cached_property
-    def routes(self) -> Mapping[tuple[str, int], Sequence[tuple[int, RouteContext]]]:
+    def routes(self) -> Mapping[tuple[str, int], Sequence[Candidate]]:
         """All routes in their order, by what is fixed of their path, and its number of slashes."""
-        found = defaultdict[tuple[str, int], list[tuple[int, RouteContext]]](list)
+        found = defaultdict[tuple[str, int], list[Candidate]](list)
         for order, route in enumerate(iter_route_contexts(self.app.routes)):
             path = route.path or "/{host:any}"
             if isinstance(route.original_route, StarletteMount):
                 path += "/{path:path}"
             fixed, parameter, _ = path.partition("{")
             start = fixed[: fixed.rindex("/") + 1] if parameter else fixed
-            found[start, ANY if ":" in path else path.count("/")].append((order, route))
+            slashes = ANY if ":" in path else path.count("/")
+            found[start, slashes].append((order, route, is_plain(route)))
         return found
 
     @cached_property
@@ -171,7 +176,7 @@ class Shortcut:
         """The length of the longest of these beginnings."""
         return max((len(start) for start, _ in self.routes), default=0)
 
-    def candidates(self, path: str) -> Sequence[tuple[int, RouteContext]]:
+    def candidates(self, path: str) -> Sequence[Candidate]:
         """The routes that may match, in their order."""
         slashes = path.count("/")
         fixed = (path, slashes) in self.routes
@@ -191,11 +196,11 @@ class Shortcut:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A pattern of Starlette's also matches before a line feed at the end.
         if scope["type"] == "http" and TELEMETRY not in scope and "\n" not in scope["path"]:
-            for _, route in self.candidates(scope["path"].removeprefix(scope.get("root_path", ""))):
+            path = scope["path"].removeprefix(scope.get("root_path", ""))
+            for _, route, plain in self.candidates(path):
                 match, found = route.matches(scope)
                 if match is not Match.FULL:
                     continue
-                plain = is_plain(route)
                 if plain:
                     scope.update(found, route=route.original_route, router=self.app.router)
                 await self.early(scope, route.original_route, found)

@@ -1,7 +1,7 @@
 """Column types that behave the same on every database."""
 
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import DateTime, Dialect, String, TypeDecorator
 from sqlalchemy.types import TypeEngine
@@ -54,11 +54,14 @@ class UTCDateTime(TypeDecorator[datetime]):
         keeps_zone = BY_SCHEME[dialect.name].instant.timezone
         return in_utc if keeps_zone else in_utc.replace(tzinfo=None)
 
+    def result_processor(self, dialect: Dialect, coltype: object) -> Any:  # noqa: ANN401, a private type of SQLAlchemy's
+        """None where the driver returns times in UTC, as a list reads many."""
+        keeps_zone = BY_SCHEME[dialect.name].instant.timezone
+        return None if keeps_zone else super().result_processor(dialect, coltype)
+
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Restore the time zone that some databases drop."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+        return None if value is None else value.replace(tzinfo=UTC)
 
     def coerce_compared_value(self, op: object, value: object) -> Self:
         """Compare with datetimes by the same rules."""

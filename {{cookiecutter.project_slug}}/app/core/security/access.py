@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated, Any
@@ -17,7 +16,7 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import Scope
 
 from app.core.admission import admission_of, admit
-from app.core.context import actor
+from app.core.context import Actor, actor
 from app.core.db.base import utc_now
 from app.core.errors import Failure, Forbidden, Unauthorized, Unavailable
 from app.core.routing import API_PREFIX, Declared
@@ -59,8 +58,8 @@ async def authenticate(connection: HTTPConnection) -> Principal:
         except Failure:  # the credentials are good, for something else
             await admit(connection, claimed(question))
             raise
-        who = replace(actor.get(), user_id=principal.user_id, session_id=principal.session_id)
-        actor.set(replace(who, via=scheme.name))
+        address = actor.get().address
+        actor.set(Actor(principal.user_id, principal.session_id, address, via=scheme.name))
         return principal
     raise NotAuthenticated
 
@@ -105,7 +104,8 @@ async def admit_claimed(connection: HTTPConnection) -> None:
 
 async def authorize(connection: HTTPConnection, scopes: Iterable[str]) -> Principal:
     """The caller, authenticated once per connection, who holds all of these permissions."""
-    principal: Principal | None = getattr(connection.state, "principal", None)
+    state = connection.scope["state"]
+    principal: Principal | None = state.get("principal")
     if principal is None:
         try:
             principal = await authenticate(connection)
@@ -113,7 +113,7 @@ async def authorize(connection: HTTPConnection, scopes: Iterable[str]) -> Princi
             await admit(connection, None)
             raise
         await admit(connection, principal)
-        connection.state.principal = principal
+        state["principal"] = principal
     for permission in scopes:
         if not principal.holds({permission}):
             raise NotAllowed(permission)
@@ -173,7 +173,8 @@ class Early:
         if required is None:
             return
         admission_of(scope)  # for all copies of the scope
-        connection = HTTPConnection({**scope, **found, "route": route})
+        known = scope.get("route") is route
+        connection = HTTPConnection(scope if known else {**scope, **found, "route": route})
         await (authorize(connection, ()) if required else admit(connection, None))
 
 
