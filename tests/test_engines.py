@@ -46,7 +46,15 @@ MARKS = {
     ("use_celery", True): ["celery", "kombu", "rabbitmq", "amqp", "broker"],
     ("use_graphql", True): ["graphql", "graphiql", "strawberry"],
     ("multi_tenancy", "row"): ["tenan"],
-    ("include_example", True): ["product", "sku"],
+    ("include_example", True): [
+        "product",
+        "sku",
+        "checkout",
+        "stock",
+        "features/orders",
+        "features.orders",
+        "order_lines",
+    ],
 }
 
 

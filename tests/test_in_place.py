@@ -29,6 +29,7 @@ GUARDED = {
     "app/core/feature.py",
     "app/features/graphql/schema.py",
     "app/features/limits/settings.py",
+    "app/features/orders/__init__.py",
     "app/features/products/__init__.py",
     "app/installed.py",
     "compose.yaml",

@@ -22,10 +22,12 @@ from app.features import (
     graphql,
     # {% endif %}
     health,
+    idempotency,
     jobs,
     limits,
     metrics,
     # {% if cookiecutter.include_example %}
+    orders,
     products,
     # {% endif %}
     # {% if cookiecutter.multi_tenancy == "row" %}
@@ -40,6 +42,7 @@ FEATURES: list[Feature] = [
     # {% endif %}
     health.feature,
     limits.feature,
+    idempotency.feature,
     users.feature,
     auth.feature,
     audit.feature,
@@ -50,6 +53,7 @@ FEATURES: list[Feature] = [
     # {% endif %}
     # {% if cookiecutter.include_example %}
     products.feature,
+    orders.feature,
     # {% endif %}
     # {% if cookiecutter.use_graphql %}
     graphql.feature,

@@ -60,7 +60,11 @@ def create_app(settings: Settings | None = None, features: Sequence[Feature] = F
         telemetry=NO_TELEMETRY,
         middleware=middleware(
             settings,
-            headers=[each.name for feature in features for each in feature.headers],
+            headers=[
+                name
+                for feature in features
+                for name in (*(each.name for each in feature.headers), *feature.accepted)
+            ],
             exposed=[each for feature in features for each in feature.exposed],
         ),
     )

@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 from uuid import uuid4
 
 from fastapi import FastAPI
-from httpx2 import AsyncClient
+from httpx2 import AsyncClient, Response
 
 Schema = dict[str, Any]
 
@@ -67,6 +67,38 @@ class Document:
                         raise
             return media_type, found
         return None
+
+    async def create(
+        self, client: AsyncClient, url: str, operation: Schema, *, other: bool = False
+    ) -> Response:
+        """The answer to an example of a request that creates something, and what it refers to."""
+        found = self.body(operation, other=other)
+        assert found
+        body = await self.referring(client, found[1])
+        return await client.post(url, json=body, headers={"Idempotency-Key": uuid4().hex})
+
+    async def referring(self, client: AsyncClient, example: Any) -> Any:  # noqa: ANN401, JSON
+        """An example whose `..._id` are those of resources that exist."""
+        match example:
+            case list():
+                items = cast("list[Any]", example)
+                return [await self.referring(client, each) for each in items]
+            case dict():
+                fields = cast("Schema", example).items()
+                return {k: await self.reference(client, k, v) for k, v in fields}
+            case _:
+                return example
+
+    async def reference(self, client: AsyncClient, name: str, value: Any) -> Any:  # noqa: ANN401, likewise
+        """The id of a resource that exists, if that is what the field is named after."""
+        collection = f"/api/v1/{name.removesuffix('_id')}s"
+        if not name.endswith("_id") or collection not in self.content["paths"]:
+            return await self.referring(client, value)
+        items = (await client.get(collection)).json()["items"]
+        if items:
+            return items[0]["id"]
+        made = await self.create(client, collection, self.content["paths"][collection]["post"])
+        return made.json()["id"]
 
 
 async def filled(client: AsyncClient, path: str) -> list[str]:

@@ -22,6 +22,7 @@ from app.core.settings import Environment, Settings
 from app.installed import FEATURES
 from app.main import create_app
 from conftest import Account, SignIn, client_of
+from tests.document import Document
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 
@@ -127,25 +128,16 @@ async def ids(account: Account, collection: str) -> list[str]:
     return found if answer.status_code == 200 else []
 
 
-def example(document: dict[str, Any], collection: str) -> dict[str, Any]:
-    """What to fill an empty collection with: the document's examples."""
-    body = document["paths"][collection]["post"]["requestBody"]["content"]["application/json"]
-    name = body["schema"]["$ref"].rpartition("/")[2]
-    schema = document["components"]["schemas"][name]
-    missing = [each for each in schema["required"] if "examples" not in schema["properties"][each]]
-    assert not missing, f"give these fields of {name} an example: {missing}"
-    return {each: schema["properties"][each]["examples"][0] for each in schema["required"]}
-
-
-async def with_ids_of(document: dict[str, Any], victim: Account, thief: Account, path: str) -> str:
+async def with_ids_of(document: Document, victim: Account, thief: Account, path: str) -> str:
     """The path, with ids that the victim sees, and the thief does not unless all members may."""
     filled = collection = ""
     for segment in path.removeprefix("/").split("/"):
         chosen = segment
         if segment.startswith("{"):
             if not await ids(victim, filled):
-                await victim.client.post(filled, json=example(document, collection))
-            shown = is_for_members(document["paths"][collection]["get"])
+                creation = document.content["paths"][collection]["post"]
+                await document.create(victim.client, filled, creation)
+            shown = is_for_members(document.content["paths"][collection]["get"])
             hidden: set[str] = set() if shown else set(await ids(thief, filled))
             known = [found for found in await ids(victim, filled) if found not in hidden]
             assert known, f"nothing that is the victim's in {filled}"
@@ -165,7 +157,7 @@ async def test_with_an_id_of_another_user_nothing_is_shown_or_changed(
     tried = 0
     for method, path, operation in operations(app):
         if "{" in path and not is_for_members(operation):
-            url = await with_ids_of(app.openapi(), admin, member, path)
+            url = await with_ids_of(Document(app), admin, member, path)
             answer = await member.client.request(method, url, json={})
             assert answer.status_code in {403, 404}, (method, path, answer.text)
             tried += 1

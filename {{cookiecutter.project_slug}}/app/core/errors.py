@@ -234,6 +234,11 @@ def message_of(error: Mapping[str, Any]) -> str:
 async def render_bug(request: Request, error: Exception) -> JSONResponse:
     """Render an unexpected exception; the stack trace goes to the log only."""
     log.error("unhandled_exception", exc_info=error)
+    return bug_response(request)
+
+
+def bug_response(request: Request) -> JSONResponse:
+    """The response to a bug, which says nothing of it."""
     return problem_response(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "Something went wrong on our side.",

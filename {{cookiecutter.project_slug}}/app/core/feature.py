@@ -68,6 +68,8 @@ class Feature:
     admissions: tuple[Admit, ...] = ()
     """What decides whether a request is served now, once its caller is known; not asked about `uncounted` endpoints."""
     headers: tuple[RequestHeader, ...] = ()
+    accepted: tuple[str, ...] = ()
+    """Headers of requests that pages of other origins may send, besides `headers`."""
     exposed: tuple[str, ...] = ()
     """Headers of responses that pages of other origins may read."""
     refusals: Mapping[int, str] = field(default_factory=dict[int, str])

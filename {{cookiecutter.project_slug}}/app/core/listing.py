@@ -30,6 +30,8 @@ from app.core.db.session import Database
 from app.core.pagination import Found, ListQuery, beyond, order_by, page_of, place_of
 from app.core.service import service_of
 
+OWNER = "owner_"
+"""The name of the filter by owner, which no query has."""
 SHAPES = 512
 """How many statements of a list are kept: one for each set of filters and each order in use."""
 
@@ -102,7 +104,13 @@ class Shape:
 class Listing:
     """A list of the rows of a table, as a query declares it."""
 
-    def __init__(self, query: type[ListQuery], model: type[Base]) -> None:
+    def __init__(
+        self,
+        query: type[ListQuery],
+        model: type[Base],
+        *,
+        owner: InstrumentedAttribute[Any] | None = None,
+    ) -> None:
         self.query = query
         self.model = model
         self.filters = {
@@ -117,19 +125,25 @@ class Listing:
                 f"{query.__name__}: say in the type of {', '.join(sorted(missing))} what it filters by,"
                 " such as Annotated[..., Equal(Model.column)]"
             )
+        if owner is not None:
+            self.filters[OWNER] = Equal(owner)
         self.usual: int = query.model_fields["limit"].default
         self.columns = [getattr(model, each.key) for each in model.__mapper__.column_attrs]
-        self.by_id = select(*self.columns).where(model.id == bindparam("id", type_=model.id.type))
+        by_id = select(*self.columns).where(model.id == bindparam("id", type_=model.id.type))
+        names: list[tuple[str, ...]] = [(), *([] if owner is None else [(OWNER,)])]
+        self.by_id = {found: self.filtered(by_id, found) for found in names}
         self.statement = lru_cache(maxsize=SHAPES)(self.build)
         self.counting = lru_cache(maxsize=SHAPES)(self.build_count)
 
-    async def page(self, reader: Database | AsyncSession, query: ListQuery) -> Found[Row[Any]]:
-        """One page, in the requested order, read without a session if there is none."""
+    async def page(
+        self, reader: Database | AsyncSession, query: ListQuery, *, only: UUID | None = None
+    ) -> Found[Row[Any]]:
+        """One page, in the requested order, read without a session if there is none; of `only` this owner, if given."""
         keys = service_of(reader).keys
         given = {
             name: each.value(value)
             for name, each in self.filters.items()
-            if (value := getattr(query, name)) is not None
+            if (value := only if name == OWNER else getattr(query, name)) is not None
         }
         start = (
             "cursor" if query.cursor is not None else "offset" if query.offset is not None else ""
@@ -151,9 +165,12 @@ class Listing:
             return Found(rows, None, total)
         return page_of(rows, query, keys[0], total)
 
-    async def one(self, reader: Database | AsyncSession, item_id: UUID) -> Row[Any] | None:
-        """The item with this id."""
-        found = await rows_of(reader, self.by_id, {"id": item_id})
+    async def one(
+        self, reader: Database | AsyncSession, item_id: UUID, *, only: UUID | None = None
+    ) -> Row[Any] | None:
+        """The item with this id, if it belongs to `only` this owner."""
+        owned = {} if only is None else {OWNER: only}
+        found = await rows_of(reader, self.by_id[(*owned,)], {"id": item_id, **owned})
         return found[0] if found else None
 
     def build(self, shape: Shape) -> Select[*tuple[Any, ...]]:

@@ -1,12 +1,12 @@
 """Routers for features, how requests find their endpoints, and the methods that paths accept."""
 
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.params import Depends, Form
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from starlette.requests import HTTPConnection
@@ -39,6 +39,53 @@ class Deprecated(Depends):
     """A dependency that announces the end of an endpoint, before any other refuses the request."""
 
 
+@dataclass(frozen=True)
+class Observing(Depends):
+    """A dependency that sees the response before what the endpoint has written is committed, with `before_commit`.
+
+    It may also raise `Answered` instead.
+    """
+
+    responses: Mapping[int | str, dict[str, Any]] = field(default_factory=dict[int | str, Any])
+    """What it may refuse requests with, for OpenAPI."""
+
+
+class Answered(Exception):
+    """Raised by an `Observing` dependency: this is the response, and the endpoint is not called."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__()
+        self.response = response
+
+
+OBSERVERS = "app.observers"
+"""The key in the scope for what `before_commit` adds."""
+
+
+def before_commit(scope: Scope, see: Callable[[Response], Awaitable[None]]) -> None:
+    """Call `see` with the response of the endpoint; what it raises rolls back the request's transaction."""
+    scope.setdefault(OBSERVERS, []).append(see)
+
+
+class ObservedRoute(APIRoute):
+    """A route with `Observing` dependencies."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The handler of FastAPI, watched."""
+        handle = super().get_route_handler()
+
+        async def observed(request: Request) -> Response:
+            try:
+                response = await handle(request)
+            except Answered as answered:
+                return answered.response
+            for see in request.scope.get(OBSERVERS, ()):
+                await see(response)
+            return response
+
+        return observed
+
+
 class Router(APIRouter):
     """A router whose endpoints, WebSockets included, declare whose rows they access."""
 
@@ -64,6 +111,10 @@ class Router(APIRouter):
         others.sort(key=lambda each: not isinstance(each, Deprecated))
         if any(isinstance(each, Deprecated) for each in others):
             options["deprecated"] = True
+        if observing := [each for each in others if isinstance(each, Observing)]:
+            refusals = {status: each for one in observing for status, each in one.responses.items()}
+            options["responses"] = refusals | (options.get("responses") or {})
+            options["route_class_override"] = ObservedRoute
         super().add_api_route(path, endpoint, dependencies=others, **options)
         vars(self.routes[-1]).update(about=self.about, quiet=self.quiet, declared=declared)
 
@@ -214,10 +265,10 @@ class Shortcut:
 
 
 def is_plain(route: RouteContext) -> bool:
-    """Whether nothing but its own endpoint handles it: no class of a route's own, nor a router's limits of forms."""
+    """Whether nothing but its own endpoint handles it: no class of a feature's own, nor a router's limits of forms."""
     kind = type(route.original_route)
     form = isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
-    return kind is APIRoute and not form
+    return kind in {APIRoute, ObservedRoute} and not form
 
 
 def methods_at(scope: Scope) -> set[str]:

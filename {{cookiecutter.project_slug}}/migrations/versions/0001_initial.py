@@ -51,6 +51,33 @@ def upgrade() -> None:
     )
     # {% endif %}
     op.create_table(
+        "idempotency_keys",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("request", sa.String(length=64), nullable=False),
+        sa.Column("claim", sa.Uuid(), nullable=False),
+        sa.Column("leased_until", UTCDateTime(), nullable=False),
+        sa.Column("answer", sa.JSON(none_as_null=True), nullable=True),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.Column("tenant_id", sa.Uuid(), nullable=True),
+        # {% endif %}
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_idempotency_keys")),
+        sa.UniqueConstraint("key", name="uq_idempotency_keys_key"),
+    )
+    op.create_index(
+        "ix_idempotency_keys_created_at", "idempotency_keys", ["created_at", "id"], unique=False
+    )
+    # {% if cookiecutter.multi_tenancy == "row" %}
+    op.create_index(
+        "ix_idempotency_keys_tenant_id",
+        "idempotency_keys",
+        ["tenant_id", "created_at", "id"],
+        unique=False,
+    )
+    # {% endif %}
+    op.create_table(
         "jobs",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
@@ -243,6 +270,69 @@ def upgrade() -> None:
     # {% endif %}
     # {% if cookiecutter.include_example %}
     op.create_table(
+        "orders",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("buyer_id", sa.Uuid(), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("pay_until", UTCDateTime(), nullable=False),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        # {% endif %}
+        sa.ForeignKeyConstraint(
+            ["buyer_id"], ["users.id"], name="fk_orders_buyer_id", ondelete="SET NULL"
+        ),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_orders_tenant_id"),
+        # {% endif %}
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_orders")),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.UniqueConstraint("tenant_id", "id", name="uq_orders_tenant_id_id"),
+        # {% endif %}
+    )
+    op.create_index(
+        "ix_orders_buyer_id",
+        "orders",
+        [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "buyer_id",
+            "created_at",
+            "id",
+        ],
+        unique=False,
+    )
+    op.create_index(
+        "ix_orders_created_at",
+        "orders",
+        [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "created_at",
+            "id",
+        ],
+        unique=False,
+    )
+    op.create_index(
+        "ix_orders_state",
+        "orders",
+        [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "state",
+            "pay_until",
+        ],
+        unique=False,
+    )
+    # {% endif %}
+    # {% if cookiecutter.include_example %}
+    op.create_table(
         "products",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
@@ -252,6 +342,7 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("price", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
+        sa.Column("stock", sa.BigInteger(), nullable=False),
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         # {% endif %}
@@ -326,13 +417,68 @@ def upgrade() -> None:
         sa.UniqueConstraint("token_hash", name="uq_refresh_tokens_token_hash"),
     )
     op.create_index("ix_refresh_tokens_session_id", "refresh_tokens", ["session_id"], unique=False)
+    # {% if cookiecutter.include_example %}
+    op.create_table(
+        "order_lines",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("created_at", UTCDateTime(), nullable=False),
+        sa.Column("updated_at", UTCDateTime(), nullable=False),
+        sa.Column("order_id", sa.Uuid(), nullable=False),
+        sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("product_id", sa.Uuid(), nullable=False),
+        sa.Column("sku", sa.String(length=64), nullable=False),
+        sa.Column("name", sa.String(length=200), nullable=False),
+        sa.Column("price", sa.BigInteger(), nullable=False),
+        sa.Column("quantity", sa.Integer(), nullable=False),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.Column("tenant_id", sa.Uuid(), nullable=False),
+        # {% endif %}
+        sa.ForeignKeyConstraint(
+            [
+                # {% if cookiecutter.multi_tenancy == "row" %}
+                "tenant_id",
+                # {% endif %}
+                "order_id",
+            ],
+            [
+                # {% if cookiecutter.multi_tenancy == "row" %}
+                "orders.tenant_id",
+                # {% endif %}
+                "orders.id",
+            ],
+            name="fk_order_lines_order_id",
+            ondelete="CASCADE",
+        ),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_order_lines_tenant_id"),
+        # {% endif %}
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_order_lines")),
+        # {% if cookiecutter.multi_tenancy == "row" %}
+        sa.UniqueConstraint("tenant_id", "id", name="uq_order_lines_tenant_id_id"),
+        # {% endif %}
+        sa.UniqueConstraint(
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "order_id",
+            "position",
+            name="uq_order_lines_order_id_position",
+        ),
+    )
+    # {% endif %}
 
 
 def downgrade() -> None:
     """Drop them."""
+    # {% if cookiecutter.include_example %}
+    op.drop_table("order_lines")
+    # {% endif %}
     op.drop_table("refresh_tokens")
     # {% if cookiecutter.include_example %}
     op.drop_table("products")
+    # {% endif %}
+    # {% if cookiecutter.include_example %}
+    op.drop_table("orders")
     # {% endif %}
     # {% if cookiecutter.multi_tenancy == "row" %}
     op.drop_table("memberships")
@@ -349,4 +495,5 @@ def downgrade() -> None:
     op.drop_table("users")
     op.drop_table("roles")
     op.drop_table("jobs")
+    op.drop_table("idempotency_keys")
     op.drop_table("audit_events")

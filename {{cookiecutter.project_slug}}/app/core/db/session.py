@@ -39,6 +39,8 @@ from app.core.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+SESSION = "app.session"
+"""The key in the scope of a request for the session that is committed after its endpoint."""
 PROBE_SECONDS = 2.0
 """The time limit of health checks and metrics."""
 
@@ -252,6 +254,7 @@ async def get_database(connection: HTTPConnection) -> Database:
 async def get_session(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
     """Commit after the endpoint returns and before the response is sent."""
     async with unit_of_work(connection.state.service.database) as session:
+        connection.scope[SESSION] = session
         yield session
 
 

@@ -17,6 +17,7 @@ from app.features.graphql.types import (
     jobs,
     limits,
     # {% if cookiecutter.include_example %}
+    orders,
     products,
     # {% endif %}
     # {% if cookiecutter.multi_tenancy == "row" %}
@@ -37,6 +38,7 @@ MODULES: list[Any] = [
     # {% endif %}
     # {% if cookiecutter.include_example %}
     products,
+    orders,
     # {% endif %}
 ]
 

@@ -22,3 +22,4 @@ class Product(Resource):
     description: Mapped[str] = mapped_column(Text)
     price: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
+    stock: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -1,5 +1,6 @@
 """All SQL of products."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,14 @@ async def get(reader: Database | AsyncSession, product_id: UUID) -> Row[Any] | N
 async def lock(session: AsyncSession, product_id: UUID) -> Product | None:
     """The product with this id, reread and locked."""
     return await session.get(Product, product_id, with_for_update=True)
+
+
+async def lock_all(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Product]:
+    """Those of these products that exist, by id; locked in the order of their ids, so that no two requests block each other."""
+    statement = select(Product).where(Product.id.in_(sorted(ids))).order_by(Product.id)
+    fresh = {"populate_existing": True}
+    found = await session.scalars(statement.with_for_update(), execution_options=fresh)
+    return {each.id: each for each in found}
 
 
 async def page(reader: Database | AsyncSession, query: ProductQuery) -> Found[Row[Any]]:

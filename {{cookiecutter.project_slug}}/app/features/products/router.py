@@ -10,6 +10,7 @@ from app.core.openapi import problems
 from app.core.pagination import Found, Page
 from app.core.routing import CUSTOMER, router as new_router
 from app.core.security.access import Can
+from app.features.idempotency import idempotent
 from app.features.products import repository, service
 from app.features.products.deps import LockedProduct, ProductOr404
 from app.features.products.models import Product
@@ -33,7 +34,7 @@ TAKEN = problems({409: "The SKU is taken"})
     "",
     status_code=201,
     response_model=ProductRead,
-    dependencies=[Can(ProductPermission.WRITE)],
+    dependencies=[Can(ProductPermission.WRITE), idempotent],
     responses=TAKEN,
 )
 async def create_product(session: SessionDep, new: NewProduct, response: Response) -> Product:

@@ -25,6 +25,9 @@ Price = Annotated[
     Field(ge=0, le=HIGHEST_PRICE, examples=[1250], description="In the currency's smallest unit"),
     WHOLE,
 ]
+Stock = Annotated[
+    int, Field(ge=0, le=10**9, examples=[40], description="Pieces that can be ordered"), WHOLE
+]
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217 code")
 ]
@@ -38,6 +41,7 @@ class NewProduct(Input):
     description: Description = ""
     price: Price
     currency: Currency = "EUR"
+    stock: Stock = 0
 
 
 class ProductChange(Input):
@@ -48,6 +52,7 @@ class ProductChange(Input):
     description: Description = UNCHANGED
     price: Price = UNCHANGED
     currency: Currency = UNCHANGED
+    stock: Stock = UNCHANGED
 
 
 class PriceChange(Input):
@@ -67,6 +72,7 @@ class ProductRead(Stored):
     description: str
     price: int
     currency: str
+    stock: int
 
 
 class ProductQuery(ListQuery):

@@ -1,5 +1,6 @@
 """Rules about products."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from uuid_utils.compat import uuid7
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.db.session import Database
-from app.core.errors import Conflict, NotFound
+from app.core.errors import Conflict, NotFound, Unprocessable
 from app.core.jobs.outbox import enqueue
 from app.features import audit
 from app.features.products import jobs, repository
@@ -23,6 +24,24 @@ class ProductNotFound(NotFound):
 
     def __init__(self) -> None:
         super().__init__("There is no such product.")
+
+
+class UnknownProduct(Unprocessable):
+    """A request names a product that does not exist."""
+
+    def __init__(self, product_id: UUID) -> None:
+        super().__init__(f"There is no product with the id {product_id}.")
+
+
+class OutOfStock(Conflict):
+    """Fewer pieces are left than were ordered."""
+
+    def __init__(self, product: Product) -> None:
+        super().__init__(
+            f"{product.stock} pieces of {product.name} are left.",
+            sku=product.sku,
+            available=product.stock,
+        )
 
 
 class SkuTaken(Conflict):
@@ -80,6 +99,27 @@ async def delete(session: AsyncSession, product: Product) -> None:
     before = {name: getattr(product, name) for name in NewProduct.model_fields}
     audit.record(session, "product.deleted", "product", product.id, before=before)
     await session.delete(product)
+    await session.flush()
+
+
+async def take(session: AsyncSession, wanted: Mapping[UUID, int]) -> Sequence[Product]:
+    """Take pieces from the stock, all or none; returns the products, in the order in which they are wanted."""
+    products = await repository.lock_all(session, wanted)
+    for product_id, quantity in wanted.items():
+        product = products.get(product_id)
+        if product is None:
+            raise UnknownProduct(product_id)
+        if product.stock < quantity:
+            raise OutOfStock(product)
+        product.stock -= quantity
+    await session.flush()
+    return [products[product_id] for product_id in wanted]
+
+
+async def give_back(session: AsyncSession, pieces: Mapping[UUID, int]) -> None:
+    """Return pieces to the stock, of the products that still exist."""
+    for product_id, product in (await repository.lock_all(session, pieces)).items():
+        product.stock += pieces[product_id]
     await session.flush()
 
 

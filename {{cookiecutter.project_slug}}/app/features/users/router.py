@@ -10,6 +10,7 @@ from app.core.openapi import problems
 from app.core.pagination import Found, Page
 from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import Can, CurrentPrincipal
+from app.features.idempotency import idempotent
 from app.features.users import repository, roles as role_service, service
 from app.features.users.deps import CurrentUser, RoleOr404, UserOr404
 from app.features.users.models import Role, User
@@ -120,7 +121,7 @@ async def list_roles(
     "",
     status_code=201,
     response_model=RoleRead,
-    dependencies=[Can(RolePermission.WRITE)],
+    dependencies=[Can(RolePermission.WRITE), idempotent],
     responses=CONFLICT,
 )
 async def create_role(principal: CurrentPrincipal, session: SessionDep, new: NewRole) -> Role:

@@ -114,7 +114,7 @@ async def test_a_deleted_product_is_gone(admin: Account) -> None:
         assert again.json()["type"] == "urn:problem-type:product-not-found"
     assert (await admin.client.get(URL)).json()["items"] == []
     (event,) = await logged(admin, "product.deleted")
-    assert event == (TEA | {"description": "", "currency": "EUR"}, None)
+    assert event == (TEA | {"description": "", "currency": "EUR", "stock": 0}, None)
     await add(admin)  # its SKU is free again
 
 

@@ -1,0 +1,31 @@
+"""Tables."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.core.db.resource import Record
+
+
+class IdempotencyKey(Record):
+    """A request that is executed once."""
+
+    __tablename__ = "idempotency_keys"
+    __table_args__ = (
+        UniqueConstraint("key", name="uq_idempotency_keys_key"),
+        Index("ix_idempotency_keys_created_at", "created_at", "id"),
+    )
+
+    key: Mapped[str] = mapped_column(String(64))
+    """A digest of the client's key, the caller, the customer and the operation."""
+    request: Mapped[str] = mapped_column(String(64))
+    """A digest of what was requested."""
+    claim: Mapped[UUID]
+    """The process that executes it holds this claim: what is done under any other is rolled back."""
+    leased_until: Mapped[datetime]
+    """Until when the claim is honoured without a response; another request may take it over afterwards."""
+    answer: Mapped[dict[str, Any] | None]
+    """The response, encrypted."""
