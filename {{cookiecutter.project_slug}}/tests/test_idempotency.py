@@ -11,15 +11,19 @@ from uuid import uuid4
 import pytest
 from httpx2 import AsyncClient, Response
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
 from app.core.db.session import Database, reading, unit_of_work
+from app.core.errors import Conflict
 from app.core.jobs.work import Work
+from app.core.security.principal import Principal
 from app.features.idempotency import deps, service
 from app.features.idempotency.jobs import purge_keys
 from app.features.idempotency.models import IdempotencyKey
 from app.features.users import roles
 from app.features.users.models import Role
+from app.features.users.schemas import NewRole
 from conftest import Account, SignIn
 from tests.inline import serving
 
@@ -354,3 +358,30 @@ async def test_the_document_names_the_header_and_its_refusals(client: AsyncClien
     (header,) = [each for each in operation["parameters"] if each["name"] == KEY]
     assert header["in"] == "header"
     assert {"400", "409", "422"} <= operation["responses"].keys()
+
+
+async def test_what_is_no_http_request_is_executed_once_too(
+    admin: Account, database: Database
+) -> None:
+    who = Principal(user_id=admin.id, permissions=frozenset())
+    done: list[str] = []
+
+    async def once(key: str, name: str, *, fail: bool = False) -> str:
+        async def work(session: AsyncSession) -> str:
+            done.append(name)
+            if fail:
+                raise Conflict("not now")
+            return f"{name} {len(done)}"
+
+        content = NewRole(name=name, permissions=[])
+        request = service.Request(database, who, "test", key, content)
+        return await service.once(request, lambda: unit_of_work(database), work)
+
+    with pytest.raises(Conflict):
+        await once("a-key", "clerk", fail=True)
+    assert [await once("a-key", "clerk") for _ in range(3)] == ["clerk 2"] * 3
+    with pytest.raises(service.IdempotencyKeyReused):
+        await once("a-key", "cook")
+    with pytest.raises(service.InvalidKey):
+        await once("k" * 256, "cook")
+    assert done == ["clerk", "clerk"]

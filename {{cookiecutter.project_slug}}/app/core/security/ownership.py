@@ -12,7 +12,7 @@ from app.core.security.principal import Principal
 
 @dataclass(frozen=True, slots=True)
 class OwnedBy:
-    """The rule of one action; endpoints, lists and GraphQL ask it alike."""
+    """The rule of one action; whatever reads or changes rows asks it alike."""
 
     column: InstrumentedAttribute[Any]
     """The column that holds the id of a row's owner."""
