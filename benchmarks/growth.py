@@ -15,10 +15,10 @@ from benchmarks.wrk import Sample, Server, Work, measure, measure_answered
 PAGE_SIZE = 20
 # Rows with the numbers {first} to {last}, a second apart, and with time-ordered ids as the service makes them.
 INSERT = """
-INSERT INTO products (id, created_at, updated_at, sku, name, description, price, currency, stock)
+INSERT INTO products (id, created_at, updated_at, sku, name, description, price, currency, stock, version)
 SELECT
     (lpad(to_hex(1000 * second), 12, '0') || '7' || substr(hash, 1, 3) || '8' || substr(hash, 4, 15))::uuid,
-    to_timestamp(second), to_timestamp(second), 'SKU-' || number, 'Product ' || number, '', number % 10000, 'EUR', 0
+    to_timestamp(second), to_timestamp(second), 'SKU-' || number, 'Product ' || number, '', number % 10000, 'EUR', 0, 1
 FROM (
     SELECT number, 1767225600 + number::bigint AS second, md5(number::text) AS hash
     FROM generate_series({first}, {last}) AS number

@@ -5,12 +5,12 @@ answered in the same form, and never with a stack trace.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, cast
 
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -67,6 +67,10 @@ class Unprocessable(Failure):
     """The request is well-formed, but its content breaks a rule."""
 
     status = HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+class NotModified(Exception):
+    """The client has the current version of what it asks for."""
 
 
 class NotFound(Failure):
@@ -246,7 +250,7 @@ def bug_response(request: Request) -> JSONResponse:
     )
 
 
-async def render(request: Request, error: Exception) -> JSONResponse:
+async def render(request: Request, error: Exception) -> Response:
     """The response to any exception."""
     for kind, renderer in RENDERERS.items():
         if isinstance(error, kind):
@@ -254,8 +258,14 @@ async def render(request: Request, error: Exception) -> JSONResponse:
     return await render_bug(request, error)
 
 
-RENDERERS = {
+async def render_not_modified(request: Request, error: Exception) -> Response:
+    """The response without a body; its headers were added before."""
+    return Response(status_code=HTTPStatus.NOT_MODIFIED)
+
+
+RENDERERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
     Failure: render_failure,
+    NotModified: render_not_modified,
     HTTPException: render_http_exception,
     RequestValidationError: render_validation_error,
 }

@@ -73,6 +73,9 @@ class Output(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
+Version = Annotated[int, Field(description="Counts the changes; in quotes, the `ETag`")]
+
+
 class Stored(Output):
     """The fields of every stored resource."""
 

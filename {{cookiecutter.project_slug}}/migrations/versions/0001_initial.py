@@ -117,6 +117,7 @@ def upgrade() -> None:
         sa.Column("description", sa.String(length=200), nullable=False),
         sa.Column("permissions", sa.JSON(), nullable=False),
         sa.Column("seeded", sa.JSON(), nullable=True),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_roles")),
         sa.UniqueConstraint("name", name="uq_roles_name"),
     )
@@ -346,6 +347,7 @@ def upgrade() -> None:
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         # {% endif %}
+        sa.Column("version", sa.Integer(), nullable=False),
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_products_tenant_id"),
         # {% endif %}

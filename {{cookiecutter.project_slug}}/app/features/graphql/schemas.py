@@ -25,6 +25,7 @@ from graphql import GraphQLError
 from pydantic import AwareDatetime, BaseModel, EmailStr
 from strawberry.scalars import JSON
 
+from app.core.db.versions import Expected
 from app.core.pagination import ListQuery
 from app.features.graphql.failures import ValidationError
 
@@ -144,6 +145,11 @@ def given(wanted: object) -> dict[str, Any]:
     """The fields of an input that the client gave; none, if it gave none."""
     fields = vars(wanted) if wanted is not None else {}
     return {name: value for name, value in fields.items() if value is not UNSET}
+
+
+def expected(version: int | None) -> Expected:
+    """The version that a row must have, if the client names one."""
+    return None if version is None else [version]
 
 
 def checked(model: type[Model], wanted: object) -> Model:

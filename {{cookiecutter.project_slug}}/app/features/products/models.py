@@ -4,9 +4,10 @@ from sqlalchemy import BigInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db.resource import Resource
+from app.core.db.versions import Versioned
 
 
-class Product(Resource):
+class Product(Versioned, Resource):
     """A product for sale."""
 
     __tablename__ = "products"

@@ -57,7 +57,10 @@ async def change_prices(
     statement = (
         update(Product)
         .where(Product.id.in_(ids))
-        .values(price=case((price > HIGHEST_PRICE, HIGHEST_PRICE), else_=price))
+        .values(
+            version=Product.version + 1,
+            price=case((price > HIGHEST_PRICE, HIGHEST_PRICE), else_=price),
+        )
     )
     await session.execute(statement, execution_options={"synchronize_session": False})
     return len(ids), ids[-1] if len(ids) == BATCH else None

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Row
 
+from app.core.conditions import CHANGED, KNOWN, ReadConditions, WriteConditions
 from app.core.db.session import DatabaseDep, SessionDep
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
@@ -48,11 +49,11 @@ async def create_product(session: SessionDep, new: NewProduct, response: Respons
     "/{product_id}",
     response_model=ProductRead,
     dependencies=[Can(ProductPermission.READ)],
-    responses=NOT_FOUND,
+    responses=NOT_FOUND | KNOWN,
 )
-async def get_product(product: ProductOr404) -> Row[Any]:
+async def get_product(product: ProductOr404, conditions: ReadConditions) -> Row[Any]:
     """Get a product."""
-    return product
+    return conditions.show(product)
 
 
 @products.get("", response_model=Page[ProductRead], dependencies=[Can(ProductPermission.READ)])
@@ -70,24 +71,26 @@ async def list_products(
     "/{product_id}",
     response_model=ProductRead,
     dependencies=[Can(ProductPermission.WRITE)],
-    responses=NOT_FOUND | TAKEN,
+    responses=NOT_FOUND | TAKEN | CHANGED,
 )
 async def change_product(
-    session: SessionDep, product: LockedProduct, wanted: ProductChange
+    session: SessionDep, product: LockedProduct, conditions: WriteConditions, wanted: ProductChange
 ) -> Product:
     """Update the given fields of a product."""
-    return await service.change(session, product, wanted)
+    return conditions.show(await service.change(session, product, wanted, conditions.expected))
 
 
 @products.delete(
     "/{product_id}",
     status_code=204,
     dependencies=[Can(ProductPermission.WRITE)],
-    responses=NOT_FOUND,
+    responses=NOT_FOUND | CHANGED,
 )
-async def delete_product(session: SessionDep, product: LockedProduct) -> None:
+async def delete_product(
+    session: SessionDep, product: LockedProduct, conditions: WriteConditions
+) -> None:
     """Delete a product permanently."""
-    await service.delete(session, product)
+    await service.delete(session, product, conditions.expected)
 
 
 @prices.post("", status_code=202, dependencies=[Can(ProductPermission.WRITE)])

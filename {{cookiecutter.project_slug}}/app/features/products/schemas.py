@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from app.core.listing import AtLeast, AtMost, Containing, Equal
 from app.core.pagination import ListQuery, SortableBy
-from app.core.schemas import NOT_BLANK, UNCHANGED, WHOLE, Input, Line, Stored, Text
+from app.core.schemas import NOT_BLANK, UNCHANGED, WHOLE, Input, Line, Stored, Text, Version
 from app.features.products.models import Product
 
 HIGHEST_PRICE = 10**12
@@ -67,6 +67,7 @@ class PriceChange(Input):
 class ProductRead(Stored):
     """A product."""
 
+    version: Version
     sku: str
     name: str
     description: str

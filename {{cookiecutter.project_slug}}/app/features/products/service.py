@@ -11,6 +11,7 @@ from uuid_utils.compat import uuid7
 from app.core.db.base import utc_now
 from app.core.db.errors import refusing
 from app.core.db.session import Database
+from app.core.db.versions import Expected, require
 from app.core.errors import Conflict, NotFound, Unprocessable
 from app.core.jobs.outbox import enqueue
 from app.features import audit
@@ -78,8 +79,11 @@ async def lock(session: AsyncSession, product_id: UUID) -> Product:
     return product
 
 
-async def change(session: AsyncSession, product: Product, wanted: ProductChange) -> Product:
+async def change(
+    session: AsyncSession, product: Product, wanted: ProductChange, expected: Expected = None
+) -> Product:
     """Change a locked product, and record the previous values."""
+    require(product, expected)
     given = wanted.model_dump(exclude_unset=True)
     changes = {name: value for name, value in given.items() if value != getattr(product, name)}
     before = {name: getattr(product, name) for name in changes}
@@ -94,8 +98,9 @@ async def change(session: AsyncSession, product: Product, wanted: ProductChange)
     return product
 
 
-async def delete(session: AsyncSession, product: Product) -> None:
+async def delete(session: AsyncSession, product: Product, expected: Expected = None) -> None:
     """Delete a locked product permanently."""
+    require(product, expected)
     before = {name: getattr(product, name) for name in NewProduct.model_fields}
     audit.record(session, "product.deleted", "product", product.id, before=before)
     await session.delete(product)

@@ -8,9 +8,10 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.core.db.base import Base
 from app.core.db.types import ExactText
+from app.core.db.versions import Versioned
 
 
-class Role(Base):
+class Role(Versioned, Base):
     """A named set of permissions; `*` stands for all."""
 
     __tablename__ = "roles"

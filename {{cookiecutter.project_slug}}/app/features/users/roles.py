@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.errors import refusing
+from app.core.db.versions import Expected, require
 from app.core.errors import Conflict, Forbidden, NotFound
 from app.core.security.principal import EVERYTHING, Principal
 from app.features import audit
@@ -139,10 +140,15 @@ async def create(session: AsyncSession, principal: Principal, new: NewRole) -> R
 
 
 async def change(
-    session: AsyncSession, principal: Principal, role: Role, wanted: RoleChange
+    session: AsyncSession,
+    principal: Principal,
+    role: Role,
+    wanted: RoleChange,
+    expected: Expected = None,
 ) -> Role:
     """Change the permissions or the description of a role."""
     await hold(session, role)
+    require(role, expected)
     changes = wanted.model_dump(exclude_none=True)
     before = {name: getattr(role, name) for name in changes}
     if "permissions" in changes:
@@ -156,11 +162,14 @@ async def change(
     return role
 
 
-async def delete(session: AsyncSession, principal: Principal, role: Role) -> None:
+async def delete(
+    session: AsyncSession, principal: Principal, role: Role, expected: Expected = None
+) -> None:
     """Delete an unassigned role."""
     if role.name in {ADMIN, MEMBER}:
         raise BuiltInRole(role.name)
     await hold(session, role)
+    require(role, expected)
     require_held(principal, role.permissions)
     if await repository.is_used(session, role):
         raise RoleInUse

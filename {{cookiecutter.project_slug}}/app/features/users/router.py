@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends
 from sqlalchemy import Row
 
+from app.core.conditions import CHANGED, KNOWN, ReadConditions, WriteConditions
 from app.core.db.session import DatabaseDep, ReadSessionDep, SessionDep
 from app.core.openapi import problems
 from app.core.pagination import Found, Page
@@ -133,35 +134,42 @@ async def create_role(principal: CurrentPrincipal, session: SessionDep, new: New
     "/{role_id}",
     response_model=RoleRead,
     dependencies=[Can(RolePermission.READ)],
-    responses=NO_ROLE,
+    responses=NO_ROLE | KNOWN,
 )
-async def get_role(role: RoleOr404) -> Role:
+async def get_role(role: RoleOr404, conditions: ReadConditions) -> Role:
     """Get a role."""
-    return role
+    return conditions.show(role)
 
 
 @roles.patch(
     "/{role_id}",
     response_model=RoleRead,
     dependencies=[Can(RolePermission.WRITE)],
-    responses=NO_ROLE | CONFLICT,
+    responses=NO_ROLE | CONFLICT | CHANGED,
 )
 async def change_role(
-    principal: CurrentPrincipal, session: SessionDep, role: RoleOr404, wanted: RoleChange
+    principal: CurrentPrincipal,
+    session: SessionDep,
+    role: RoleOr404,
+    conditions: WriteConditions,
+    wanted: RoleChange,
 ) -> Role:
     """Update a role."""
-    return await role_service.change(session, principal, role, wanted)
+    changed = await role_service.change(session, principal, role, wanted, conditions.expected)
+    return conditions.show(changed)
 
 
 @roles.delete(
     "/{role_id}",
     status_code=204,
     dependencies=[Can(RolePermission.WRITE)],
-    responses=NO_ROLE | CONFLICT,
+    responses=NO_ROLE | CONFLICT | CHANGED,
 )
-async def delete_role(principal: CurrentPrincipal, session: SessionDep, role: RoleOr404) -> None:
+async def delete_role(
+    principal: CurrentPrincipal, session: SessionDep, role: RoleOr404, conditions: WriteConditions
+) -> None:
     """Delete an unassigned role."""
-    await role_service.delete(session, principal, role)
+    await role_service.delete(session, principal, role, conditions.expected)
 
 
 router = APIRouter()

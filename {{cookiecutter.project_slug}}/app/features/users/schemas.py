@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, AwareDatetime, EmailStr, Field, StrictBool, StringConstraints
 
 from app.core.pagination import ListQuery, SortableBy
-from app.core.schemas import Input, Line, Output, Stored
+from app.core.schemas import Input, Line, Output, Stored, Version
 from app.features.users.models import Role, User
 
 # Addresses are case-insensitive, whatever the standard allows.
@@ -66,6 +66,7 @@ class RoleChange(Input):
 class RoleRead(Stored):
     """A role."""
 
+    version: Version
     name: str
     description: str
     permissions: list[str]

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.core.db.errors import DatabaseUnavailable
 from app.features.graphql import metrics
 from app.features.graphql.tests.alike import node
-from app.features.graphql.tests.steps import URL, ask, post, refused
+from app.features.graphql.tests.steps import URL, ask, node_id_of, post, refused
 from app.features.users import service as users
 from conftest import PASSWORD, Account, SignIn
 
@@ -272,3 +272,17 @@ async def test_nothing_of_a_request_is_logged_but_its_path(
         str(record.__dict__) for record in caplog.records if record.name.startswith("app")
     )
     assert not re.search("sesame|SignIn|stranger@", text)
+
+
+async def test_a_change_of_another_version_is_refused(admin: Account) -> None:
+    new: dict[str, object] = {"name": "clerk", "permissions": []}
+    made = (await admin.client.post("/api/v1/roles", json=new)).json()
+    update = """mutation ($id: ID!, $version: Int) {
+      updateRole(id: $id, input: {description: "x"}, ifVersion: $version) { version }
+    }"""
+    role = node_id_of("Role", made["id"])
+
+    assert await ask(admin.client, update, id=role, version=1) == {"updateRole": {"version": 2}}
+    assert await refused(admin.client, update, id=role, version=1) == ["version-changed"]
+    delete = "mutation ($id: ID!) { deleteRole(id: $id, ifVersion: 1) }"
+    assert await refused(admin.client, delete, id=role) == ["version-changed"]

@@ -11,7 +11,15 @@ from app.features.graphql.context import Info
 from app.features.graphql.fields import field
 from app.features.graphql.nodes import Identified, one, uuid_of
 from app.features.graphql.pages import connection
-from app.features.graphql.schemas import UNSET, BigInt, accepts, checked, filters, shows
+from app.features.graphql.schemas import (
+    UNSET,
+    BigInt,
+    accepts,
+    checked,
+    expected,
+    filters,
+    shows,
+)
 from app.features.products import repository, schemas, service
 from app.features.products.permissions import ProductPermission
 
@@ -71,19 +79,24 @@ class Mutation:
             return Product.of(await service.create(session, new))
 
     @field(write_products, CUSTOMER)
-    async def update_product(self, info: Info, id: relay.GlobalID, input: ProductChange) -> Product:
-        """Update the given fields of a product."""
+    async def update_product(
+        self, info: Info, id: relay.GlobalID, input: ProductChange, if_version: int | None = None
+    ) -> Product:
+        """Update the given fields of a product, if it has this version."""
         wanted = checked(schemas.ProductChange, input)
         async with info.context.unit_of_work() as session:
             product = await service.lock(session, uuid_of(Product, id))
-            return Product.of(await service.change(session, product, wanted))
+            changed = await service.change(session, product, wanted, expected(if_version))
+            return Product.of(changed)
 
     @field(write_products, CUSTOMER)
-    async def delete_product(self, info: Info, id: relay.GlobalID) -> relay.GlobalID:
-        """Delete a product permanently."""
+    async def delete_product(
+        self, info: Info, id: relay.GlobalID, if_version: int | None = None
+    ) -> relay.GlobalID:
+        """Delete a product permanently, if it has this version."""
         async with info.context.unit_of_work() as session:
             product = await service.lock(session, uuid_of(Product, id))
-            await service.delete(session, product)
+            await service.delete(session, product, expected(if_version))
         return id
 
     @field(write_products, CUSTOMER)

@@ -13,7 +13,7 @@ from app.features.graphql.fields import field
 from app.features.graphql.nodes import Identified, name_of, one, uuid_of
 from app.features.graphql.pages import connection
 from app.features.graphql.repository import rows_by
-from app.features.graphql.schemas import accepts, checked, filters, shows, valid
+from app.features.graphql.schemas import accepts, checked, expected, filters, shows, valid
 from app.features.users import models, repository, roles as role_service, schemas, service
 from app.features.users.permissions import RolePermission, UserPermission
 
@@ -158,17 +158,23 @@ class Mutation:
             return Role.of(await role_service.create(session, info.context.principal, new))
 
     @field(write_roles, SERVICE)
-    async def update_role(self, info: Info, id: relay.GlobalID, input: RoleChange) -> Role:
-        """Update a role."""
-        wanted = checked(schemas.RoleChange, input)
+    async def update_role(
+        self, info: Info, id: relay.GlobalID, input: RoleChange, if_version: int | None = None
+    ) -> Role:
+        """Update a role, if it has this version."""
+        wanted, principal = checked(schemas.RoleChange, input), info.context.principal
         async with info.context.unit_of_work() as session:
             role = await role_service.get(session, uuid_of(Role, id))
-            return Role.of(await role_service.change(session, info.context.principal, role, wanted))
+            version = expected(if_version)
+            return Role.of(await role_service.change(session, principal, role, wanted, version))
 
     @field(write_roles, SERVICE)
-    async def delete_role(self, info: Info, id: relay.GlobalID) -> relay.GlobalID:
-        """Delete an unassigned role."""
+    async def delete_role(
+        self, info: Info, id: relay.GlobalID, if_version: int | None = None
+    ) -> relay.GlobalID:
+        """Delete an unassigned role, if it has this version."""
         async with info.context.unit_of_work() as session:
             role = await role_service.get(session, uuid_of(Role, id))
-            await role_service.delete(session, info.context.principal, role)
+            version = expected(if_version)
+            await role_service.delete(session, info.context.principal, role, version)
         return id

@@ -126,3 +126,16 @@ async def test_a_change_of_prices_that_makes_no_sense_is_refused(admin: Account)
     ):
         answer = await admin.client.post(CHANGES, json=good | wrong)
         assert answer.status_code == 422, wrong
+
+
+async def test_a_product_whose_price_changed_meanwhile_has_another_version(admin: Account) -> None:
+    await add(admin, 100)
+    (product,) = (await admin.client.get(URL)).json()["items"]
+    await ask(admin, 10)
+
+    stale = await admin.client.patch(
+        f"{URL}/{product['id']}", json={"name": "Coffee"}, headers={"If-Match": '"1"'}
+    )
+
+    assert (product["version"], stale.status_code, stale.json()["version"]) == (1, 412, 2)
+    assert await prices(admin) == [110]
