@@ -101,8 +101,8 @@ def routes(count: int, compared: Sequence[Route], verdicts: Verdicts) -> list[st
         "## A route among all others",
         "",
         f"The project with every option has {count} routes. *Ratio* is requests per second to the same application with that"
-        " route only: calls in the process, without a server and without a token, so that finding the route has its largest share. *form*"
-        f" is left to FastAPI's own search. The worst ratio is {min(each.ratio for each in compared):.2f}.",
+        " route only: calls in the process, without a server and without a token, so that finding the route has its largest share."
+        f" The worst ratio is {min(each.ratio for each in compared):.2f}.",
         "",
         *table(header, cells),
     ]

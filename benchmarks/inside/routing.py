@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.core import logging
-from app.core.routing import is_plain
+from app.core.routing import has_form
 from app.core.service import Service
 from app.core.settings import Settings
 from app.main import create_app
@@ -34,13 +34,13 @@ def endpoints(app: FastAPI) -> list[RouteContext]:
 
 
 def chosen(routes: Sequence[RouteContext]) -> dict[str, RouteContext]:
-    """Routes at different places of the search, and one that is left to FastAPI's own."""
+    """Routes at different places among all, and one with a form."""
     return {
         "first": routes[0],
         "middle": routes[len(routes) // 2],
         "last": routes[-1],
         "deepest": max(routes, key=lambda each: (each.path or "").count("/")),
-        "form": next(each for each in routes if not is_plain(each)),
+        "form": next(each for each in routes if has_form(each)),
     }
 
 

@@ -160,9 +160,15 @@ def test_a_path_of_many_slashes_costs_no_more_than_others(app: FastAPI) -> None:
     assert asked < 2 * shortcut.longest + 10
 
 
-async def test_what_decides_for_itself_is_left_to_the_search() -> None:
-    """A route of a class of its own, and a form, which routers may limit."""
-    app, plain = FastAPI(form_limits={"max_fields": 1}), APIRouter()
+@pytest.mark.parametrize("limited", ["app", "router", "inclusion", "inner inclusion"])
+async def test_what_decides_for_itself_is_left_to_the_search(limited: str) -> None:
+    """A route of a class of its own, and a form, where a router limits them."""
+    one = {"max_fields": 1}
+
+    def limits(where: str) -> dict[str, Any]:
+        return {"form_limits": one} if limited == where else {}
+
+    app, outer, plain = FastAPI(**limits("app")), APIRouter(), APIRouter(**limits("router"))
 
     class Closed(APIRoute):
         async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -178,8 +184,9 @@ async def test_what_decides_for_itself_is_left_to_the_search() -> None:
     async def form(first: Annotated[str, Form()], second: Annotated[str, Form()]) -> str:
         return first + second
 
-    for router in (plain, closed):
-        app.include_router(router)
+    outer.include_router(plain, **limits("inner inclusion"))
+    app.include_router(outer, **limits("inclusion"))
+    app.include_router(closed)
     app.router.middleware_stack = Shortcut(app, let_in)
     transport = ASGITransport(app)
     async with AsyncClient(transport=transport, base_url="http://test") as client:

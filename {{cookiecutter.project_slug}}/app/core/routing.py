@@ -191,7 +191,7 @@ ANY = -1
 
 
 Candidate = tuple[int, RouteContext, bool]
-"""The place of a route among all, itself, and whether it is plain."""
+"""The place of a route among all, itself, and whether nothing but its own endpoint handles it."""
 
 
 class Shortcut:
@@ -212,6 +212,7 @@ class Shortcut:
     def routes(self) -> Mapping[tuple[str, int], Sequence[Candidate]]:
         """All routes in their order, by what is fixed of their path, and its number of slashes."""
         found = defaultdict[tuple[str, int], list[Candidate]](list)
+        limited = limits_forms(self.app)
         for order, route in enumerate(iter_route_contexts(self.app.routes)):
             path = route.path or "/{host:any}"
             if isinstance(route.original_route, StarletteMount):
@@ -219,7 +220,10 @@ class Shortcut:
             fixed, parameter, _ = path.partition("{")
             start = fixed[: fixed.rindex("/") + 1] if parameter else fixed
             slashes = ANY if ":" in path else path.count("/")
-            found[start, slashes].append((order, route, is_plain(route)))
+            plain = type(route.original_route) in {APIRoute, ObservedRoute}
+            found[start, slashes].append(
+                (order, route, plain and not (limited and has_form(route)))
+            )
         return found
 
     @cached_property
@@ -264,11 +268,20 @@ class Shortcut:
         await self.search(scope, receive, send)
 
 
-def is_plain(route: RouteContext) -> bool:
-    """Whether nothing but its own endpoint handles it: no class of a feature's own, nor a router's limits of forms."""
-    kind = type(route.original_route)
-    form = isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
-    return kind in {APIRoute, ObservedRoute} and not form
+def has_form(route: RouteContext) -> bool:
+    """Whether its body is a form."""
+    return isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
+
+
+def limits_forms(app: FastAPI) -> bool:
+    """Whether a router limits forms, which FastAPI's own search does on the way to the route."""
+    routers: list[Any] = [app.router]
+    for router in routers:
+        included = [each for each in router.routes if hasattr(each, "include_context")]
+        routers += [each.original_router for each in included]
+        if router.form_limits or any(each.include_context.form_limits for each in included):
+            return True
+    return False
 
 
 def methods_at(scope: Scope) -> set[str]:
