@@ -173,21 +173,15 @@ def shared_tenant(reader: Reader, people: dict[str, dict[str, str]]) -> dict[str
 
 
 def test_a_feature_is_removed_as_written(template: Path, tmp_path: Path) -> None:
-    """`products`, as its last part says: a folder, its lines, and a migration."""
+    """`orders`, as its last part says: a folder, its lines, and a migration; then `products`, which nothing needs then."""
     project = bake_with_cookiecutter(template, tmp_path, {})
     data = str(tmp_path / "data")
     run("uv", "sync", "--quiet", cwd=project)
 
-    shutil.rmtree(project / "app/features/products")
-    for name, line in (
-        ("app/installed.py", r"    products,\n"),
-        ("app/installed.py", r"    products\.feature,\n"),
-        ("pyproject.toml", r' *"app\.features\.products",\n'),
-    ):
-        file = project / name
-        text, count = re.subn(line, "", file.read_text("utf-8"))
-        assert count == 1, (name, line)
-        file.write_text(text, encoding="utf-8")
+    for name in ("orders", "products"):
+        remove(project, name)
+    for name in ("dying.py", "test_crashes.py"):
+        (project / "tests" / name).unlink()
     run("make", "migration", "m=remove products", cwd=project, DATA_DIR=data)
 
     run("uv", "run", "ruff", "check", ".", cwd=project)
@@ -201,3 +195,17 @@ def test_a_feature_is_removed_as_written(template: Path, tmp_path: Path) -> None
         cwd=project,
         DATA_DIR=data,
     )
+
+
+def remove(project: Path, feature: str) -> None:
+    """Delete the folder of a feature, and its lines."""
+    shutil.rmtree(project / "app/features" / feature)
+    for name, line in (
+        ("app/installed.py", rf"    {feature},\n"),
+        ("app/installed.py", rf"    {feature}\.feature,\n"),
+        ("pyproject.toml", rf' *"app\.features\.{feature}",\n'),
+    ):
+        file = project / name
+        text, count = re.subn(line, "", file.read_text("utf-8"))
+        assert count == 1, (name, line)
+        file.write_text(text, encoding="utf-8")

@@ -9,22 +9,31 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
 from httpx2 import AsyncClient, Response
 from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db import session as sessions
 from app.core.db.base import utc_now
-from app.core.db.session import Database, reading, unit_of_work
+from app.core.db.errors import DatabaseUnavailable
+from app.core.db.session import Database, SessionDep, get_session, reading, unit_of_work
 from app.core.errors import Conflict
 from app.core.jobs.work import Work
+from app.core.routing import SERVICE, router as new_router
+from app.core.security.access import Can, calls, signed_in
 from app.core.security.principal import Principal
-from app.features.idempotency import deps, service
+from app.core.settings import Settings
+from app.features.idempotency import deps, idempotent, service
 from app.features.idempotency.jobs import purge_keys
 from app.features.idempotency.models import IdempotencyKey
 from app.features.users import roles
 from app.features.users.models import Role
+from app.features.users.permissions import RolePermission
 from app.features.users.schemas import NewRole
-from conftest import Account, SignIn
+from app.main import create_app
+from conftest import Account, SignIn, client_of
 from tests.inline import serving
 
 URL = "/api/v1/roles"
@@ -357,7 +366,10 @@ async def test_the_document_names_the_header_and_its_refusals(client: AsyncClien
 
     (header,) = [each for each in operation["parameters"] if each["name"] == KEY]
     assert header["in"] == "header"
+    assert not header["required"]
     assert {"400", "409", "422"} <= operation["responses"].keys()
+    assert "in progress" in operation["responses"]["409"]["description"]
+    assert "in use" in operation["responses"]["409"]["description"]
 
 
 async def test_what_is_no_http_request_is_executed_once_too(
@@ -374,7 +386,7 @@ async def test_what_is_no_http_request_is_executed_once_too(
             return f"{name} {len(done)}"
 
         content = NewRole(name=name, permissions=[])
-        request = service.Request(database, who, "test", key, content)
+        request = service.KeyedRequest(database, who, "test", key, content)
         return await service.once(request, lambda: unit_of_work(database), work)
 
     with pytest.raises(Conflict):
@@ -385,3 +397,141 @@ async def test_what_is_no_http_request_is_executed_once_too(
     with pytest.raises(service.InvalidKey):
         await once("k" * 256, "cook")
     assert done == ["clerk", "clerk"]
+
+
+@pytest.fixture
+async def keyed(settings: Settings, database: Database, sign_in: SignIn) -> AsyncClient:
+    """An administrator at endpoints of a test, and what they have done."""
+    app, things = create_app(settings), new_router("/things", tag="things", about=SERVICE)
+
+    @things.delete("", status_code=204, dependencies=[signed_in, idempotent])
+    async def drop(session: SessionDep) -> None:
+        session.add(Role(name=f"role-{uuid4().hex}", permissions=[]))
+
+    @things.post("", dependencies=[idempotent, Can(RolePermission.WRITE)])
+    async def write(session: SessionDep) -> str:
+        session.add(Role(name=f"role-{uuid4().hex}", permissions=[]))
+        return "written"
+
+    app.include_router(things)
+    admin = await sign_in("keyed@example.com", "admin")
+    client = client_of(app, database, settings)
+    client.headers["Authorization"] = admin.client.headers["Authorization"]
+    return client
+
+
+async def number(database: Database) -> int:
+    """How many roles there are."""
+    async with reading(database) as session:
+        return await session.scalar(select(func.count()).select_from(Role)) or 0
+
+
+async def test_a_response_without_a_body_is_repeated(
+    keyed: AsyncClient, database: Database
+) -> None:
+    before = await number(database)
+    answers = [
+        await keyed.request("DELETE", "/api/v1/things", headers={KEY: "a-key"}) for _ in range(3)
+    ]
+
+    assert [(each.status_code, each.content) for each in answers] == [(204, b"")] * 3
+    assert "Content-Length" not in answers[1].headers
+    assert await number(database) == before + 1
+
+
+async def test_permissions_come_first_in_whatever_order_they_are_declared(
+    keyed: AsyncClient, database: Database, session: AsyncSession
+) -> None:
+    written = await keyed.post("/api/v1/things", headers={KEY: "a-key"})
+    await session.execute(
+        update(Role).where(Role.name == "admin").values(permissions=[], version=Role.version + 1)
+    )
+
+    refused = await keyed.post("/api/v1/things", headers={KEY: "a-key"})
+
+    assert (written.status_code, refused.status_code) == (200, 403)
+    assert "Idempotent-Replayed" not in refused.headers
+
+
+async def test_a_refusal_of_the_caller_is_not_kept(admin: Account, sign_in: SignIn) -> None:
+    new = {"name": "officer", "permissions": ["roles:write", "roles:read"]}
+    officer_role = await admin.client.post(URL, json=new)
+    officer = await sign_in("officer@example.com", "officer")
+
+    refused = await create(officer.client, "a-key", permissions=["users:read"])
+    granted = {"permissions": [*new["permissions"], "users:read"]}
+    await admin.client.patch(f"{URL}/{officer_role.json()['id']}", json=granted)
+
+    assert kind(refused) == (403, "escalation")
+    again = await create(officer.client, "a-key", permissions=["users:read"])
+    assert again.status_code == 201
+
+
+async def test_a_bug_is_logged_even_if_its_answer_cannot_be_recorded(
+    admin: Account, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*_: object) -> Role:
+        raise ZeroDivisionError
+
+    async def unreachable(*_: object) -> None:
+        raise DatabaseUnavailable
+
+    monkeypatch.setattr(roles, "create", fail)
+    monkeypatch.setattr(service.Claim, "settle", unreachable)
+
+    assert (await create(admin.client, "a-key")).status_code == 500
+    assert "unhandled_exception" in caplog.text
+    assert "idempotent_answer_not_recorded" in caplog.text
+
+
+async def test_a_request_that_is_cancelled_while_it_claims_leaves_no_claim(
+    admin: Account, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = sessions.commit
+
+    async def cancel(session: AsyncSession) -> list[Any]:
+        monkeypatch.setattr(sessions, "commit", commit)
+        await commit(session)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(sessions, "commit", cancel)
+    with pytest.raises(asyncio.CancelledError):
+        await create(admin.client, "a-key")
+
+    assert await stored(database) == 0
+    assert (await create(admin.client, "a-key")).status_code == 201
+
+
+async def test_a_request_that_was_taken_over_is_kept_from_then_on(
+    admin: Account, database: Database
+) -> None:
+    async with unit_of_work(database) as session:
+        old = utc_now() - timedelta(hours=26)
+        await create(admin.client, "a-key")
+        row = (await session.scalars(select(IdempotencyKey))).one()
+        row.answer, row.created_at, row.leased_until = None, old, old
+    await create(admin.client, "a-key")
+
+    await purge(database)
+
+    assert (await create(admin.client, "a-key")).headers["Idempotent-Replayed"] == "true"
+
+
+async def test_two_keys_are_none(admin: Account) -> None:
+    new: dict[str, object] = {"name": "clerk", "permissions": []}
+
+    answer = await admin.client.post(URL, json=new, headers=[(KEY, "a-key"), (KEY, "b-key")])
+
+    assert kind(answer) == (400, "invalid-key")
+
+
+def test_each_endpoint_with_a_key_has_a_session_to_record_the_response_in(app: FastAPI) -> None:
+    keyed = 0
+    for route in iter_route_contexts(app.routes):
+        if isinstance(route.original_route, APIRoute):
+            asked = [*calls(route.original_route.dependant)]
+            if {deps.keyed, deps.keyed_only} & {*asked}:
+                keyed += 1
+                assert get_session in asked, route.path
+
+    assert keyed

@@ -1,9 +1,9 @@
 """A dependency sees the finished response before the commit, and may answer instead of the endpoint."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Form, Request, Response
 from httpx2 import AsyncClient
 from sqlalchemy import func, select
 
@@ -116,3 +116,16 @@ async def test_the_document_names_what_it_may_refuse(caller: AsyncClient) -> Non
     document: Any = (await caller.get("/api/v1/openapi.json")).json()
 
     assert "418" in document["paths"][URL]["post"]["responses"]
+
+
+def test_a_form_cannot_be_observed() -> None:
+    things = new_router("/things", tag="things", about=SERVICE)
+
+    async def watch() -> None:
+        """See nothing."""
+
+    async def read(name: Annotated[str, Form()]) -> str:
+        return name
+
+    with pytest.raises(TypeError, match="could not read its form"):
+        things.post("/form", dependencies=[public, Observing(watch)])(read)

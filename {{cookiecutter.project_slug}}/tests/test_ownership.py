@@ -72,3 +72,12 @@ async def test_a_list_of_one_owner_is_paged_like_any_other(
     assert {events[row.id] for row in (*first.items, *second.items)} == {ADA}
     assert first.items[0].id != second.items[0].id
     assert second.next_cursor is None
+
+
+async def test_a_list_without_an_owner_shows_nothing_of_one(database: Database) -> None:
+    ownerless = Listing(AuditQuery, AuditEvent)
+
+    with pytest.raises(TypeError, match="AuditEvent its `owner`"):
+        await ownerless.page(database, AuditQuery.model_validate({}), only=ADA)
+    with pytest.raises(TypeError, match="AuditEvent its `owner`"):
+        await ownerless.one(database, uuid4(), only=ADA)

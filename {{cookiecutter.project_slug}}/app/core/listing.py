@@ -138,7 +138,8 @@ class Listing:
     async def page(
         self, reader: Database | AsyncSession, query: ListQuery, *, only: UUID | None = None
     ) -> Found[Row[Any]]:
-        """One page, in the requested order, read without a session if there is none; of `only` this owner, if given."""
+        """One page, in the requested order, read without a session if there is none; only the rows of this owner, if one is given."""
+        self.require_owner(only)
         keys = service_of(reader).keys
         given = {
             name: each.value(value)
@@ -168,10 +169,16 @@ class Listing:
     async def one(
         self, reader: Database | AsyncSession, item_id: UUID, *, only: UUID | None = None
     ) -> Row[Any] | None:
-        """The item with this id, if it belongs to `only` this owner."""
+        """The item with this id; only if it belongs to this owner, if one is given."""
+        self.require_owner(only)
         owned = {} if only is None else {OWNER: only}
         found = await rows_of(reader, self.by_id[(*owned,)], {"id": item_id, **owned})
         return found[0] if found else None
+
+    def require_owner(self, only: UUID | None) -> None:
+        """Refuse to show all rows where those of one owner are wanted."""
+        if only is not None and OWNER not in self.filters:
+            raise TypeError(f"give the list of {self.model.__name__} its `owner`")
 
     def build(self, shape: Shape) -> Select[*tuple[Any, ...]]:
         """The statement of this shape."""

@@ -17,6 +17,8 @@ from app.core.security.access import uncounted
 
 SCHEMA = "#/components/schemas/"
 VERSION = re.compile(r"/api/(v\d+)/")
+REQUIRED = "x-required"
+"""In the schema of a parameter that FastAPI would refuse with another status if it required it."""
 METHODS = {"get", "put", "post", "delete", "patch"}
 
 ANYWHERE = {500: "Internal error", 503: "A dependency of the service is unavailable"}
@@ -163,6 +165,8 @@ def with_problems(
             declare(path[method], of_kind, signed_in)
             for parameter in path[method].get("parameters", []):
                 parameter["schema"] = without_null(parameter["schema"])
+                if parameter["schema"].pop(REQUIRED, False):
+                    parameter["required"] = True
                 if "description" in parameter["schema"]:
                     parameter["description"] = parameter["schema"]["description"]
     return document

@@ -67,8 +67,23 @@ def before_commit(scope: Scope, see: Callable[[Response], Awaitable[None]]) -> N
     scope.setdefault(OBSERVERS, []).append(see)
 
 
+def together(*declared: Mapping[int | str, dict[str, Any]]) -> dict[int | str, dict[str, Any]]:
+    """The responses of all, with each description of a status."""
+    found: dict[int | str, dict[str, Any]] = {}
+    for status, response in (item for each in declared for item in each.items()):
+        known = found.get(status)
+        text = f"{known['description']}; or {response['description']}" if known else None
+        found[status] = response | ({"description": text} if text else {})
+    return found
+
+
 class ObservedRoute(APIRoute):
     """A route with `Observing` dependencies."""
+
+    def __init__(self, path: str, endpoint: Endpoint, **options: Any) -> None:  # noqa: ANN401, FastAPI's
+        super().__init__(path, endpoint, **options)
+        if has_form(self):
+            raise TypeError(f"{path}: what observes it could not read its form")
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler of FastAPI, watched."""
@@ -108,12 +123,13 @@ class Router(APIRouter):
         self.added.append((path, endpoint, {**options, "dependencies": dependencies}))
         declared = [each for each in dependencies or () if isinstance(each, Declared)]
         others = [each for each in dependencies or () if not isinstance(each, Declared)]
-        others.sort(key=lambda each: not isinstance(each, Deprecated))
+        # The end of an endpoint is announced first; what answers in its place comes after its permissions.
+        others.sort(key=lambda each: isinstance(each, Observing) - isinstance(each, Deprecated))
         if any(isinstance(each, Deprecated) for each in others):
             options["deprecated"] = True
         if observing := [each for each in others if isinstance(each, Observing)]:
-            refusals = {status: each for one in observing for status, each in one.responses.items()}
-            options["responses"] = refusals | (options.get("responses") or {})
+            declared_responses = [each.responses for each in observing]
+            options["responses"] = together(*declared_responses, options.get("responses") or {})
             options["route_class_override"] = ObservedRoute
         super().add_api_route(path, endpoint, dependencies=others, **options)
         vars(self.routes[-1]).update(about=self.about, quiet=self.quiet, declared=declared)
@@ -268,7 +284,7 @@ class Shortcut:
         await self.search(scope, receive, send)
 
 
-def has_form(route: RouteContext) -> bool:
+def has_form(route: RouteContext | APIRoute) -> bool:
     """Whether its body is a form."""
     return isinstance(getattr(getattr(route, "body_field", None), "field_info", None), Form)
 

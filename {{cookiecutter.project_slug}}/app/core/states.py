@@ -1,13 +1,14 @@
 """State machines: a table of the transitions that rows of one kind can make, which is all that changes their state."""
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.errors import Conflict
+from app.core.errors import Conflict, Failure
 from app.core.events import Event
 from app.core.service import publish
 
@@ -18,7 +19,7 @@ class WrongState(Conflict):
     """The resource is in a state from which there is no such transition."""
 
     def __init__(self, action: str, state: str) -> None:
-        super().__init__(f"Cannot {action} what is {state}.", state=state)
+        super().__init__(f"Cannot {action}: the state is {state}.", state=state)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,14 @@ class Transition(Generic[State]):
     target: State
     guard: Callable[[Any], None] | None = None
     """Raises a failure if this row, in one of those states, cannot make the transition."""
+
+    def applies(self, row: Any) -> bool:  # noqa: ANN401, of any model with a state
+        """Whether this row can make it."""
+        with suppress(Failure):
+            if self.guard and row.state in self.sources:
+                self.guard(row)
+            return row.state in self.sources
+        return False
 
 
 class Machine(Generic[State]):
@@ -49,9 +58,9 @@ class Machine(Generic[State]):
         if unreached := set(type(initial)) - reached:
             raise ValueError(f"no transition leads to {', '.join(sorted(unreached))}")
 
-    def possible(self, state: State) -> list[str]:
-        """The actions that are possible in a state."""
-        return [name for name, each in self.transitions.items() if state in each.sources]
+    def possible(self, row: Any) -> list[str]:  # noqa: ANN401, of any model with a state
+        """The actions that are possible at the moment."""
+        return [name for name, each in self.transitions.items() if each.applies(row)]
 
     async def apply(self, session: AsyncSession, action: str, row: Any) -> State:  # noqa: ANN401, of any model with a state
         """Make the transition of a locked row, and publish its event; returns the state before."""

@@ -4,10 +4,10 @@ from app.core.feature import Feature
 from app.features.idempotency.deps import KEY, REPLAYED, idempotent, idempotent_only
 from app.features.idempotency.jobs import purge_keys
 from app.features.idempotency.models import IdempotencyKey
-from app.features.idempotency.service import Request, once
+from app.features.idempotency.service import KeyedRequest, once
 from app.features.idempotency.settings import IdempotencySettings
 
-__all__ = ["Request", "feature", "idempotent", "idempotent_only", "once"]
+__all__ = ["KeyedRequest", "feature", "idempotent", "idempotent_only", "once"]
 
 feature = Feature(
     models=(IdempotencyKey,),

@@ -1,6 +1,5 @@
 """Dependencies of endpoints."""
 
-import re
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated
@@ -12,7 +11,7 @@ from starlette.exceptions import HTTPException
 from app.core.db.session import SESSION, Database, DatabaseDep
 from app.core.errors import Failure, bug_response, render_failure
 from app.core.middleware import add_headers
-from app.core.openapi import problems
+from app.core.openapi import REQUIRED, problems
 from app.core.routing import Answered, Observing, before_commit
 from app.core.security.access import CurrentPrincipal
 from app.core.security.principal import Principal
@@ -23,13 +22,12 @@ from app.features.idempotency.service import (
     claim,
     digest,
     held,
+    key_in,
     key_of,
 )
 
 KEY, REPLAYED = "Idempotency-Key", "Idempotent-Replayed"
-BARE = re.compile(r"[!-~]{1,255}")
-QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,255})"')
-"""A string of RFC 9651; with escapes, as long as one without."""
+LENGTH = "content-length"
 REFUSALS = problems(
     {
         400: f"`{KEY}` is missing or malformed, or the body cannot be read",
@@ -39,13 +37,13 @@ REFUSALS = problems(
 )
 
 
-Key = Annotated[
-    str | None,
-    Header(
-        alias=KEY,
-        description="A random UUID, for example. The request is executed once, however often it is repeated with"
-        " the same key: the response is repeated as well, with `Idempotent-Replayed: true`",
-    ),
+ABOUT = (
+    "A random UUID, for example. The request is executed once, however often it is repeated with the same key: the response is"
+    " repeated as well, with `Idempotent-Replayed: true`"
+)
+Key = Annotated[str | None, Header(alias=KEY, description=ABOUT)]
+RequiredKey = Annotated[
+    str | None, Header(alias=KEY, description=ABOUT, json_schema_extra={REQUIRED: True})
 ]
 
 
@@ -61,7 +59,7 @@ async def keyed(
 
 
 async def keyed_only(
-    request: Request, database: DatabaseDep, principal: CurrentPrincipal, key: Key = None
+    request: Request, database: DatabaseDep, principal: CurrentPrincipal, key: RequiredKey = None
 ) -> AsyncGenerator[None]:
     """Execute the request once; refuse it without a key."""
     async with executing_once(request, database, principal, key or ""):
@@ -74,6 +72,8 @@ async def executing_once(
 ) -> AsyncGenerator[None]:
     """Claim the request, or answer as before; then record what the endpoint answers, or how it fails."""
     name = key_in(key)
+    if len(request.headers.getlist(KEY)) > 1:
+        raise InvalidKey
     add_headers(request.scope, {KEY: key})
     found = await claim(
         database,
@@ -89,10 +89,10 @@ async def executing_once(
 
     async def failed(error: Exception) -> Answer | None:
         match error:
-            case Failure():
-                return answer_of(await render_failure(request, error))
             case RequestValidationError() | HTTPException():
                 return None  # it was not executed
+            case Failure():
+                return answer_of(await render_failure(request, error))
             case _:
                 return answer_of(bug_response(request))
 
@@ -102,18 +102,8 @@ async def executing_once(
 
 
 async def settle(request: Request, claim: Claim, answer: Answer) -> None:
-    """Record the answer in the transaction of the request, if it has one."""
-    session = request.scope.get(SESSION)
-    await (claim.record(answer) if session is None else claim.settle(session, answer))
-
-
-def key_in(header: str) -> str:
-    """The key in a header, with or without quotes."""
-    if quoted := QUOTED.fullmatch(header):
-        return re.sub(r"\\(.)", r"\1", quoted[1])
-    if not BARE.fullmatch(header) or header.startswith('"'):
-        raise InvalidKey
-    return header
+    """Record the answer in the transaction of the request."""
+    await claim.settle(request.scope[SESSION], answer)
 
 
 def answer_of(response: Response) -> Answer:
@@ -125,15 +115,12 @@ def answer_of(response: Response) -> Answer:
 def repeated(answer: Answer) -> Response:
     """The response again."""
     response = Response(answer.body, answer.status)
-    length = response.headers[LENGTH]
-    response.raw_headers = [
-        (name.encode("latin-1"), value.encode("latin-1"))
-        for name, value in [*answer.headers, (LENGTH, length)]
+    length = [each for each in response.raw_headers if each[0] == LENGTH.encode()]
+    response.raw_headers = length + [
+        (name.encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers
     ]
     return response
 
-
-LENGTH = "content-length"
 
 idempotent = Observing(keyed, scope="function", responses=REFUSALS)
 """For the `dependencies` of an endpoint: clients may give a key, so that retries have no second effect."""

@@ -24,8 +24,8 @@ class IdempotencyKey(Record):
     request: Mapped[str] = mapped_column(String(64))
     """A digest of what was requested."""
     claim: Mapped[UUID]
-    """The process that executes it holds this claim: what is done under any other is rolled back."""
+    """Identifies the current execution: the work of any other is rolled back."""
     leased_until: Mapped[datetime]
-    """Until when the claim is honoured without a response; another request may take it over afterwards."""
+    """When another request may take over, unless there is a response."""
     answer: Mapped[dict[str, Any] | None]
     """The response, encrypted."""

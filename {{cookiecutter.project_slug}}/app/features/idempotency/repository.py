@@ -45,7 +45,10 @@ async def take_over(
     """Replace a claim whose lease has expired; returns whether it was still there."""
     expired = IdempotencyKey.leased_until < utc_now()
     return await changed(
-        session, unanswered(key, claim).where(expired).values(claim=new, leased_until=until)
+        session,
+        unanswered(key, claim)
+        .where(expired)
+        .values(claim=new, leased_until=until, created_at=utc_now()),
     )
 
 

@@ -8,14 +8,16 @@ done, and the request may be executed again once the claim's lease has expired.
 import base64
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import re
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Any, Self
 from uuid import UUID, uuid4
 
+import structlog
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -23,7 +25,14 @@ from app.core.carriers import partition
 from app.core.db.base import utc_now
 from app.core.db.errors import LostRace, refusing
 from app.core.db.session import Database, unit_of_work
-from app.core.errors import Conflict, Failure, Unavailable, Unprocessable
+from app.core.errors import (
+    Conflict,
+    Failure,
+    Forbidden,
+    Unauthorized,
+    Unavailable,
+    Unprocessable,
+)
 from app.core.jobs import UnreadableArguments
 from app.core.jobs.sealing import seal, unseal
 from app.core.security.principal import Principal
@@ -31,10 +40,15 @@ from app.core.service import service_of
 from app.features.idempotency import repository
 from app.features.idempotency.models import IdempotencyKey
 
+log = structlog.stdlib.get_logger(__name__)
+
 MARGIN = timedelta(seconds=15)
 """How much longer than a request may take its claim is honoured."""
 LONGEST = 255
 """How long a key may be."""
+BARE = re.compile(r"[!-~]+")
+QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
+"""A string of RFC 9651."""
 ATTEMPTS = 5
 """How often a claim is attempted while others take and release it."""
 
@@ -83,6 +97,21 @@ class Taken(Exception):
     """Another request has claimed the key meanwhile."""
 
 
+AGAIN = (Unavailable, LostRace, Unauthorized, Forbidden)
+"""What may succeed later, with the same request by the same caller."""
+
+
+@contextmanager
+def logged(event: str) -> Generator[None]:
+    """Only log a failure: the error that led here is what the client must learn of."""
+    try:
+        yield
+    except LostRace:
+        raise
+    except Exception:
+        log.exception(event)
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A response that can be repeated."""
@@ -118,20 +147,33 @@ class Claim:
             raise LostRace
 
     async def record(self, answer: Answer) -> None:
-        """Record the answer in a transaction of its own."""
-        async with unit_of_work(self.database) as session:
-            await self.settle(session, answer)
+        """Record the answer to a failure in a transaction of its own, unless the work was committed before."""
+        with suppress(LostRace), logged("idempotent_answer_not_recorded"):
+            async with unit_of_work(self.database) as session:
+                await self.settle(session, answer)
 
     async def release(self) -> None:
-        """Let the request be executed again: nothing was done."""
-        async with unit_of_work(self.database) as session:
-            await repository.release(session, self.key, self.id)
+        """Let the request be executed again: nothing was done. If that fails, the lease ends."""
+        with logged("idempotency_key_not_released"):
+            async with unit_of_work(self.database) as session:
+                await repository.release(session, self.key, self.id)
 
 
 def digest(*parts: object) -> str:
     """A digest of these."""
-    text = json.dumps([str(part) for part in parts])
-    return hashlib.sha256(text.encode()).hexdigest()
+    texts = [
+        hashlib.sha256(part).hexdigest() if isinstance(part, bytes) else str(part) for part in parts
+    ]
+    return hashlib.sha256(json.dumps(texts).encode()).hexdigest()
+
+
+def key_in(text: str) -> str:
+    """The key that a client has given, with or without quotes."""
+    quoted = QUOTED.fullmatch(text)
+    key = re.sub(r"\\(.)", r"\1", quoted[1]) if quoted else text
+    if len(key) > LONGEST or not (quoted or (BARE.fullmatch(key) and not key.startswith('"'))):
+        raise InvalidKey
+    return key
 
 
 def key_of(principal: Principal, operation: str, key: str) -> str:
@@ -155,6 +197,9 @@ async def claim(database: Database, key: str, request: str) -> Claim | Answer:
                         session.add(row)
             except Taken:
                 continue
+            except BaseException:  # it may have been committed nevertheless
+                await new.release()
+                raise
             return new
         if found.request != request:
             raise IdempotencyKeyReused
@@ -184,7 +229,7 @@ async def held(
     try:
         yield
     except Exception as error:
-        temporary = isinstance(error, Unavailable | LostRace)
+        temporary = isinstance(error, AGAIN)
         answer = None if temporary else await failed(error)
         await (claim.release() if answer is None else claim.record(answer))
         raise
@@ -194,8 +239,8 @@ async def held(
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """What is executed once, where there is no HTTP request of its own."""
+class KeyedRequest:
+    """A request that is not an HTTP request of its own, such as a mutation."""
 
     database: Database
     principal: Principal
@@ -206,14 +251,12 @@ class Request:
 
 
 async def once(
-    request: Request,
+    request: KeyedRequest,
     unit_of_work: Callable[[], AbstractAsyncContextManager[AsyncSession]],
     work: Callable[[AsyncSession], Awaitable[str]],
 ) -> str:
     """What `work` returns, or has returned to the same request; if it fails, it may be done again."""
-    if not 1 <= len(request.key) <= LONGEST:
-        raise InvalidKey
-    key = key_of(request.principal, request.operation, request.key)
+    key = key_of(request.principal, request.operation, key_in(request.key))
     found = await claim(request.database, key, digest(request.content.model_dump_json()))
     if isinstance(found, Answer):
         return found.body.decode()

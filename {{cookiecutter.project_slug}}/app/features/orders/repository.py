@@ -27,7 +27,7 @@ LINES = (
 async def get(
     reader: Database | AsyncSession, order_id: UUID, only: UUID | None
 ) -> Row[Any] | None:
-    """The order with this id; of `only` this buyer, if given."""
+    """The order with this id; only if it belongs to this buyer, if one is given."""
     return await ORDERS.one(reader, order_id, only=only)
 
 
@@ -48,7 +48,7 @@ async def lines_of_all(session: AsyncSession, ids: Collection[UUID]) -> dict[UUI
 async def page(
     reader: Database | AsyncSession, query: OrderQuery, only: UUID | None
 ) -> Found[Row[Any]]:
-    """Matching orders, newest first by default; of `only` this buyer, if given."""
+    """Matching orders, newest first by default; only those of this buyer, if one is given."""
     return await ORDERS.page(reader, query, only=only)
 
 

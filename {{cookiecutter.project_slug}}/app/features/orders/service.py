@@ -27,6 +27,7 @@ from app.features.orders.settings import OrderSettings
 from app.features.orders.states import KEPT, ORDERS
 from app.features.products import service as products
 
+HIGHEST_TOTAL = 10**15
 READING = OwnedBy(Order.buyer_id, OrderPermission.READ)
 CANCELLING = OwnedBy(Order.buyer_id, OrderPermission.WRITE)
 
@@ -39,12 +40,19 @@ class OrderNotFound(NotFound):
 
 
 class SeveralCurrencies(Unprocessable):
-    """An order is paid in one currency."""
+    """The products of an order are not priced in the same currency."""
 
     def __init__(self) -> None:
         super().__init__(
             "The products are priced in different currencies. Place an order for each."
         )
+
+
+class TotalTooHigh(Unprocessable):
+    """The total is more than all clients can represent."""
+
+    def __init__(self) -> None:
+        super().__init__(f"The total is more than {HIGHEST_TOTAL}. Order fewer pieces.")
 
 
 async def place(session: AsyncSession, principal: Principal, new: NewOrder) -> OrderDetails:
@@ -53,13 +61,16 @@ async def place(session: AsyncSession, principal: Principal, new: NewOrder) -> O
     sold = await products.take(session, wanted)
     if len({product.currency for product in sold}) > 1:
         raise SeveralCurrencies
+    total = sum(product.price * wanted[product.id] for product in sold)
+    if total > HIGHEST_TOTAL:
+        raise TotalTooHigh
     minutes = settings_of(session, OrderSettings).unpaid_minutes
     order = Order(
         id=uuid7(),
         buyer_id=principal.user_id,
         state=ORDERS.initial,
         currency=sold[0].currency,
-        total=sum(product.price * wanted[product.id] for product in sold),
+        total=total,
         pay_until=utc_now() + timedelta(minutes=minutes),
     )
     session.add(order)
@@ -89,7 +100,7 @@ def details(order: Order | Row[Any], lines: Sequence[OrderLine | Row[Any]]) -> O
     return OrderDetails(
         **OrderRead.model_validate(order).model_dump(),
         lines=[OrderLineRead.model_validate(line) for line in lines],
-        actions=ORDERS.possible(OrderState(order.state)),
+        actions=ORDERS.possible(order),
     )
 
 
@@ -138,7 +149,7 @@ async def moved(session: AsyncSession, order: Order, action: str) -> OrderDetail
 
 
 async def move(session: AsyncSession, orders: Sequence[Order], action: str) -> None:
-    """Make the transition of locked orders; pieces of those that ended before they left go back to the stock."""
+    """Make the transition of locked orders; pieces that were not shipped go back to the stock when their order ends."""
     ended: list[UUID] = []
     for order in orders:
         before = await ORDERS.apply(session, action, order)

@@ -30,7 +30,7 @@ async def lock(session: AsyncSession, product_id: UUID) -> Product | None:
 
 async def lock_all(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Product]:
     """Those of these products that exist, by id; locked in the order of their ids, so that no two requests block each other."""
-    statement = select(Product).where(Product.id.in_(sorted(ids))).order_by(Product.id)
+    statement = select(Product).where(Product.id.in_(ids)).order_by(Product.id)
     fresh = {"populate_existing": True}
     found = await session.scalars(statement.with_for_update(), execution_options=fresh)
     return {each.id: each for each in found}

@@ -93,7 +93,7 @@ async def delete_product(
     await service.delete(session, product, conditions.expected)
 
 
-@prices.post("", status_code=202, dependencies=[Can(ProductPermission.WRITE)])
+@prices.post("", status_code=202, dependencies=[Can(ProductPermission.WRITE), idempotent])
 async def change_prices(session: SessionDep, wanted: PriceChange) -> PriceChange:
     """Raise or lower all prices in one currency by a percentage, in the background.
 

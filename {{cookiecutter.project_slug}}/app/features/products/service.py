@@ -39,7 +39,7 @@ class OutOfStock(Conflict):
 
     def __init__(self, product: Product) -> None:
         super().__init__(
-            f"{product.stock} pieces of {product.name} are left.",
+            f"Not enough pieces of {product.name}: {product.stock} left.",
             sku=product.sku,
             available=product.stock,
         )

@@ -101,7 +101,7 @@ class Mutation:
         async def work(session: AsyncSession) -> str:
             return str((await service.place(session, context.principal, new)).id)
 
-        request = idempotency.Request(
+        request = idempotency.KeyedRequest(
             context.service.database, context.principal, "place_order", idempotency_key, new
         )
         order_id = await idempotency.once(request, context.unit_of_work, work)

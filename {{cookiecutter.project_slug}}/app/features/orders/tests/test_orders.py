@@ -92,6 +92,26 @@ async def test_what_is_no_order_is_refused(admin: Account, member: Account) -> N
     assert await left(admin, tea) == 5
 
 
+async def test_a_total_is_one_that_every_client_can_read(admin: Account, member: Account) -> None:
+    gold = await stocked(admin, 9999, price=10**12)
+
+    highest = await place(member.client, (gold, 1000))
+    too_high = await place(member.client, (gold, 1001))
+
+    assert highest.json()["total"] == 10**15
+    assert kind(too_high) == (422, "total-too-high")
+    assert await left(admin, gold) == 8999
+
+
+async def test_the_document_says_that_a_key_is_required(client: AsyncClient) -> None:
+    document = (await client.get("/api/v1/openapi.json")).json()
+    parameters = document["paths"][ORDERS]["post"]["parameters"]
+
+    (key,) = [each for each in parameters if each["name"] == "Idempotency-Key"]
+    assert key["required"]
+    assert "x-required" not in key["schema"]
+
+
 async def test_an_order_needs_an_idempotency_key(admin: Account, member: Account) -> None:
     tea = await stocked(admin, 5)
     wanted = {"lines": [{"product_id": tea["id"], "quantity": 1}]}
@@ -203,10 +223,12 @@ async def test_what_is_not_paid_in_time_goes_back_to_the_stock(
 
     await for_each_customer(database, age)
     too_late = await act(admin.client, late, "pay")
+    unpaid = (await member.client.get(f"{ORDERS}/{late['id']}")).json()
     for _ in range(2):
         await for_each_customer(database, expire)
 
     assert kind(too_late) == (409, "payment-too-late")
+    assert unpaid["actions"] == ["cancel"]
     states = [
         (await admin.client.get(f"{ORDERS}/{each['id']}")).json()["state"]
         for each in (late, later, paid, new)

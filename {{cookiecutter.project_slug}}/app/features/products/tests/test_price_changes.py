@@ -139,3 +139,16 @@ async def test_a_product_whose_price_changed_meanwhile_has_another_version(admin
 
     assert (product["version"], stale.status_code, stale.json()["version"]) == (1, 412, 2)
     assert await prices(admin) == [110]
+
+
+async def test_a_repeated_change_with_a_key_is_made_once(admin: Account) -> None:
+    await add(admin, 1000)
+    change = {"currency": "EUR", "percent": 50}
+
+    answers = [
+        await admin.client.post(CHANGES, json=change, headers={"Idempotency-Key": "a-key"})
+        for _ in range(2)
+    ]
+
+    assert [answer.status_code for answer in answers] == [202, 202]
+    assert await prices(admin) == [1500]
