@@ -124,7 +124,7 @@ class Problem(BaseModel):
 
 
 def problem_type(failure: type[Failure]) -> str:
-    """`OutOfStock` is `urn:problem-type:out-of-stock`."""
+    """`RoleInUse` is `urn:problem-type:role-in-use`."""
     return "urn:problem-type:" + re.sub(r"(?<!^)(?=[A-Z])", "-", failure.__name__).lower()
 
 
