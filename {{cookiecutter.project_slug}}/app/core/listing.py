@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from app.core.db.base import Base
+from app.core.db.deletion import WITH_DELETED, visible
 from app.core.db.session import Database
 from app.core.pagination import Found, ListQuery, beyond, order_by, page_of, place_of
 from app.core.service import service_of
@@ -43,7 +44,7 @@ class Filter:
     column: InstrumentedAttribute[Any]
     condition: Callable[[InstrumentedAttribute[Any], BindParameter[Any]], ColumnElement[bool]]
     value: Callable[[Any], Any] = lambda value: value
-    """What is compared with, from what the client gave."""
+    """What is compared with, from what the client gave; `None` if that is no filter."""
 
     def where(self, name: str) -> ColumnElement[bool]:
         """The condition, on a bind parameter of this name."""
@@ -68,6 +69,11 @@ def AtMost(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802
 def Before(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802
     """The column has a smaller value."""
     return Filter(column, lambda found, given: found < given)
+
+
+def Deleted(column: InstrumentedAttribute[Any]) -> Filter:  # noqa: N802
+    """The row was deleted, and can be restored. Without this filter, a list shows no such rows."""
+    return Filter(column, lambda found, given: found.is_not(None), lambda wanted: wanted or None)
 
 
 ESCAPE = "/"
@@ -142,9 +148,10 @@ class Listing:
         self.require_owner(only)
         keys = service_of(reader).keys
         given = {
-            name: each.value(value)
+            name: value
             for name, each in self.filters.items()
-            if (value := only if name == OWNER else getattr(query, name)) is not None
+            if (asked := only if name == OWNER else getattr(query, name)) is not None
+            and (value := each.value(asked)) is not None
         }
         start = (
             "cursor" if query.cursor is not None else "offset" if query.offset is not None else ""
@@ -207,7 +214,9 @@ class Listing:
         self, statement: Select[*tuple[Any, ...]], filters: tuple[str, ...]
     ) -> Select[*tuple[Any, ...]]:
         """The statement with these filters."""
-        return statement.where(*(self.filters[name].where(name) for name in filters))
+        columns = {self.filters[name].column.key for name in filters}
+        shown = [] if "deleted_at" in columns else visible(self.model)
+        return statement.where(*(self.filters[name].where(name) for name in filters), *shown)
 
 
 async def rows_of(
@@ -215,5 +224,5 @@ async def rows_of(
 ) -> Sequence[Row[Any]]:
     """The answer to the statement, within the session if there is one."""
     if isinstance(reader, AsyncSession):
-        return (await reader.execute(statement, values)).all()
+        return (await reader.execute(statement, values, execution_options=WITH_DELETED)).all()
     return await reader.rows(statement, values)

@@ -348,6 +348,8 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         # {% endif %}
         sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("deleted_at", UTCDateTime(), nullable=True),
+        sa.Column("live", sa.Boolean(), nullable=True),
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_products_tenant_id"),
         # {% endif %}
@@ -360,6 +362,7 @@ def upgrade() -> None:
             "tenant_id",
             # {% endif %}
             "sku",
+            "live",
             name="uq_products_sku",
         ),
     )
@@ -372,6 +375,17 @@ def upgrade() -> None:
             # {% endif %}
             "created_at",
             "id",
+        ],
+        unique=False,
+    )
+    op.create_index(
+        "ix_products_deleted_at",
+        "products",
+        [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "deleted_at",
         ],
         unique=False,
     )
@@ -395,6 +409,18 @@ def upgrade() -> None:
             "tenant_id",
             # {% endif %}
             "price",
+            "id",
+        ],
+        unique=False,
+    )
+    op.create_index(
+        "ix_products_sku",
+        "products",
+        [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "sku",
             "id",
         ],
         unique=False,

@@ -3,11 +3,15 @@
 from datetime import datetime
 from uuid import UUID
 
-from app.core.jobs import job
+from app.core.jobs import HOUSEKEEPING, job
 from app.core.jobs.outbox import enqueue
+from app.core.jobs.purge import purge
+from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
 from app.features import audit
 from app.features.products import repository
+from app.features.products.models import Product
+from app.features.products.settings import ProductSettings
 
 
 @job("products.change_prices")
@@ -27,3 +31,11 @@ async def change_prices(
         await enqueue(
             session, change_prices, currency=currency, percent=percent, until=until, after=last
         )
+
+
+@job("products.purge", queue=HOUSEKEEPING, schedule=cron("37 1 * * *"), each_customer=True)
+async def purge_products(work: Work) -> None:
+    """Delete products for good whose time to be restored is over, a batch at a time."""
+    days = work.service.of(ProductSettings).deleted_days
+    if await purge(work.session, Product, repository.outlived(days)):
+        await enqueue(work.session, purge_products)

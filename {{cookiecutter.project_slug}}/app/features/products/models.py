@@ -3,19 +3,22 @@
 from sqlalchemy import BigInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.db.deletion import Restorable
 from app.core.db.resource import Resource
 from app.core.db.versions import Versioned
 
 
-class Product(Versioned, Resource):
+class Product(Versioned, Restorable, Resource):
     """A product for sale."""
 
     __tablename__ = "products"
     __table_args__ = (
-        Resource.unique("sku", name="uq_products_sku"),
+        Resource.unique("sku", "live", name="uq_products_sku"),
         Resource.index("created_at", "id", name="ix_products_created_at"),
+        Resource.index("sku", "id", name="ix_products_sku"),
         Resource.index("name", "id", name="ix_products_name"),
         Resource.index("price", "id", name="ix_products_price"),
+        Resource.index("deleted_at", name="ix_products_deleted_at"),
     )
 
     sku: Mapped[str] = mapped_column(String(64))

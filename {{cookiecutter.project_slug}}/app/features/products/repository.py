@@ -1,13 +1,15 @@
 """All SQL of products."""
 
-from collections.abc import Collection
-from datetime import datetime
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, case, select, update
+from sqlalchemy import ColumnElement, Row, case, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.db.base import utc_now
+from app.core.db.deletion import SHOWN, WITH_DELETED
 from app.core.db.session import Database
 from app.core.listing import Listing
 from app.core.pagination import Found
@@ -28,10 +30,29 @@ async def lock(session: AsyncSession, product_id: UUID) -> Product | None:
     return await session.get(Product, product_id, with_for_update=True)
 
 
-async def lock_all(session: AsyncSession, ids: Collection[UUID]) -> dict[UUID, Product]:
+async def lock_deleted(session: AsyncSession, product_id: UUID) -> Product | None:
+    """The deleted product with this id, locked."""
+    statement = select(Product).where(Product.id == product_id, Product.deleted_at.is_not(None))
+    return await session.scalar(statement.with_for_update(), execution_options=WITH_DELETED)
+
+
+async def taken(session: AsyncSession, skus: Collection[str]) -> Sequence[str]:
+    """Which of these SKUs products have, in order."""
+    statement = select(Product.sku).where(Product.sku.in_(skus)).order_by(Product.sku)
+    return (await session.scalars(statement)).all()
+
+
+def outlived(days: int) -> ColumnElement[bool]:
+    """Products that were deleted so many days ago."""
+    return Product.deleted_at < utc_now() - timedelta(days=days)
+
+
+async def lock_all(
+    session: AsyncSession, ids: Collection[UUID], *, deleted: bool = False
+) -> dict[UUID, Product]:
     """Those of these products that exist, by id; locked in the order of their ids, so that no two requests block each other."""
     statement = select(Product).where(Product.id.in_(ids)).order_by(Product.id)
-    fresh = {"populate_existing": True}
+    fresh = {"populate_existing": True, SHOWN: deleted}
     found = await session.scalars(statement.with_for_update(), execution_options=fresh)
     return {each.id: each for each in found}
 

@@ -1,6 +1,8 @@
 """Endpoints."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
+from uuid import UUID
 
 from fastapi import APIRouter, Depends, Response
 from sqlalchemy import Row
@@ -18,14 +20,17 @@ from app.features.products.models import Product
 from app.features.products.permissions import ProductPermission
 from app.features.products.schemas import (
     NewProduct,
+    NewProducts,
     PriceChange,
     ProductChange,
     ProductQuery,
     ProductRead,
+    ProductsRead,
 )
 
 products = new_router("/products", tag="products", about=CUSTOMER)
 prices = new_router("/price-changes", tag="products", about=CUSTOMER)
+imports = new_router("/product-imports", tag="products", about=CUSTOMER)
 
 NOT_FOUND = problems({404: "No such product"})
 TAKEN = problems({409: "The SKU is taken"})
@@ -89,8 +94,31 @@ async def change_product(
 async def delete_product(
     session: SessionDep, product: LockedProduct, conditions: WriteConditions
 ) -> None:
-    """Delete a product permanently."""
+    """Delete a product. It can be restored for a while; its SKU is free at once."""
     await service.delete(session, product, conditions.expected)
+
+
+@products.post(
+    "/{product_id}/restore",
+    response_model=ProductRead,
+    dependencies=[Can(ProductPermission.WRITE)],
+    responses=problems({404: "No such product was deleted"}) | TAKEN,
+)
+async def restore_product(session: SessionDep, product_id: UUID) -> Product:
+    """Restore a deleted product."""
+    return await service.restore(session, product_id)
+
+
+@imports.post(
+    "",
+    status_code=201,
+    response_model=ProductsRead,
+    dependencies=[Can(ProductPermission.WRITE), idempotent],
+    responses=TAKEN,
+)
+async def create_products(session: SessionDep, new: NewProducts) -> dict[str, Sequence[Product]]:
+    """Create up to 100 products, all or none."""
+    return {"items": await service.create_all(session, new)}
 
 
 @prices.post("", status_code=202, dependencies=[Can(ProductPermission.WRITE), idempotent])
@@ -106,3 +134,4 @@ async def change_prices(session: SessionDep, wanted: PriceChange) -> PriceChange
 router = APIRouter()
 router.include_router(products)
 router.include_router(prices)
+router.include_router(imports)

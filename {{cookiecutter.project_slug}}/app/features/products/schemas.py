@@ -1,15 +1,17 @@
 """Requests and responses."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import AwareDatetime, Field, StringConstraints, model_validator
 
-from app.core.listing import AtLeast, AtMost, Containing, Equal
+from app.core.listing import AtLeast, AtMost, Containing, Deleted, Equal
 from app.core.pagination import ListQuery, SortableBy
-from app.core.schemas import NOT_BLANK, UNCHANGED, WHOLE, Input, Line, Stored, Text, Version
+from app.core.schemas import NOT_BLANK, UNCHANGED, WHOLE, Input, Line, Output, Stored, Text, Version
 from app.features.products.models import Product
 
 HIGHEST_PRICE = 10**12
+MOST_AT_ONCE = 100
+"""How many products one request may create."""
 
 Sku = Annotated[
     str,
@@ -55,6 +57,21 @@ class ProductChange(Input):
     stock: Stock = UNCHANGED
 
 
+class NewProducts(Input):
+    """Products to create together."""
+
+    items: Annotated[list[NewProduct], Field(min_length=1, max_length=MOST_AT_ONCE)] = Field(
+        examples=[[{"sku": "CUP-1", "name": "Cup", "price": 990}]]
+    )
+
+    @model_validator(mode="after")
+    def once_each(self) -> Self:
+        """Each SKU is given once."""
+        if len({item.sku for item in self.items}) < len(self.items):
+            raise ValueError("give each SKU once")
+        return self
+
+
 class PriceChange(Input):
     """A change of all prices in one currency."""
 
@@ -74,6 +91,15 @@ class ProductRead(Stored):
     price: int
     currency: str
     stock: int
+    deleted_at: AwareDatetime | None = Field(
+        description="When it was deleted; it can be restored for a while"
+    )
+
+
+class ProductsRead(Output):
+    """Products that were created together, in the order of the request."""
+
+    items: list[ProductRead]
 
 
 class ProductQuery(ListQuery):
@@ -90,4 +116,7 @@ class ProductQuery(ListQuery):
     )
     currency: Annotated[Currency | None, Equal(Product.currency)] = None
     min_price: Annotated[int | None, AtLeast(Product.price)] = Field(None, ge=0, le=HIGHEST_PRICE)
+    deleted: Annotated[bool | None, Deleted(Product.deleted_at)] = Field(
+        None, description="Only products that were deleted, which are hidden otherwise"
+    )
     max_price: Annotated[int | None, AtMost(Product.price)] = Field(None, ge=0, le=HIGHEST_PRICE)

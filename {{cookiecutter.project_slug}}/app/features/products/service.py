@@ -17,7 +17,7 @@ from app.core.jobs.outbox import enqueue
 from app.features import audit
 from app.features.products import jobs, repository
 from app.features.products.models import Product
-from app.features.products.schemas import NewProduct, PriceChange, ProductChange
+from app.features.products.schemas import NewProduct, NewProducts, PriceChange, ProductChange
 
 
 class ProductNotFound(NotFound):
@@ -48,8 +48,9 @@ class OutOfStock(Conflict):
 class SkuTaken(Conflict):
     """A stock-keeping unit identifies one product."""
 
-    def __init__(self, sku: str) -> None:
-        super().__init__(f"There is already a product with the SKU {sku}.")
+    def __init__(self, *skus: str) -> None:
+        named = ", ".join(skus) or "of one of these"
+        super().__init__(f"There is already a product with the SKU {named}.")
 
 
 async def create(session: AsyncSession, new: NewProduct) -> Product:
@@ -61,6 +62,20 @@ async def create(session: AsyncSession, new: NewProduct) -> Product:
     with refusing("uq_products_sku", SkuTaken(new.sku)):
         await session.flush()
     return product
+
+
+async def create_all(session: AsyncSession, new: NewProducts) -> Sequence[Product]:
+    """Create products, all or none."""
+    if known := await repository.taken(session, [item.sku for item in new.items]):
+        raise SkuTaken(*known)
+    created = [Product(id=uuid7(), **item.model_dump()) for item in new.items]
+    session.add_all(created)
+    for product, item in zip(created, new.items, strict=True):
+        after = item.model_dump()
+        audit.record(session, "product.created", "product", product.id, after=after)
+    with refusing("uq_products_sku", SkuTaken()):
+        await session.flush()
+    return created
 
 
 async def get(reader: Database | AsyncSession, product_id: UUID) -> Row[Any]:
@@ -99,12 +114,24 @@ async def change(
 
 
 async def delete(session: AsyncSession, product: Product, expected: Expected = None) -> None:
-    """Delete a locked product permanently."""
+    """Delete a locked product, which can be restored for a while."""
     require(product, expected)
     before = {name: getattr(product, name) for name in NewProduct.model_fields}
     audit.record(session, "product.deleted", "product", product.id, before=before)
-    await session.delete(product)
+    product.delete()
     await session.flush()
+
+
+async def restore(session: AsyncSession, product_id: UUID) -> Product:
+    """Restore a deleted product, unless another has its SKU by now."""
+    product = await repository.lock_deleted(session, product_id)
+    if product is None:
+        raise ProductNotFound
+    product.restore()
+    with refusing("uq_products_sku", SkuTaken(product.sku)):
+        await session.flush()
+    audit.record(session, "product.restored", "product", product.id)
+    return product
 
 
 async def take(session: AsyncSession, wanted: Mapping[UUID, int]) -> Sequence[Product]:
@@ -122,8 +149,9 @@ async def take(session: AsyncSession, wanted: Mapping[UUID, int]) -> Sequence[Pr
 
 
 async def give_back(session: AsyncSession, pieces: Mapping[UUID, int]) -> None:
-    """Return pieces to the stock, of the products that still exist."""
-    for product_id, product in (await repository.lock_all(session, pieces)).items():
+    """Return pieces to the stock, also of products that were deleted and may be restored."""
+    found = await repository.lock_all(session, pieces, deleted=True)
+    for product_id, product in found.items():
         product.stock += pieces[product_id]
     await session.flush()
 

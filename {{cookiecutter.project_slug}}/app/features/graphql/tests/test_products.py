@@ -178,8 +178,28 @@ async def test_a_product_is_made_changed_and_deleted_as_in_rest(admin: Account) 
     )
     assert deleted == {"deleteProduct": made["id"]}
     assert (await admin.client.get(in_rest)).status_code == 404
+    gone = "{ products(first: 9, filter: {deleted: true}) { nodes { sku } totalCount } }"
+    found = (await ask(admin.client, gone))["products"]
+    assert found == {"nodes": [{"sku": "TEA-250"}], "totalCount": 1}
+    assert (await ask(admin.client, "{ products(first: 9) { totalCount } }"))["products"] == {
+        "totalCount": 0
+    }
+    restore = "mutation ($id: ID!) { restoreProduct(id: $id) { sku deletedAt } }"
+    restored = await ask(admin.client, restore, id=made["id"])
+    assert restored == {"restoreProduct": {"sku": "TEA-250", "deletedAt": None}}
+    both = """mutation ($new: [NewProduct!]!) {
+      createProducts(input: {items: $new}) { sku }
+    }"""
+    more = [NEW | {"sku": sku} for sku in ("CUP", "POT")]
+    assert await ask(admin.client, both, new=more) == {
+        "createProducts": [{"sku": "CUP"}, {"sku": "POT"}]
+    }
+    assert await refused(admin.client, both, new=more) == ["sku-taken"]
     actions = (await admin.client.get("/api/v1/audit-events?object_type=product")).json()["items"]
     assert [each["action"] for each in actions] == [
+        "product.created",
+        "product.created",
+        "product.restored",
         "product.deleted",
         "product.changed",
         "product.created",

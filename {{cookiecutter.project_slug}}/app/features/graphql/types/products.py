@@ -18,7 +18,9 @@ from app.features.graphql.schemas import (
     checked,
     expected,
     filters,
+    given,
     shows,
+    valid,
 )
 from app.features.products import repository, schemas, service
 from app.features.products.permissions import ProductPermission
@@ -44,6 +46,11 @@ class ProductFilter:
 @accepts(schemas.NewProduct)
 class NewProduct:
     price: BigInt = strawberry.field(description="In the currency's smallest unit")
+
+
+@accepts(schemas.NewProducts)
+class NewProducts:
+    items: list[NewProduct]
 
 
 @accepts(schemas.ProductChange)
@@ -90,10 +97,23 @@ class Mutation:
             return Product.of(changed)
 
     @field(write_products, CUSTOMER)
+    async def create_products(self, info: Info, input: NewProducts) -> list[Product]:
+        """Create up to 100 products, all or none."""
+        new = valid(schemas.NewProducts, {"items": [given(each) for each in input.items]})
+        async with info.context.unit_of_work() as session:
+            return [Product.of(each) for each in await service.create_all(session, new)]
+
+    @field(write_products, CUSTOMER)
+    async def restore_product(self, info: Info, id: relay.GlobalID) -> Product:
+        """Restore a deleted product."""
+        async with info.context.unit_of_work() as session:
+            return Product.of(await service.restore(session, uuid_of(Product, id)))
+
+    @field(write_products, CUSTOMER)
     async def delete_product(
         self, info: Info, id: relay.GlobalID, if_version: int | None = None
     ) -> relay.GlobalID:
-        """Delete a product permanently, if it has this version."""
+        """Delete a product, if it has this version. It can be restored for a while."""
         async with info.context.unit_of_work() as session:
             product = await service.lock(session, uuid_of(Product, id))
             await service.delete(session, product, expected(if_version))

@@ -237,18 +237,21 @@ async def test_what_is_not_paid_in_time_goes_back_to_the_stock(
     assert [await left(admin, each) for each in (tea, cup)] == [8, 8]
 
 
-async def test_pieces_of_a_product_that_was_deleted_go_nowhere(
+async def test_pieces_of_a_deleted_product_are_there_once_it_is_restored(
     admin: Account, member: Account
 ) -> None:
     tea, cup = await stocked(admin, 5), await stocked(admin, 5)
     order = (await place(member.client, (tea, 1), (cup, 1))).json()
     await admin.client.delete(f"{PRODUCTS}/{tea['id']}")
 
+    unknown = await place(member.client, (tea, 1))
     cancelled = await act(member.client, order, "cancel")
+    await admin.client.post(f"{PRODUCTS}/{tea['id']}/restore")
 
+    assert kind(unknown) == (422, "unknown-product")
     assert cancelled.status_code == 200
     assert [each["sku"] for each in cancelled.json()["lines"]] == [tea["sku"], cup["sku"]]
-    assert await left(admin, cup) == 5
+    assert [await left(admin, each) for each in (tea, cup)] == [5, 5]
 
 
 async def test_fifty_buyers_of_twenty_pieces_buy_twenty(committed_admin: Account) -> None:
