@@ -277,3 +277,61 @@ def test_a_cursor_holds_a_key_of_every_type() -> None:
     for key in keys:
         kind = KEY_TYPES[type(key)]
         assert kind.validate_python(kind.dump_python(key, mode="json")) == key
+
+
+def links(answer: Response) -> dict[str, str]:
+    """The pages beside this one, by relation."""
+    found = re.findall(r'<([^>]*)>; rel="(\w+)"', answer.headers.get("Link", ""))
+    return {relation: url for url, relation in found}
+
+
+async def test_pages_link_to_those_beside_them(
+    lists: dict[str, dict[str, Any]], rows: AsyncClient
+) -> None:
+    for url, sort in lists.items():
+        for order in orders(sort):
+            query = {"sort": order, "limit": 1}
+            whole = await rows.get(url, params=query | {"limit": 100})
+            first = await rows.get(url, params=query)
+            second = await rows.get(links(first)["next"])
+            back = await rows.get(links(second)["prev"])
+            before = {"before": second.json()["previous_cursor"]}
+
+            assert links(first).keys() == {"next"}
+            assert links(whole) == {}
+            assert first.json()["previous_cursor"] is None
+            assert back.json()["items"] == first.json()["items"] != second.json()["items"]
+            assert (await rows.get(url, params=query | before)).json() == back.json()
+            assert links(back).keys() == {"next"}
+            assert (await rows.get(links(back)["next"])).json() == second.json()
+
+
+async def test_a_list_is_read_backwards_as_forwards(rows: AsyncClient) -> None:
+    query: dict[str, str | int] = {"sort": "name", "limit": 3}
+    forwards = [(await rows.get("/api/v1/roles", params=query)).json()]
+    while forwards[-1]["next_cursor"]:
+        place = {"cursor": forwards[-1]["next_cursor"]}
+        forwards.append((await rows.get("/api/v1/roles", params=query | place)).json())
+    backwards = [forwards[-1]]
+    while backwards[0]["previous_cursor"]:
+        place = {"before": backwards[0]["previous_cursor"]}
+        backwards.insert(0, (await rows.get("/api/v1/roles", params=query | place)).json())
+
+    assert [each["items"] for each in backwards] == [each["items"] for each in forwards]
+    assert len(forwards) > 1
+
+
+@pytest.mark.parametrize("both", [("cursor", "before"), ("before", "offset"), ("cursor", "offset")])
+async def test_a_page_begins_at_one_place(rows: AsyncClient, both: tuple[str, str]) -> None:
+    answer = await rows.get("/api/v1/roles", params=dict.fromkeys(both, "1"))
+
+    assert answer.status_code == 422
+    assert "give one of cursor, before and offset" in answer.text
+
+
+async def test_links_keep_what_the_client_asked_for(rows: AsyncClient) -> None:
+    url = "/api/v1/audit-events?limit=1&action=role.created&with_total=true"
+    answer = await rows.get(url)
+
+    assert links(answer)["next"].startswith(url + "&cursor=")
+    assert (await rows.get(links(answer)["next"])).json()["total"] == answer.json()["total"]

@@ -154,13 +154,13 @@ class Listing:
             and (value := each.value(asked)) is not None
         }
         start = (
-            "cursor" if query.cursor is not None else "offset" if query.offset is not None else ""
+            "cursor" if query.place is not None else "offset" if query.offset is not None else ""
         )
         terms = ",".join(query.sort_terms().values())  # however the client has put it
         usual = query.limit == self.usual and not given
         shape = Shape(terms, tuple(given), start, query.is_backwards, usual)
         values: dict[str, Any] = {**given, "limit": query.limit + (start != "offset")}
-        if query.cursor is not None:
+        if query.place is not None:
             values |= place_of(query, keys)
         elif query.offset is not None:
             values["offset"] = query.offset

@@ -43,6 +43,13 @@ def add_headers(scope: Scope, headers: Mapping[str, str]) -> None:
         added[name.lower().encode()] = text.encode()
 
 
+def add_link(scope: Scope, link: str) -> None:
+    """Add a link to the response, beside those added before."""
+    added: dict[bytes, bytes] = scope.setdefault(HEADERS, {})
+    known = added.get(b"link")
+    added[b"link"] = b", ".join(filter(None, (known, link.encode())))
+
+
 def at_end(scope: Scope, act: Callable[[], None]) -> None:
     """Call `act` once the request is over, whatever became of it."""
     scope[ENDED].append(act)
@@ -255,7 +262,7 @@ def middleware(
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=["Authorization", "Content-Type", correlation.HEADER, *headers],
-            expose_headers=[correlation.HEADER, "Location", *exposed],
+            expose_headers=[correlation.HEADER, "ETag", "Link", "Location", *exposed],
             max_age=600,
         ),
         Middleware(ErrorBoundary, seconds=settings.request_timeout),

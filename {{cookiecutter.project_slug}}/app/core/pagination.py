@@ -12,6 +12,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, cast
+from urllib.parse import parse_qsl, quote, urlencode
 from uuid import UUID
 
 from pydantic import (
@@ -30,9 +31,12 @@ from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
 from sqlalchemy import Column, ColumnElement, Select, and_, bindparam, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
+from starlette.requests import HTTPConnection
+from starlette.types import Scope
 
 from app.core import cursors
 from app.core.carriers import partition
+from app.core.middleware import add_link
 from app.core.queries import Query
 from app.core.schemas import Instant
 from app.core.service import service_of
@@ -140,15 +144,19 @@ class ListQuery(Query):
     cursor: str | None = Field(
         None,
         max_length=2000,
-        description="`next_cursor` of a page of this list with the same order and filters; "
-        "cannot be combined with `offset`",
+        description="`next_cursor` of a page of this list with the same order and filters: the items after it; "
+        "cannot be combined with `before` or `offset`",
+    )
+    before: str | None = Field(
+        None, max_length=2000, description="`previous_cursor` of such a page: the items before it"
     )
     offset: int | None = Field(
-        None, ge=0, le=10_000, description="Items to skip; cannot be combined with `cursor`"
+        None, ge=0, le=10_000, description="Items to skip; cannot be combined with a cursor"
     )
     sort: str
     with_total: bool = Field(False, description="Also count all items")
     _backwards: bool = PrivateAttr(default=False)
+    _scope: Scope | None = PrivateAttr(default=None)
 
     def backwards(self) -> Self:
         """The same list from its end, or before `cursor`; the order of a page's items stays."""
@@ -158,8 +166,36 @@ class ListQuery(Query):
 
     @property
     def is_backwards(self) -> bool:
-        """Whether the list is read from its end."""
-        return self._backwards
+        """Whether the list is read from its end, or from a place to its beginning."""
+        return self._backwards or self.before is not None
+
+    @property
+    def place(self) -> str | None:
+        """The cursor that the page begins at, or ends at if the list is read backwards."""
+        return self.before if self.cursor is None else self.cursor
+
+    @classmethod
+    async def requested(cls, connection: HTTPConnection) -> Self:
+        """What the client requests; the response will have links to the pages beside this one."""
+        query = await super().requested(connection)
+        query._scope = connection.scope
+        return query
+
+    def link(self, found: "Found[Any]") -> None:
+        """Give the response links (RFC 8288) to the pages beside this one."""
+        scope = self._scope
+        if scope is None:
+            return
+        given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+        kept = [each for each in given if each[0] not in {"cursor", "before"}]
+        beside = {"next": ("cursor", found.next_cursor), "prev": ("before", found.previous_cursor)}
+        links = [
+            f'<{quote(scope["path"])}?{urlencode([*kept, place])}>; rel="{relation}"'
+            for relation, place in beside.items()
+            if place[1]
+        ]
+        if links:
+            add_link(scope, ", ".join(links))
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: object) -> None:
@@ -178,9 +214,9 @@ class ListQuery(Query):
 
     @model_validator(mode="after")
     def one_way(self) -> Self:
-        """A cursor and an offset contradict each other."""
-        if self.cursor is not None and self.offset is not None:
-            raise ValueError("give a cursor or an offset, not both")
+        """They contradict each other."""
+        if sum(each is not None for each in (self.cursor, self.before, self.offset)) > 1:
+            raise ValueError("give one of cursor, before and offset")
         return self
 
     def sort_terms(self) -> dict[str, str]:
@@ -211,6 +247,9 @@ class Page(BaseModel, Generic[Item]):
 
     items: list[Item]
     next_cursor: str | None = Field(None, description="Cursor of the next page; null on the last")
+    previous_cursor: str | None = Field(
+        None, description="For `before`: the page before this one; null on the first"
+    )
     total: int | None = Field(None, description="Number of all items, if requested")
 
 
@@ -225,6 +264,11 @@ class Found(Generic[Item]):
     cursor_of: Callable[[int], str] | None = None
     """The cursor of the item at an index, unless the page was found by offset."""
 
+    @property
+    def previous_cursor(self) -> str | None:
+        """The cursor of the first item, if there are items before it."""
+        return self.cursor_of(0) if self.cursor_of and self.has_previous and self.items else None
+
 
 async def paginate(session: AsyncSession, statement: Select[Item], query: ListQuery) -> Found[Item]:
     """One page of `statement`, which selects objects of the ORM, in the requested order."""
@@ -235,9 +279,9 @@ async def paginate(session: AsyncSession, statement: Select[Item], query: ListQu
         rows = (await session.scalars(part)).all()
         return Found(rows, None, await count(session, statement, query))
     part = statement.order_by(*order_by(query, reverse=query.is_backwards)).limit(query.limit + 1)
-    if query.cursor is not None:
+    if query.place is not None:
         part = part.where(beyond(query))
-    place = place_of(query, keys) if query.cursor is not None else {}
+    place = place_of(query, keys) if query.place is not None else {}
     rows = (await session.scalars(part, place)).all()
     total = await count(session, statement, query)
     return page_of(rows, query, keys[0], total)
@@ -245,7 +289,7 @@ async def paginate(session: AsyncSession, statement: Select[Item], query: ListQu
 
 def page_of(rows: Sequence[Item], query: ListQuery, key: str, total: int | None) -> Found[Item]:
     """A page of these rows, which are in the order in which they were read, and one more if there is one."""
-    items, more, began = [*rows[: query.limit]], len(rows) > query.limit, query.cursor is not None
+    items, more, began = [*rows[: query.limit]], len(rows) > query.limit, query.place is not None
     if query.is_backwards:
         items.reverse()
 
@@ -254,8 +298,10 @@ def page_of(rows: Sequence[Item], query: ListQuery, key: str, total: int | None)
         return cursors.sign(query.fingerprint(), place, key)
 
     has_next, has_previous = (began, more) if query.is_backwards else (more, began)
-    end = cursor_of(-1) if has_next and items else query.cursor
-    return Found(items, end if has_next else None, total, has_previous, cursor_of)
+    end = cursor_of(-1) if has_next and items else query.place
+    found = Found(items, end if has_next else None, total, has_previous, cursor_of)
+    query.link(found)
+    return found
 
 
 def order_by(query: ListQuery, *, reverse: bool = False) -> Sequence[ColumnElement[Any]]:
@@ -286,7 +332,7 @@ def beyond(query: ListQuery) -> ColumnElement[bool]:
 def place_of(query: ListQuery, keys: Sequence[str]) -> dict[str, Any]:
     """Where the cursor points to, as values of the parameters in `beyond`."""
     types = [query.sortable.key_type(name) for name in query.sort_terms()]
-    place = cursors.unsign(query.cursor or "", query.fingerprint(), types, keys)
+    place = cursors.unsign(query.place or "", query.fingerprint(), types, keys)
     return {PLACE + name: value for name, value in zip(query.sort_terms(), place, strict=True)}
 
 
