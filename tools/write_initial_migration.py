@@ -30,13 +30,20 @@ HEADER = '''"""The tables that the service starts with."""
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.db.types import ExactText, UTCDateTime
+from app.core.db.types import (
+    ExactText,
+    UTCDateTime,
+)
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 '''
+
+# Without tenants, a list of its columns would be one that is spread around a single element.
+REFERENCES = "    references,"
+COMPOSITE = re.compile(r"\['tenant_id', ('\w+')\], \['(\w+)\.tenant_id', '\2\.id'\]")
 
 
 def condition(path: str) -> str | None:
@@ -77,6 +84,9 @@ def with_tenants(code: str) -> str:
     for line in code.splitlines():
         if re.search(r"Column\('tenant_id'|'tenants\.id'|_tenant_id_id'|'ix_\w+_tenant_id'", line):
             lines.append(f"{begin}{line}{end}")
+        elif COMPOSITE.search(line):
+            columns = rf"*references('\2', \n{begin}'tenant_id',{end}\n\1)"
+            lines.append(COMPOSITE.sub(columns, line))
         else:
             lines.append(re.sub(r"('(?:\w+\.)?tenant_id',) ", rf"\n{begin}\1{end}\n", line))
     return "\n".join(lines)
@@ -118,8 +128,11 @@ def migration() -> str:
     tables = Base.metadata.sorted_tables
     up = "".join(upgrade(table) for table in tables)
     down = "".join(downgrade(table) for table in reversed(tables))
+    users = [table for table in tables if "*references(" in upgrade(table)]
+    imported = guarded(REFERENCES, users[0]) if users else ""
+    header = HEADER.replace("    UTCDateTime,\n", f"    UTCDateTime,\n{imported}")
     text = (
-        f'{HEADER}\n\ndef upgrade() -> None:\n    """Create them."""\n{up}'
+        f'{header}\n\ndef upgrade() -> None:\n    """Create them."""\n{up}'
         f'\n\ndef downgrade() -> None:\n    """Drop them."""\n{down}'
     )
     command = ["ruff", "format", "--stdin-filename", str(TARGET)]

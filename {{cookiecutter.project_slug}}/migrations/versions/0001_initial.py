@@ -3,7 +3,13 @@
 import sqlalchemy as sa
 from alembic import op
 
-from app.core.db.types import ExactText, UTCDateTime
+from app.core.db.types import (
+    ExactText,
+    UTCDateTime,
+    # {% if cookiecutter.include_example %}
+    references,
+    # {% endif %}
+)
 
 revision = "0001"
 down_revision = None
@@ -386,6 +392,7 @@ def upgrade() -> None:
             "tenant_id",
             # {% endif %}
             "deleted_at",
+            "id",
         ],
         unique=False,
     )
@@ -462,18 +469,13 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         # {% endif %}
         sa.ForeignKeyConstraint(
-            [
+            *references(
+                "orders",
                 # {% if cookiecutter.multi_tenancy == "row" %}
                 "tenant_id",
                 # {% endif %}
                 "order_id",
-            ],
-            [
-                # {% if cookiecutter.multi_tenancy == "row" %}
-                "orders.tenant_id",
-                # {% endif %}
-                "orders.id",
-            ],
+            ),
             name="fk_order_lines_order_id",
             ondelete="CASCADE",
         ),

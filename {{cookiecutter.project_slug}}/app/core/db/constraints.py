@@ -4,6 +4,8 @@ from typing import ClassVar, Literal
 
 from sqlalchemy import ForeignKeyConstraint, Index, UniqueConstraint
 
+from app.core.db.types import references
+
 
 class Constrained:
     """Builds the constraints of tables with one kind of row."""
@@ -31,5 +33,5 @@ class Constrained:
         ondelete: Literal["RESTRICT", "CASCADE"] = "RESTRICT",
     ) -> ForeignKeyConstraint:
         """`column` holds the id of a row in `table`, which is a table of the same kind."""
-        there = [f"{table}.{each}" for each in (*cls.leads_with, "id")]
-        return ForeignKeyConstraint([*cls.leads_with, column], there, name=name, ondelete=ondelete)
+        keys = references(table, *cls.leads_with, column)
+        return ForeignKeyConstraint(*keys, name=name, ondelete=ondelete)

@@ -1,4 +1,4 @@
-"""Column types that behave the same on every database."""
+"""Column types that behave the same on every database, and the columns of foreign keys."""
 
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -66,3 +66,8 @@ class UTCDateTime(TypeDecorator[datetime]):
     def coerce_compared_value(self, op: object, value: object) -> Self:
         """Compare with datetimes by the same rules."""
         return self
+
+
+def references(table: str, *columns: str) -> tuple[list[str], list[str]]:
+    """These columns and those of the table that they refer to: the same, but for the last, which holds an id."""
+    return [*columns], [f"{table}.{name}" for name in (*columns[:-1], "id")]
