@@ -55,8 +55,8 @@ CHANGES = {
     ],
     "app/features/users/service.py": [('"""One account."""', '"""The account."""')],
     "app/installed.py": [
-        ("    metrics,\n", "    metrics,\n    orders,\n"),
-        ("    metrics.feature,\n", "    metrics.feature,\n    orders.feature,\n"),
+        ("    metrics,\n", "    metrics,\n    news,\n"),
+        ("    metrics.feature,\n", "    metrics.feature,\n    news.feature,\n"),
     ],
     "pyproject.toml": [('"pyjwt[crypto]>=2.15.1,<3"', '"pyjwt[crypto]>=2.15.0,<3"')],
     "README.md": [("## Development\n", "## Developing\n")],
@@ -65,7 +65,7 @@ CHANGES = {
     MIGRATION: [('"""The tables', '"""All tables')],
 }
 
-ORDERS = '''"""Orders."""
+NEWS = '''"""News."""
 
 from app.core.feature import Feature
 
@@ -80,8 +80,8 @@ def release(template: Path) -> None:
         for old, new in changes:
             edit(house / name, old, new)
     (house / "docs" / "new.md").write_text("News for {{ cookiecutter.project_name }}.\n")
-    (house / "app/features/orders").mkdir()
-    (house / "app/features/orders/__init__.py").write_text(ORDERS)
+    (house / "app/features/news").mkdir()
+    (house / "app/features/news/__init__.py").write_text(NEWS)
     commit_all(template, "A newer template")
 
 

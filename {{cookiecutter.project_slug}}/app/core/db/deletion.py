@@ -1,7 +1,7 @@
 """Rows that can be restored after their deletion, for a while; until then they are hidden.
 
 A model is `Restorable`. `select` finds no deleted rows, nor do relationships, `get` and the lists of `Listing`, unless it is executed
-with the option `WITH_DELETED`. A unique constraint that includes `live` ignores them: `Resource.unique("sku", "live", ...)`.
+with the option `WITH_DELETED`. A unique constraint that includes `live` ignores them: `Resource.unique("number", "live", ...)`.
 """
 
 from datetime import datetime
