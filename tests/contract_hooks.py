@@ -2,8 +2,8 @@
 
 import schemathesis  # pyright: ignore[reportMissingImports], installed in the project that is tested
 
-ONLY_OURS = {"cursor", "X-Tenant-ID"}
-"""Parameters whose values are signed, or ids of existing objects: invented ones are not accepted."""
+ONLY_OURS = {"before", "cursor", "If-Match", "X-Tenant-ID"}
+"""Parameters whose values are signed, versions, or ids of existing objects: invented ones are not accepted."""
 
 
 @schemathesis.hook

@@ -1,8 +1,8 @@
 """Requests and responses."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import AwareDatetime, Field, StringConstraints
 
 from app.core.listing import AtLeast, AtMost, Containing, Deleted, Equal
 from app.core.pagination import ListQuery, SortableBy
@@ -63,13 +63,6 @@ class NewProducts(Input):
     items: Annotated[list[NewProduct], Field(min_length=1, max_length=MOST_AT_ONCE)] = Field(
         examples=[[{"sku": "CUP-1", "name": "Cup", "price": 990}]]
     )
-
-    @model_validator(mode="after")
-    def once_each(self) -> Self:
-        """Each SKU is given once."""
-        if len({item.sku for item in self.items}) < len(self.items):
-            raise ValueError("give each SKU once")
-        return self
 
 
 class PriceChange(Input):

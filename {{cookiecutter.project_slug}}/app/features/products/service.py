@@ -1,5 +1,6 @@
 """Rules about products."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
@@ -66,7 +67,9 @@ async def create(session: AsyncSession, new: NewProduct) -> Product:
 
 async def create_all(session: AsyncSession, new: NewProducts) -> Sequence[Product]:
     """Create products, all or none."""
-    if known := await repository.taken(session, [item.sku for item in new.items]):
+    skus = Counter(item.sku for item in new.items)
+    twice = [sku for sku, count in skus.items() if count > 1]
+    if known := twice or await repository.taken(session, skus):
         raise SkuTaken(*known)
     created = [Product(id=uuid7(), **item.model_dump()) for item in new.items]
     session.add_all(created)
