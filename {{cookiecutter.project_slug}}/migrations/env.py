@@ -11,7 +11,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.db import base, refusals
+from app.core.db import base, migrations, refusals
 from app.core.db.dialects import dialect_of
 from app.core.db.dialects.access import Access
 from app.core.db.embedded import ensure_database
@@ -61,11 +61,12 @@ def setting(variable: str) -> int:
 
 
 def revise(migration: MigrationContext, revision: object, found: Sequence[MigrationScript]) -> None:
-    """Let features rewrite what autogenerate found."""
+    """Let features rewrite what autogenerate found, and drop tables in an order that is possible."""
     for script in found:
         for step in steps:
             if step.revise and script.upgrade_ops is not None:
                 step.revise(migration, script.upgrade_ops)
+        migrations.put_drops_in_order(migration, script)
 
 
 def migrate(connection: Connection, settings: Settings) -> None:

@@ -4,8 +4,10 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from alembic.operations import ops
+from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, pool
+from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, create_engine, inspect, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.db import migrations
@@ -50,3 +52,26 @@ def test_up_equals_the_models_and_down_leaves_nothing(
 
         migrations.upgrade(fresh)
         migrations.check(fresh)
+
+
+def test_tables_are_dropped_after_those_that_refer_to_them() -> None:
+    known = MetaData()
+    shelf = Table("a_shelf", known, Column("id", Integer, primary_key=True))
+    book = Table("b_book", known, Column("shelf_id", Integer, ForeignKey("a_shelf.id")))
+    drops = [ops.DropTableOp.from_table(each) for each in (shelf, book)]
+    change = ops.ModifyTableOps("b_book", [])
+    script = ops.MigrationScript(
+        "1", ops.UpgradeOps([drops[0], change, drops[1]]), ops.DowngradeOps()
+    )
+    engine = create_engine("sqlite://")
+
+    with engine.begin() as connection:
+        known.create_all(connection)
+        migrations.put_drops_in_order(MigrationContext.configure(connection), script)
+    engine.dispose()
+
+    assert script.upgrade_ops
+    assert script.downgrade_ops
+    assert script.upgrade_ops.ops == [change, drops[1], drops[0]]
+    made = [each for each in script.downgrade_ops.ops if isinstance(each, ops.CreateTableOp)]
+    assert [each.table_name for each in made] == ["a_shelf", "b_book"]

@@ -10,7 +10,7 @@ from alembic.config import Config
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, inspect, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -59,6 +59,20 @@ def check(settings: Settings) -> None:
 def revise(settings: Settings, message: str) -> None:
     """Generate a migration from the current database to the current models."""
     command.revision(config(settings), message, autogenerate=True)
+
+
+def put_drops_in_order(migration: MigrationContext, script: ops.MigrationScript) -> None:
+    """Drop tables after those that refer to them, which Alembic does not see to."""
+    up, down = script.upgrade_ops, script.downgrade_ops
+    if up is None or down is None or migration.connection is None:
+        return
+    drops = [each for each in up.ops if isinstance(each, ops.DropTableOp)]
+    if len(drops) > 1:
+        sorted_tables = inspect(migration.connection).get_sorted_table_and_fkc_names()
+        names = [name for name, _ in sorted_tables]
+        drops.sort(key=lambda each: names.index(each.table_name), reverse=True)
+        up.ops[:] = [*(each for each in up.ops if each not in drops), *drops]
+        up.reverse_into(down)
 
 
 @cache
