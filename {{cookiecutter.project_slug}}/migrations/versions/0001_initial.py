@@ -123,7 +123,7 @@ def upgrade() -> None:
         sa.Column("description", sa.String(length=200), nullable=False),
         sa.Column("permissions", sa.JSON(), nullable=False),
         sa.Column("seeded", sa.JSON(), nullable=True),
-        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_roles")),
         sa.UniqueConstraint("name", name="uq_roles_name"),
     )
@@ -349,13 +349,13 @@ def upgrade() -> None:
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("price", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
-        sa.Column("stock", sa.BigInteger(), nullable=False),
+        sa.Column("stock", sa.BigInteger(), server_default="0", nullable=False),
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         # {% endif %}
-        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("deleted_at", UTCDateTime(), nullable=True),
-        sa.Column("live", sa.Boolean(), nullable=True),
+        sa.Column("live", sa.Boolean(), server_default=sa.text("true"), nullable=True),
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_products_tenant_id"),
         # {% endif %}

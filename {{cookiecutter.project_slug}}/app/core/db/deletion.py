@@ -7,7 +7,7 @@ with the option `WITH_DELETED`. A unique constraint that includes `live` ignores
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, event
+from sqlalchemy import ColumnElement, event, text
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column, with_loader_criteria
 
 from app.core.db.base import utc_now
@@ -21,7 +21,7 @@ class Restorable:
     """A row that is hidden when it is deleted."""
 
     deleted_at: Mapped[datetime | None] = mapped_column(sort_order=2)
-    live: Mapped[bool | None] = mapped_column(default=True, sort_order=3)
+    live: Mapped[bool | None] = mapped_column(default=True, server_default=text("true"), sort_order=3)
     """Null once the row is deleted: databases consider no two nulls equal."""
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401

@@ -40,7 +40,7 @@ class VersionRequired(Failure):
 class Versioned:
     """A row that counts its changes."""
 
-    version: Mapped[int] = mapped_column(sort_order=1)
+    version: Mapped[int] = mapped_column(server_default="1", sort_order=1)
 
     @declared_attr.directive
     @classmethod

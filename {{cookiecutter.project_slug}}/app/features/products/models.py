@@ -26,4 +26,4 @@ class Product(Versioned, Restorable, Resource):
     description: Mapped[str] = mapped_column(Text)
     price: Mapped[int] = mapped_column(BigInteger)
     currency: Mapped[str] = mapped_column(String(3))
-    stock: Mapped[int] = mapped_column(BigInteger, default=0)
+    stock: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
