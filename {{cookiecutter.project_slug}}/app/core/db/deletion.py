@@ -21,7 +21,9 @@ class Restorable:
     """A row that is hidden when it is deleted."""
 
     deleted_at: Mapped[datetime | None] = mapped_column(sort_order=2)
-    live: Mapped[bool | None] = mapped_column(default=True, server_default=text("true"), sort_order=3)
+    live: Mapped[bool | None] = mapped_column(
+        default=True, server_default=text("true"), sort_order=3
+    )
     """Null once the row is deleted: databases consider no two nulls equal."""
 
     def __init_subclass__(cls, **options: Any) -> None:  # noqa: ANN401
