@@ -158,7 +158,7 @@ def delete(project: Path, change: Edit) -> None:
 FEATURE = '''"""Colours."""
 
 from app.core.feature import Feature
-from app.features.hues.models import Colour
+from app.features.aura.models import Colour
 
 feature = Feature(models=(Colour,))'''
 MODELS = '''"""Tables."""
@@ -226,11 +226,11 @@ def lines(text: str) -> tuple[str, ...]:
 EDITS = [
     Edit("a service function", "app/features/users/service.py", lines(SERVICE), append),
     # Beside no line of an option.
-    Edit("the register: import", "app/installed.py", ("    hues,",), after("    health,")),
+    Edit("the register: import", "app/installed.py", ("    aura,",), after("    audit,")),
     Edit(
         "the register: feature",
         "app/installed.py",
-        ("    hues.feature,",),
+        ("    aura.feature,",),
         after("    auth.feature,"),
     ),
     Edit(
@@ -270,8 +270,8 @@ EDITS = [
         after("## Accounts"),
     ),
     Edit("a migration with data", "migrations/versions/0002_colours.py", lines(MIGRATION), add),
-    Edit("an added feature", "app/features/hues/__init__.py", lines(FEATURE), add),
-    Edit("an added feature: models", "app/features/hues/models.py", lines(MODELS), add),
+    Edit("an added feature", "app/features/aura/__init__.py", lines(FEATURE), add),
+    Edit("an added feature: models", "app/features/aura/models.py", lines(MODELS), add),
     Edit(
         "a renamed file",
         "docs/adr/0004-sessions.md",

@@ -61,13 +61,15 @@ def versions_in(header: str | None, tag: re.Pattern[str]) -> Expected:
 IfNoneMatch = Annotated[
     str | None,
     Header(
-        description="The `ETag` of the version that you have: 304 if it is still the current one"
+        alias="If-None-Match",
+        description="The `ETag` of the version that you have: 304 if it is still the current one",
     ),
 ]
 IfMatch = Annotated[
     str | None,
     Header(
-        description="The `ETag` of the version that you change: 412 if it is no longer the current one"
+        alias="If-Match",
+        description="The `ETag` of the version that you change: 412 if it is no longer the current one",
     ),
 ]
 

@@ -88,7 +88,7 @@ class InvalidKey(Failure):
 
     def __init__(self) -> None:
         super().__init__(
-            f"Give an idempotency key of 1 to {LONGEST} visible ASCII characters, such as a random UUID: a new one"
+            f"Give an Idempotency-Key of 1 to {LONGEST} visible ASCII characters, such as a random UUID: a new one"
             " for each request, and the same one when you retry it."
         )
 
