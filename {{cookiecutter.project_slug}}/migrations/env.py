@@ -61,12 +61,12 @@ def setting(variable: str) -> int:
 
 
 def revise(migration: MigrationContext, revision: object, found: Sequence[MigrationScript]) -> None:
-    """Let features rewrite what autogenerate found, and drop tables in an order that is possible."""
+    """Let features rewrite what autogenerate found, and put it into an order that is possible."""
     for script in found:
         for step in steps:
             if step.revise and script.upgrade_ops is not None:
                 step.revise(migration, script.upgrade_ops)
-        migrations.put_drops_in_order(migration, script)
+        migrations.put_in_order(migration, script)
 
 
 def migrate(connection: Connection, settings: Settings) -> None:

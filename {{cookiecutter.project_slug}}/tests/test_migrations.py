@@ -59,15 +59,15 @@ def test_tables_are_dropped_after_those_that_refer_to_them() -> None:
     shelf = Table("a_shelf", known, Column("id", Integer, primary_key=True))
     book = Table("b_book", known, Column("shelf_id", Integer, ForeignKey("a_shelf.id")))
     drops = [ops.DropTableOp.from_table(each) for each in (shelf, book)]
-    change = ops.ModifyTableOps("b_book", [])
-    script = ops.MigrationScript(
-        "1", ops.UpgradeOps([drops[0], change, drops[1]]), ops.DowngradeOps()
-    )
+    change = ops.ModifyTableOps("b_book", [ops.DropIndexOp("ix_b_book", "b_book")])
+    up = ops.UpgradeOps([drops[0], change, drops[1]])
+    down = ops.DowngradeOps([each.reverse() for each in reversed(drops)])
+    script = ops.MigrationScript("1", up, down)
     engine = create_engine("sqlite://")
 
     with engine.begin() as connection:
         known.create_all(connection)
-        migrations.put_drops_in_order(MigrationContext.configure(connection), script)
+        migrations.put_in_order(MigrationContext.configure(connection), script)
     engine.dispose()
 
     assert script.upgrade_ops
@@ -75,3 +75,20 @@ def test_tables_are_dropped_after_those_that_refer_to_them() -> None:
     assert script.upgrade_ops.ops == [change, drops[1], drops[0]]
     made = [each for each in script.downgrade_ops.ops if isinstance(each, ops.CreateTableOp)]
     assert [each.table_name for each in made] == ["a_shelf", "b_book"]
+
+
+def test_foreign_keys_are_dropped_first_and_created_last() -> None:
+    drop = ops.DropConstraintOp("fk_old", "b_book", type_="foreignkey")
+    create = ops.CreateForeignKeyOp("fk_new", "b_book", "a_shelf", ["shelf_id"], ["id"])
+    index, other = ops.DropIndexOp("ix_b_book", "b_book"), ops.DropIndexOp("ix_a_shelf", "a_shelf")
+    found = ops.UpgradeOps(
+        [
+            ops.ModifyTableOps("a_shelf", [other]),
+            ops.ModifyTableOps("b_book", [index, create, drop]),
+        ]
+    )
+
+    migrations.put_references_in_order(found)
+
+    changes = [each for each in found.ops if isinstance(each, ops.ModifyTableOps)]
+    assert [each.ops for each in changes] == [[drop], [other], [index], [create]]

@@ -300,19 +300,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "id", name="uq_orders_tenant_id_id"),
         # {% endif %}
     )
-    op.create_index(
-        "ix_orders_buyer_id",
-        "orders",
-        [
-            # {% if cookiecutter.multi_tenancy == "row" %}
-            "tenant_id",
-            # {% endif %}
-            "buyer_id",
-            "created_at",
-            "id",
-        ],
-        unique=False,
-    )
+    op.create_index("ix_orders_buyer_id", "orders", ["buyer_id", "created_at", "id"], unique=False)
     op.create_index(
         "ix_orders_created_at",
         "orders",

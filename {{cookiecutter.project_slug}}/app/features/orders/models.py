@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy import BigInteger, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db.resource import Resource
@@ -28,7 +28,7 @@ class Order(Resource):
     __tablename__ = "orders"
     __table_args__ = (
         Resource.index("created_at", "id", name="ix_orders_created_at"),
-        Resource.index("buyer_id", "created_at", "id", name="ix_orders_buyer_id"),
+        Index("ix_orders_buyer_id", "buyer_id", "created_at", "id"),
         Resource.index("state", "pay_until", name="ix_orders_state"),
     )
 

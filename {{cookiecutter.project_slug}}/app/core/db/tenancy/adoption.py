@@ -18,67 +18,32 @@ FIRST = f"(SELECT id FROM {TENANTS} ORDER BY created_at, id LIMIT 1)"  # noqa: S
 
 
 def fill(migration: MigrationContext, found: ops.UpgradeOps) -> None:
-    """Add a required column as nullable, fill it, and only then require it; references include it last of all."""
+    """Add a required column as nullable, fill it, and only then require it."""
     quote = migration.dialect.identifier_preparer.quote
-    dropped: list[ops.MigrateOperation] = []
-    changed: list[ops.MigrateOperation] = []
-    created: list[ops.MigrateOperation] = []
-    for old in found.ops:
-        if isinstance(old, ops.ModifyTableOps) and any(map(adds_tenant, old.ops)):
-            dropped += part_of(old, is_dropped_reference)
-            created += part_of(old, is_new_reference)
-            changed += rewritten(old, quote)
-        else:
-            changed.append(old)
-    # Before the changes of indexes that the old references use, but after the new tables.
-    place = next((n for n, each in enumerate(changed) if not is_new_table(each)), len(changed))
-    found.ops = [*changed[:place], *dropped, *changed[place:], *created]
-
-
-def part_of(
-    changes: ops.ModifyTableOps, chosen: Callable[[ops.MigrateOperation], bool]
-) -> list[ops.MigrateOperation]:
-    """Those of the changes of a table that are chosen, if there are any."""
-    found = [each for each in changes.ops if chosen(each)]
-    return [ops.ModifyTableOps(changes.table_name, found, schema=changes.schema)] if found else []
+    found.ops = [new for old in found.ops for new in rewritten(old, quote)]
 
 
 def rewritten(
-    operation: ops.ModifyTableOps, quote: Callable[[str], str]
+    operation: ops.MigrateOperation, quote: Callable[[str], str]
 ) -> Iterator[ops.MigrateOperation]:
-    """The same changes but for references, in an order that works on a table with rows."""
+    """The same operation, in an order that works on a table with rows."""
+    if not isinstance(operation, ops.ModifyTableOps):
+        yield operation
+        return
     added = [each for each in operation.ops if adds_tenant(each)]
+    if not added:
+        yield operation
+        return
     name, schema = operation.table_name, operation.schema
     for each in added:
         cast("ops.AddColumnOp", each).column.nullable = True
     required: Any = ops.AlterColumnOp(
         name, "tenant_id", existing_type=Uuid(), modify_nullable=False, schema=schema
     )
-    others = [each for each in operation.ops if each not in added]
-    rest = [
-        each for each in others if not is_dropped_reference(each) and not is_new_reference(each)
-    ]
+    rest = [each for each in operation.ops if each not in added]
     yield ops.ModifyTableOps(name, added, schema=schema)
     yield ops.ExecuteSQLOp(f"UPDATE {quote(name)} SET tenant_id = {FIRST}")  # noqa: S608, our own names
     yield ops.ModifyTableOps(name, [required, *rest], schema=schema)
-
-
-def is_new_table(operation: ops.MigrateOperation) -> bool:
-    """Whether it creates a table or its indexes."""
-    return isinstance(operation, ops.CreateTableOp | ops.ExecuteSQLOp) or (
-        isinstance(operation, ops.ModifyTableOps)
-        and all(isinstance(each, ops.CreateIndexOp) for each in operation.ops)
-    )
-
-
-def is_dropped_reference(operation: ops.MigrateOperation) -> bool:
-    """Whether it drops a foreign key."""
-    return isinstance(operation, ops.DropConstraintOp) and operation.constraint_type == "foreignkey"
-
-
-def is_new_reference(operation: ops.MigrateOperation) -> bool:
-    """Whether it creates a foreign key to rows of the same tenant."""
-    return isinstance(operation, ops.CreateForeignKeyOp) and "tenant_id" in operation.local_cols
 
 
 def adds_tenant(operation: ops.MigrateOperation) -> bool:
