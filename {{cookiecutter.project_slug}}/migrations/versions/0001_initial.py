@@ -281,7 +281,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("updated_at", UTCDateTime(), nullable=False),
-        sa.Column("buyer_id", sa.Uuid(), nullable=True),
+        sa.Column("buyer_id", sa.Uuid(), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("total", sa.BigInteger(), nullable=False),
@@ -289,9 +289,6 @@ def upgrade() -> None:
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
         # {% endif %}
-        sa.ForeignKeyConstraint(
-            ["buyer_id"], ["users.id"], name="fk_orders_buyer_id", ondelete="SET NULL"
-        ),
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_orders_tenant_id"),
         # {% endif %}
@@ -300,7 +297,19 @@ def upgrade() -> None:
         sa.UniqueConstraint("tenant_id", "id", name="uq_orders_tenant_id_id"),
         # {% endif %}
     )
-    op.create_index("ix_orders_buyer_id", "orders", ["buyer_id", "created_at", "id"], unique=False)
+    op.create_index(
+        "ix_orders_buyer_id",
+        "orders",
+        [
+            # {% if cookiecutter.multi_tenancy == "row" %}
+            "tenant_id",
+            # {% endif %}
+            "buyer_id",
+            "created_at",
+            "id",
+        ],
+        unique=False,
+    )
     op.create_index(
         "ix_orders_created_at",
         "orders",

@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.core.db.resource import Resource
@@ -28,14 +28,12 @@ class Order(Resource):
     __tablename__ = "orders"
     __table_args__ = (
         Resource.index("created_at", "id", name="ix_orders_created_at"),
-        Index("ix_orders_buyer_id", "buyer_id", "created_at", "id"),
+        Resource.index("buyer_id", "created_at", "id", name="ix_orders_buyer_id"),
         Resource.index("state", "pay_until", name="ix_orders_state"),
     )
 
-    buyer_id: Mapped[UUID | None] = mapped_column(
-        ForeignKey("users.id", name="fk_orders_buyer_id", ondelete="SET NULL")
-    )
-    """Who placed it; unknown once the account is deleted."""
+    buyer_id: Mapped[UUID]
+    """The user who placed it; no reference, as orders outlive accounts."""
     state: Mapped[str] = mapped_column(String(16))
     currency: Mapped[str] = mapped_column(String(3))
     total: Mapped[int] = mapped_column(BigInteger)

@@ -39,7 +39,7 @@ class NewOrder(Input):
 class OrderRead(Stored):
     """An order, as in lists."""
 
-    buyer_id: UUID | None = Field(description="Null once the account is deleted")
+    buyer_id: UUID = Field(description="The user who placed it, also once the account is deleted")
     state: OrderState
     currency: str
     total: int = Field(description="In the currency's smallest unit")
