@@ -40,7 +40,7 @@ TAKEN = problems({409: "The SKU is taken"})
     "",
     status_code=201,
     response_model=ProductRead,
-    dependencies=[Can(ProductPermission.WRITE), idempotent],
+    dependencies=[Can(ProductPermission.WRITE)],
     responses=TAKEN,
 )
 async def create_product(session: SessionDep, new: NewProduct, response: Response) -> Product:
