@@ -382,18 +382,6 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        "ix_products_deleted_at",
-        "products",
-        [
-            # {% if cookiecutter.multi_tenancy == "row" %}
-            "tenant_id",
-            # {% endif %}
-            "deleted_at",
-            "id",
-        ],
-        unique=False,
-    )
-    op.create_index(
         "ix_products_name",
         "products",
         [

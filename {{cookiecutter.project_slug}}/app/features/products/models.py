@@ -18,7 +18,6 @@ class Product(Versioned, Restorable, Resource):
         Resource.index("sku", "id", name="ix_products_sku"),
         Resource.index("name", "id", name="ix_products_name"),
         Resource.index("price", "id", name="ix_products_price"),
-        Resource.index("deleted_at", "id", name="ix_products_deleted_at"),
     )
 
     sku: Mapped[str] = mapped_column(String(64))
