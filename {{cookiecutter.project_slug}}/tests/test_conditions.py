@@ -4,13 +4,16 @@ from asyncio import gather
 from collections import Counter
 
 import pytest
-from httpx2 import Response
+from httpx2 import ASGITransport, AsyncClient, Response
 from sqlalchemy import select
 
+from app.core.db import session as sessions
 from app.core.db.errors import LostRace
 from app.core.db.session import Database, unit_of_work
 from app.core.db.versions import VersionRequired, require
+from app.core.settings import Settings
 from app.features.users.models import Role
+from app.main import create_app
 from conftest import Account
 
 URL = "/api/v1/roles"
@@ -146,3 +149,36 @@ def test_a_change_can_be_required_to_name_its_version() -> None:
     require(Role(version=1), [1], always=True)
     with pytest.raises(VersionRequired):
         require(Role(version=1), None, always=True)
+
+
+async def test_a_change_that_is_not_committed_shows_no_tag(
+    admin: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await create(admin)
+
+    async def lose(*_: object) -> None:
+        raise LostRace
+
+    monkeypatch.setattr(sessions, "commit", lose)
+    lost = await change(admin, url, "one")
+
+    assert lost.status_code == 409
+    assert "ETag" not in lost.headers
+    assert lost.headers["Cache-Control"] == "no-store"
+
+
+async def test_pages_of_other_origins_may_send_conditions_and_keys(settings: Settings) -> None:
+    origin = "https://shop.example.com"
+    app = create_app(settings.model_copy(update={"cors_origins": [origin]}))
+    asked = ["If-Match", "If-None-Match", "Idempotency-Key"]
+    async with AsyncClient(transport=ASGITransport(app), base_url="http://test") as client:
+        preflight = {
+            "Origin": origin,
+            "Access-Control-Request-Method": "PATCH",
+            "Access-Control-Request-Headers": ", ".join(asked),
+        }
+        answer = await client.options(URL, headers=preflight)
+
+    assert answer.status_code == 200, answer.text
+    allowed = answer.headers["Access-Control-Allow-Headers"].lower().split(", ")
+    assert {each.lower() for each in asked} <= {*allowed}

@@ -8,13 +8,11 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Header
+from fastapi import Depends, Header, Response
 from sqlalchemy import Row
-from starlette.requests import HTTPConnection
 
 from app.core.db.versions import Expected, Versioned
 from app.core.errors import NotModified
-from app.core.middleware import add_headers
 from app.core.openapi import problems
 
 ANY = "*"
@@ -35,7 +33,8 @@ Shown = TypeVar("Shown", bound=Versioned | Row[Any])
 class Conditions:
     """What the client knows of the resource."""
 
-    connection: HTTPConnection
+    response: Response
+    """Of the endpoint: what is added to it is not on the response to a failure, such as that of the commit."""
     expected: Expected = None
     """The versions in `If-Match`."""
     known: Expected = None
@@ -45,9 +44,9 @@ class Conditions:
         """Give the response the version of the row that it shows, unless the client has it."""
         version: int = row.version
         headers = {"ETag": f'"{version}"', "Cache-Control": CURRENT}
-        add_headers(self.connection.scope, headers)
         if version in (self.known or ()):
-            raise NotModified
+            raise NotModified(headers)
+        self.response.headers.update(headers)
         return row
 
 
@@ -74,14 +73,14 @@ IfMatch = Annotated[
 ]
 
 
-async def get_reading(connection: HTTPConnection, if_none_match: IfNoneMatch = None) -> Conditions:
+async def get_reading(response: Response, if_none_match: IfNoneMatch = None) -> Conditions:
     """The conditions of a request that reads."""
-    return Conditions(connection, known=versions_in(if_none_match, WEAK))
+    return Conditions(response, known=versions_in(if_none_match, WEAK))
 
 
-async def get_writing(connection: HTTPConnection, if_match: IfMatch = None) -> Conditions:
+async def get_writing(response: Response, if_match: IfMatch = None) -> Conditions:
     """The conditions of a request that writes."""
-    return Conditions(connection, expected=versions_in(if_match, STRONG))
+    return Conditions(response, expected=versions_in(if_match, STRONG))
 
 
 ReadConditions = Annotated[Conditions, Depends(get_reading)]

@@ -70,7 +70,11 @@ class Unprocessable(Failure):
 
 
 class NotModified(Exception):
-    """The client has the current version of what it asks for."""
+    """The client has the current version of what it asks for, which these headers name."""
+
+    def __init__(self, headers: Mapping[str, str]) -> None:
+        super().__init__()
+        self.headers = headers
 
 
 class NotFound(Failure):
@@ -259,8 +263,9 @@ async def render(request: Request, error: Exception) -> Response:
 
 
 async def render_not_modified(request: Request, error: Exception) -> Response:
-    """The response without a body; its headers were added before."""
-    return Response(status_code=HTTPStatus.NOT_MODIFIED)
+    """The response without a body."""
+    headers = dict(cast("NotModified", error).headers)
+    return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
 
 
 RENDERERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {

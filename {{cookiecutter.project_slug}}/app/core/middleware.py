@@ -32,6 +32,8 @@ FAILED = 400
 """The lowest status that is not a success."""
 
 
+SENT = ("Authorization", "Content-Type", "If-Match", "If-None-Match")
+"""The headers that pages of other origins may send, besides those of features."""
 HEADERS, ENDED = "app.headers", "app.ended"
 """The keys in the scope for what `add_headers` and `at_end` add."""
 
@@ -261,7 +263,7 @@ def middleware(
             CORS,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", correlation.HEADER, *headers],
+            allow_headers=[*SENT, correlation.HEADER, *headers],
             expose_headers=[correlation.HEADER, "ETag", "Link", "Location", *exposed],
             max_age=600,
         ),

@@ -94,7 +94,8 @@ def reporting_deletion() -> Generator[None]:
 def _counts_changes(message: str) -> bool:
     """Whether the rows of the table that SQLAlchemy's message names have versions, and may just have another one."""
     found = re.search(r"table '(\w+)'", message)
-    return found is not None and "version" in Base.metadata.tables[found[1]].columns
+    table = Base.metadata.tables.get(found[1]) if found else None
+    return table is not None and "version" in table.columns
 
 
 def _refers_to_nothing(error: IntegrityError) -> bool:

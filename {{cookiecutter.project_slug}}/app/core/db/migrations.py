@@ -69,11 +69,11 @@ def put_in_order(migration: MigrationContext, script: ops.MigrationScript) -> No
     drops = [each for each in up.ops if isinstance(each, ops.DropTableOp)]
     if len(drops) > 1:
         known = inspect(migration.connection).get_sorted_table_and_fkc_names()
-        names = [name for name, _ in known]
-        drops.sort(key=lambda each: names.index(each.table_name), reverse=True)
+        places = {name: place for place, (name, _) in enumerate(known)}
+        drops.sort(key=lambda each: places.get(each.table_name, -1), reverse=True)
         up.ops[:] = [*(each for each in up.ops if each not in drops), *drops]
         made = [each for each in down.ops if isinstance(each, ops.CreateTableOp)]
-        made.sort(key=lambda each: names.index(each.table_name))
+        made.sort(key=lambda each: places.get(each.table_name, -1))
         down.ops[:] = [*made, *(each for each in down.ops if each not in made)]
     for each in (up, down):
         put_references_in_order(each)
