@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from app.core import logging
-from app.core.routing import has_form
+from app.core.observing import has_form
 from app.core.service import Service
 from app.core.settings import Settings
 from app.main import create_app

@@ -9,8 +9,9 @@ from sqlalchemy import func, select
 
 from app.core.db.session import Database, SessionDep, reading
 from app.core.errors import Conflict
+from app.core.observing import Answered, Observing, before_commit
 from app.core.openapi import problems
-from app.core.routing import SERVICE, Answered, Observing, before_commit, router as new_router
+from app.core.routing import SERVICE, router as new_router
 from app.core.security.access import public
 from app.core.settings import Settings
 from app.features.users.models import Role

@@ -11,8 +11,8 @@ from starlette.exceptions import HTTPException
 from app.core.db.session import SESSION, Database, DatabaseDep
 from app.core.errors import Failure, bug_response, render_failure
 from app.core.middleware import add_headers
+from app.core.observing import Answered, Observing, before_commit
 from app.core.openapi import REQUIRED, problems
-from app.core.routing import Answered, Observing, before_commit
 from app.core.security.access import CurrentPrincipal
 from app.core.security.principal import Principal
 from app.features.idempotency.service import (

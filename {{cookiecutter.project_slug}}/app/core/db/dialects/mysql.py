@@ -25,7 +25,7 @@ instant: DateTime = DATETIME(fsp=6)
 refusals: Mapping[str | int, str] = {
     1044: "grant it rights on the database, or correct the name",
     1045: "correct the user or the password",
-    1698: "correct the user or the password",  # MariaDB compares a user that it does not know with any other
+    1698: "correct the user or the password",  # MariaDB answers so to some users that it does not know
     1049: "create it, or correct the name",
 }
 # Switching autocommit on and off costs more round trips here than the transaction it avoids.
