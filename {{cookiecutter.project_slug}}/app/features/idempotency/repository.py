@@ -57,11 +57,15 @@ async def settle(session: AsyncSession, key: str, claim: UUID, answer: dict[str,
     return await changed(session, unanswered(key, claim).values(answer=answer))
 
 
+def is_unanswered(key: str, claim: UUID) -> list[ColumnElement[bool]]:
+    """The conditions of the row of this claim, unless it has a response."""
+    row = IdempotencyKey
+    return [row.key == key, row.claim == claim, row.answer.is_(None)]
+
+
 def unanswered(key: str, claim: UUID) -> Update:
     """Change the row of this claim, unless it has a response."""
-    statement = update(IdempotencyKey).where(
-        IdempotencyKey.key == key, IdempotencyKey.claim == claim, IdempotencyKey.answer.is_(None)
-    )
+    statement = update(IdempotencyKey).where(*is_unanswered(key, claim))
     return statement.execution_options(synchronize_session=False)
 
 
@@ -73,9 +77,7 @@ async def changed(session: AsyncSession, statement: Update) -> bool:
 
 async def release(session: AsyncSession, key: str, claim: UUID) -> None:
     """Forget the request, unless it has a response."""
-    statement = delete(IdempotencyKey).where(
-        IdempotencyKey.key == key, IdempotencyKey.claim == claim, IdempotencyKey.answer.is_(None)
-    )
+    statement = delete(IdempotencyKey).where(*is_unanswered(key, claim))
     await session.execute(statement, execution_options={"synchronize_session": False})
 
 

@@ -25,14 +25,7 @@ from app.core.carriers import partition
 from app.core.db.base import utc_now
 from app.core.db.errors import LostRace, refusing
 from app.core.db.session import Database, unit_of_work
-from app.core.errors import (
-    Conflict,
-    Failure,
-    Forbidden,
-    Unauthorized,
-    Unavailable,
-    Unprocessable,
-)
+from app.core.errors import Conflict, Failure, Forbidden, Unauthorized, Unavailable, Unprocessable
 from app.core.jobs import UnreadableArguments
 from app.core.jobs.sealing import seal, unseal
 from app.core.security.principal import Principal
@@ -183,11 +176,9 @@ def key_of(principal: Principal, operation: str, key: str) -> str:
 
 async def claim(database: Database, key: str, request: str) -> Claim | Answer:
     """The right to execute the request, or its answer if it was executed."""
+    lease = MARGIN + timedelta(seconds=service_of(database).settings.request_timeout)
     for _ in range(ATTEMPTS):
-        until = (
-            utc_now() + timedelta(seconds=service_of(database).settings.request_timeout) + MARGIN
-        )
-        new = Claim(database, key, uuid4())
+        new, until = Claim(database, key, uuid4()), utc_now() + lease
         found = await repository.find(database, key)
         if found is None:
             row = IdempotencyKey(key=key, request=request, claim=new.id, leased_until=until)
@@ -229,8 +220,7 @@ async def held(
     try:
         yield
     except Exception as error:
-        temporary = isinstance(error, AGAIN)
-        answer = None if temporary else await failed(error)
+        answer = None if isinstance(error, AGAIN) else await failed(error)
         await (claim.release() if answer is None else claim.record(answer))
         raise
     except BaseException:  # the request was cancelled
