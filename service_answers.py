@@ -1,7 +1,7 @@
 """Validation of Cookiecutter's answers, with Copier's messages: a bad answer is asked for again.
 
 `cookiecutter.json` calls this after each question. An updater may run the file of one release on the
-questions of another: a filter keeps its arguments and behaviour, and a new need gets a new filter.
+questions of another: a filter keeps its arguments and behavior, and a new need gets a new filter.
 """
 
 import re

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import httpx2
@@ -13,6 +13,8 @@ from benchmarks.services import INSIDE, command_in
 from benchmarks.wrk import Sample, Server, Work, measure, measure_answered
 
 PAGE_SIZE = 20
+SORTS = ("-created_at", "name", "price", "sku")
+"""All columns that products can be sorted by."""
 # Rows with the numbers {first} to {last}, a second apart, and with time-ordered ids as the service makes them.
 INSERT = """
 INSERT INTO products (id, created_at, updated_at, sku, name, description, price, currency, stock, version)
@@ -28,19 +30,21 @@ FROM (
 
 @dataclass(frozen=True)
 class Depth:
-    """Pages at different depths."""
+    """Pages at different depths, in one order."""
 
+    sort: str
     rows: int
-    pages: Mapping[int, Sequence[Sample]]
+    works: Mapping[int, Work]
     """By their number: the first, the second, and one far from them."""
     plan: Sequence[str]
     """Of the last of them."""
+    pages: dict[int, list[Sample]] = field(default_factory=dict[int, list[Sample]])
 
 
 def with_rows(
     program: Program, steps: Sequence[int], *, rounds: int, seconds: int
-) -> tuple[Mapping[int, Sequence[Sample]], Depth]:
-    """The first page at each number of rows, and a deep one at the last."""
+) -> tuple[Mapping[int, Sequence[Sample]], Sequence[Depth]]:
+    """The first page at each number of rows, and a deep one in each order at the last."""
     found: dict[int, list[Sample]] = {}
     made = 0
     with serving(program) as server:
@@ -50,7 +54,10 @@ def with_rows(
             page = program.works["page"]
             found[rows] = [measure_answered(server, page, seconds) for _ in range(rounds)]
             print(f"{rows:,} rows: {found[rows][0].rate:.0f}/s", flush=True)
-        return found, deep(program, server, made, rounds=rounds, seconds=seconds)
+        deep = [Depth(sort, made, *prepare(program, server, sort, made)) for sort in SORTS]
+        for depth in deep:
+            measure_pages(server, depth, rounds, seconds)
+        return found, deep
 
 
 def add(program: Program, first: int, last: int) -> None:
@@ -60,23 +67,33 @@ def add(program: Program, first: int, last: int) -> None:
     execute(program.project, program.url, insert, analyze)
 
 
-def deep(program: Program, server: Server, rows: int, *, rounds: int, seconds: int) -> Depth:
-    """Down to a fifth of the rows, each page by its cursor: with one client, to compare latencies."""
+def prepare(
+    program: Program, server: Server, sort: str, rows: int
+) -> tuple[Mapping[int, Work], Sequence[str]]:
+    """Pages by their numbers, down to a fifth of the rows, each by its cursor; and the plan of the last.
+
+    One client requests them, to compare latencies.
+    """
     number = rows // PAGE_SIZE // 5
     path = INSIDE / "deep_page.py"
-    output = command_in(program.project, "python", path, str(number), **program.environ)
+    output = command_in(program.project, "python", path, sort, str(number), **program.environ)
     answer = json.loads(output.splitlines()[-1])
-    first = replace(program.works["page"], connections=1)
+    page = program.works["page"]
+    first = replace(page, path=f"{page.path}&sort={sort}", connections=1)
     after = f"{first.path}&cursor="
     second = replace(first, path=after + get(server, first)["next_cursor"])
     far = replace(first, path=after + answer["cursor"])
     assert get(server, far)["items"][0]["id"] == answer["first"], "the cursor leads to another page"
-    pages: dict[int, list[Sample]] = {1: [], 2: [], number: []}
+    return {1: first, 2: second, number: far}, answer["plan"]
+
+
+def measure_pages(server: Server, depth: Depth, rounds: int, seconds: int) -> None:
+    """In turn."""
     for _ in range(rounds):
-        for page, work in zip(pages, (first, second, far), strict=True):
-            pages[page].append(measure_answered(server, work, seconds))
-            print(f"page {page:,}: {pages[page][-1].p50:.2f} ms", flush=True)
-    return Depth(rows, pages, answer["plan"])
+        for number, work in depth.works.items():
+            sample = measure_answered(server, work, seconds)
+            depth.pages.setdefault(number, []).append(sample)
+            print(f"{depth.sort}, page {number:,}: {sample.p50:.2f} ms", flush=True)
 
 
 def get(server: Server, work: Work) -> dict[str, Any]:

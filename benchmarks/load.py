@@ -128,7 +128,7 @@ def measure(
         mysql_programs = on_mysql(mysql_project, mysql_new, extent)
     fewer, seconds = extent.fewer_rounds, extent.seconds
     growing = service("growth", project, new("growth"))
-    by_rows, depth = growth.with_rows(growing, extent.growth, rounds=fewer, seconds=seconds)
+    by_rows, depths = growth.with_rows(growing, extent.growth, rounds=fewer, seconds=seconds)
     longer = 2 * seconds  # opening a thousand connections takes long
     by_connections = growth.with_connections(growing, CONNECTIONS, rounds=fewer, seconds=longer)
     route_count, compared = routes.compare(extent.route_rounds)
@@ -141,7 +141,7 @@ def measure(
         programs=programs,
         on_mysql=mysql_programs,
         by_rows=by_rows,
-        depth=depth,
+        depths=depths,
         by_connections=by_connections,
         connection_seconds=longer,
         route_count=route_count,

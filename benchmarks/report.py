@@ -55,7 +55,7 @@ class Measured:
     on_mysql: Sequence[Program]
     """The floor, and the default service; none without a server."""
     by_rows: Mapping[int, Sequence[Sample]]
-    depth: Depth
+    depths: Sequence[Depth]
     by_connections: Mapping[int, Sequence[Sample]]
     connection_seconds: int
     route_count: int
@@ -74,7 +74,7 @@ def page(measured: Measured) -> str:
         *workers(services[0], two_workers, measured.rows),
         *counting(unlimited, services[0], shared),
         *on_mysql(measured),
-        *sections.rows(measured.by_rows, measured.depth, fewer, verdicts),
+        *sections.rows(measured.by_rows, measured.depths, fewer, verdicts),
         *sections.connections(measured.by_connections, fewer, measured.connection_seconds),
         *sections.routes(measured.route_count, measured.routes, verdicts),
         *sections.generation(measured.generation, verdicts),

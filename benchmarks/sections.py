@@ -13,7 +13,10 @@ from benchmarks.wrk import Sample, median, ratio
 
 
 def rows(
-    by_rows: Mapping[int, Sequence[Sample]], depth: Depth, rounds: int, verdicts: Verdicts
+    by_rows: Mapping[int, Sequence[Sample]],
+    depths: Sequence[Depth],
+    rounds: int,
+    verdicts: Verdicts,
 ) -> list[str]:
     """A page as rows grow, and one far from the first."""
     first = by_rows[min(by_rows)]
@@ -33,28 +36,31 @@ def rows(
         f"The first page of the default service, median of {rounds} rounds.",
         "",
         *table(header, cells),
-        *deep_page(depth, verdicts),
+        *deep_pages(depths, verdicts),
     ]
 
 
-def deep_page(depth: Depth, verdicts: Verdicts) -> list[str]:
-    """Pages far from the first, and how the database finds them."""
-    header = ("page", "p50 ms", "p95 ms", "p99 ms", "ratio of p50", "target")
-    first, last = depth.pages[1], max(depth.pages)
+def deep_pages(depths: Sequence[Depth], verdicts: Verdicts) -> list[str]:
+    """Pages far from the first in each order, and how the database finds them."""
+    header = ("sort", "page", "p50 ms", "p95 ms", "p99 ms", "ratio of p50", "target")
     cells: list[list[str]] = []
-    for number, found in depth.pages.items():
-        times = ratio(found, first, "p50")
-        limit = goals.DEPTH if number == last else None
-        verdict = verdicts.at_most(f"page {number:,}", times, limit)
-        latencies = [f"{median(found, name):.2f}" for name in ("p50", "p95", "p99")]
-        cells.append([f"{number:,}", *latencies, f"{times:.2f}", verdict])
+    plans: list[str] = []
+    for depth in depths:
+        first, last = depth.pages[1], max(depth.pages)
+        for number, found in depth.pages.items():
+            times = ratio(found, first, "p50")
+            limit = goals.DEPTH if number == last else None
+            verdict = verdicts.at_most(f"page {number:,} by {depth.sort}", times, limit)
+            latencies = [f"{median(found, name):.2f}" for name in ("p50", "p95", "p99")]
+            page = [f"`{depth.sort}`", f"{number:,}"]
+            cells.append([*page, *latencies, f"{times:.2f}", verdict])
+        plans += [f"The plan of page {last:,} by `{depth.sort}`:", ""]
+        plans += ["```text", *depth.plan, "```", ""]
     return [
-        f"Pages of {depth.rows:,} rows, all but the first by a cursor; one client:",
+        f"Pages of {depths[0].rows:,} rows, all but the first by a cursor; one client:",
         "",
         *table(header, cells),
-        f"The plan of page {last:,}:",
-        "",
-        *("```text", *depth.plan, "```", ""),
+        *plans,
     ]
 
 

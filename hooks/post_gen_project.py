@@ -81,11 +81,11 @@ def compared() -> bool:
 
 
 def say_what_comes_next(version: str) -> None:
-    """The first commands to run, and what updates lack."""
+    """What was generated, the first commands to run, and what updates lack."""
     folder = PROJECT.relative_to(STOOD) if STOOD in PROJECT.parents else PROJECT
     if isinstance(sys.stdout, TextIOWrapper):  # on Windows it may lack characters of the path
         sys.stdout.reconfigure(errors="replace")
-    print(answers["__summary"].replace("@folder@", shlex.quote(str(folder))))
+    print("\n".join(answers["__summary"]).replace("@folder@", shlex.quote(str(folder))))
     if not version:
         missing = not shutil.which("git")
         reason = "git is not installed" if missing else "the template has no git history here"

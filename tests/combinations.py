@@ -1,4 +1,4 @@
-"""Which answers are tested together: all combinations, a half, a covering array, each option alone."""
+"""Which answers are tested together: all combinations, covering arrays, each option alone."""
 
 import itertools
 import json
@@ -17,7 +17,7 @@ SOURCE: dict[str, Any] = json.loads((ROOT / "cookiecutter.json").read_text(encod
 
 Answers = Mapping[str, Any]
 
-# The options of which half the product is installed and tested, and at night the whole.
+# The options of which any three values meet in what is installed and tested, and at night all.
 CORE = ("database", "use_celery", "use_graphql", "multi_tenancy", "include_example")
 # At night, every three answers meet on a real server, and every combination of the core.
 NIGHTLY = os.environ.get("NIGHTLY") == "1"
@@ -46,20 +46,6 @@ def combinations(names: Iterable[str] | None = None) -> list[dict[str, Any]]:
     return [smallest() | dict(zip(chosen, values, strict=True)) for values in products]
 
 
-def half(names: Iterable[str] = CORE) -> list[dict[str, Any]]:
-    """Half of the combinations of these options, in which all values of all of them but any one meet.
-
-    It has those in which an even number of options differs from the smallest project.
-    """
-    chosen = [*names]
-    least = smallest()
-    return [
-        answers
-        for answers in combinations(chosen)
-        if sum(answers[name] != least[name] for name in chosen) % 2 == 0
-    ]
-
-
 def smallest() -> dict[str, Any]:
     """Every option off."""
     return {name: values[0] for name, values in options().items()}
@@ -72,12 +58,16 @@ def largest() -> dict[str, Any]:
     }
 
 
+def extremes() -> list[dict[str, Any]]:
+    """All off on each database, and all on."""
+    return [smallest(), smallest() | {"database": "mysql"}, largest()]
+
+
 def each_alone() -> list[dict[str, Any]]:
-    """All off, all on, and every other value of each option alone."""
-    alone = [
+    """Every value of each option alone."""
+    return [
         smallest() | {name: value} for name, values in options().items() for value in values[1:]
     ]
-    return [smallest(), largest(), *alone]
 
 
 def entangled() -> list[tuple[str, ...]]:
@@ -93,11 +83,15 @@ def entangled() -> list[tuple[str, ...]]:
     )
 
 
-def covering(strength: int = STRENGTH) -> list[dict[str, Any]]:
-    """Few combinations in which all values of any `strength` options meet, and of entangled ones."""
+def covering(
+    strength: int = STRENGTH, including: Iterable[Answers] = (), *, meeting: bool = False
+) -> list[dict[str, Any]]:
+    """Few combinations in which all values of any `strength` options meet; those of entangled ones, if `meeting`."""
     known = options()
+    presets = distinct(extremes(), [dict(answers) for answers in including])
     groups = [{"fields": list(group), "strength": len(group)} for group in entangled()]
-    rows: Any = make(known, strength=strength, presets=each_alone(), sub_models=groups)
+    sub_models = groups if meeting else []
+    rows: Any = make(known, strength=strength, presets=presets, sub_models=sub_models)
     return [{name: row[name] for name in known} for row in rows]
 
 
@@ -124,13 +118,34 @@ def parameter(answers: Answers) -> Any:  # noqa: ANN401, what pytest makes of it
     return pytest.param(answers, id=name, marks=pytest.mark.xdist_group(name))
 
 
+def distinct(*parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Each of these combinations once."""
+    return [*{identity(answers): answers for part in parts for answers in part}.values()]
+
+
 def rows() -> list[dict[str, Any]]:
     """What meets the real servers."""
-    found = covering() + (combinations(CORE) if NIGHTLY else [])
-    return [*{identity(answers): answers for answers in found}.values()]
+    if NIGHTLY:
+        return distinct(covering(including=each_alone(), meeting=True), combinations(CORE))
+    return covering()
+
+
+def installed() -> list[dict[str, Any]]:
+    """What is installed: the same, and more that runs its tests at night only."""
+    return covering(3, including=rows(), meeting=True)
+
+
+def runs_without_a_server(answers: Answers) -> bool:
+    """Whether it also runs without a real server: the smallest on each database, as the template's own tree has the rest."""
+    return NIGHTLY or answers in (smallest(), smallest() | {"database": "mysql"})
 
 
 COMBINATIONS = [parameter(answers) for answers in combinations()]
-INSTALLED = [parameter(answers) for answers in (combinations(CORE) if NIGHTLY else half())]
+INSTALLED = [parameter(answers) for answers in installed()]
+WITHOUT_A_SERVER = [parameter(each) for each in installed() if runs_without_a_server(each)]
 ROWS = [parameter(answers) for answers in rows()]
-ROWS_ON_POSTGRESQL = [row for row in ROWS if row.values[0]["database"] == "postgresql"]
+ON_SQLITE = [
+    row
+    for row in ROWS
+    if (NIGHTLY and row.values[0]["database"] == "postgresql") or row.values[0] == smallest()
+]

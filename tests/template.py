@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import tomllib
 import warnings
 from collections.abc import Iterator
 from functools import cache
@@ -20,6 +21,9 @@ from tests.combinations import HOUSE, ROOT, SOURCE, Answers
 
 __all__ = ["HOUSE", "ROOT", "SOURCE", "Answers"]
 
+ABOUT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+REPOSITORY = f"gh:{ABOUT['tool']['template']['owner']}/{ABOUT['project']['name']}"
+"""This repository as README names it."""
 TOOLS = ROOT / "build" / "tools" / "bin"
 ANSWERS_FILE = ".copier-answers.yml"
 
@@ -157,6 +161,11 @@ def chromium() -> str:
     """The path of a real browser."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return required(next(filter(None, map(shutil.which, names)), None), "there is no Chromium")
+
+
+def promtool() -> str:
+    """The path of the tool that checks alert rules; Debian has it in `prometheus`."""
+    return required(shutil.which("promtool"), "there is no promtool")
 
 
 def required(found: str | None, reason: str) -> str:

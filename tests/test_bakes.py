@@ -1,21 +1,30 @@
 """Every combination is installed, checked, migrated, and runs its own tests."""
 
-import hashlib
-import os
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.combinations import INSTALLED, ROOT, ROWS, ROWS_ON_POSTGRESQL, Answers, identity
+from tests.combinations import (
+    INSTALLED,
+    NIGHTLY,
+    ON_SQLITE,
+    ROWS,
+    WITHOUT_A_SERVER,
+    Answers,
+    identity,
+    largest,
+    smallest,
+)
+from tests.green import digest, remember, skip_if_green
 from tests.reporting import PASSED
 from tests.template import run, server, tree
 
 Installed = Callable[[Answers], Path]
 Suite = Callable[..., None]
+DRILLED = (largest(), smallest() | {"database": "mysql"})
 SERVERS = {"postgresql": "TEST_POSTGRES_URL", "mysql": "TEST_MYSQL_URL"}
-GREEN = ROOT / "build" / "green"
 
 each_combination = pytest.mark.parametrize("answers", INSTALLED)
 each_row = pytest.mark.parametrize("answers", ROWS)
@@ -27,23 +36,12 @@ def project(
 ) -> Iterator[Path]:
     """The installed project. On a developer's machine, what passed on the same tree is skipped."""
     folder = installed(answers)
-    always = os.environ.keys() & {"CI", "REQUIRE_SERVERS"}
-    green = GREEN / request.node.originalname / identity(answers)
-    now = digest(folder)
-    if not always and green.is_file() and green.read_text(encoding="utf-8") == now:
-        pytest.skip("it passed on the same tree: `make clean` forgets that")
+    name = f"{request.node.originalname}/{identity(answers)}"
+    now = digest(tree(folder).items())
+    skip_if_green(name, now)
     yield folder
     if request.node.stash.get(PASSED, False):  # not if it was skipped for want of a server
-        green.parent.mkdir(parents=True, exist_ok=True)
-        green.write_text(now, encoding="utf-8")
-
-
-def digest(folder: Path) -> str:
-    """A hash of what was generated."""
-    found = hashlib.sha256()
-    for name, content in tree(folder).items():
-        found.update(f"{name}\0{len(content)}\0".encode() + content)
-    return found.hexdigest()
+        remember(name, now)
 
 
 @pytest.fixture
@@ -84,22 +82,26 @@ def test_migrations_go_up_and_down(project: Path, tmp_path: Path) -> None:
         run("uv", "run", "app", "db", *command, cwd=project, DATA_DIR=data)
 
 
-@each_combination
-def test_its_tests_pass_without_a_server(suite: Suite, tmp_path: Path) -> None:
-    suite(DATA_DIR=str(tmp_path / "sp ace" / "ünï"))
+@pytest.mark.parametrize("answers", WITHOUT_A_SERVER)
+def test_its_tests_pass_without_a_server(suite: Suite, tmp_path: Path, answers: Answers) -> None:
+    """The smallest project's also with enough coverage, without the slow tests; at night the largest's too."""
+    measured = (smallest(), largest()) if NIGHTLY else (smallest(),)
+    coverage = ["--cov"] if answers in measured else []
+    data = {
+        "DATA_DIR": str(tmp_path / "sp ace" / "ünï"),
+        "COVERAGE_FILE": str(tmp_path / "covered"),
+    }
+    suite(*coverage, **data)
 
 
-# On MySQL, what runs without a server.
-@pytest.mark.parametrize("answers", ROWS_ON_POSTGRESQL)
+# A project on MySQL runs on SQLite without a server.
+@pytest.mark.parametrize("answers", ON_SQLITE)
 def test_its_tests_pass_on_sqlite(suite: Suite) -> None:
     suite(TEST_DATABASE_URL="sqlite://")
 
 
 @each_row
 def test_its_tests_pass_on_real_servers(suite: Suite, answers: Answers) -> None:
-    suite("-n", "2", **servers(answers))
-
-
-@each_row
-def test_its_slow_tests_pass_on_real_servers(suite: Suite, answers: Answers) -> None:
-    suite("-m", "slow", **servers(answers))
+    """The slow ones too. Drills, which stop processes and servers, depend on little but the database: they run once for each."""
+    chosen = "slow or not slow" if NIGHTLY or answers in DRILLED else "not drill"
+    suite("-m", chosen, **servers(answers))

@@ -39,7 +39,7 @@ def test_no_configuration_leaves_tests_out(folder: Path) -> None:
 
 @pytest.mark.parametrize(
     ("folder", "pytest_there", "target", "gate"),
-    [(ROOT, TOOLS, "test", ".ci/run"), (HOUSE, BIN, "test-all", ".github/workflows/ci.yml")],
+    [(ROOT, TOOLS, "test", ".ci/run"), (HOUSE, BIN, "coverage", ".github/workflows/ci.yml")],
     ids=["template", "project"],
 )
 def test_every_test_is_collected(folder: Path, pytest_there: Path, target: str, gate: str) -> None:
@@ -48,7 +48,8 @@ def test_every_test_is_collected(folder: Path, pytest_there: Path, target: str, 
     recipe = run("make", "-n", target, cwd=folder).stdout
     call = re.search(r'pytest"? (.*?)(?:; |$)', recipe, re.MULTILINE)
     assert call
-    chosen = [word for word in shlex.split(call[1]) if not word.startswith("--basetemp")]
+    given = shlex.split(call[1])
+    chosen = [word for word in given if not word.startswith(("--basetemp", "--cov"))]
     command = [pytest_there / "pytest", *chosen, "-n0", "--collect-only", "-q"]
     if folder == HOUSE:  # where no cache may be
         command += ["-p", "no:cacheprovider"]

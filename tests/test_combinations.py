@@ -10,12 +10,12 @@ from tests.combinations import (
     CORE,
     INSTALLED,
     NIGHTLY,
-    combinations,
+    ROWS,
+    WITHOUT_A_SERVER,
     covering,
     each_alone,
     entangled,
-    half,
-    largest,
+    extremes,
     options,
     smallest,
 )
@@ -41,40 +41,38 @@ def test_all_values_of_any_options_meet(strength: int) -> None:
     assert len(rows) == len({tuple(row.values()) for row in rows})
 
 
-def test_all_values_of_options_that_one_condition_names_meet() -> None:
+def test_all_values_of_options_that_one_condition_names_meet_in_what_is_installed() -> None:
     assert ("database", "multi_tenancy", "include_example") in entangled()
+    found = [case.values[0] for case in INSTALLED]
 
     for names in entangled():
-        assert uncovered(covering(), names) == [], names
+        assert uncovered(found, names) == [], names
 
 
-def test_each_option_is_tested_alone() -> None:
-    rows = covering()
+def test_nothing_everything_and_at_night_each_option_alone_meets_real_servers() -> None:
+    found = [case.values[0] for case in ROWS]
 
-    for answers in [smallest(), largest(), *each_alone()]:
-        assert answers in rows
-    for name, values in options().items():
-        for value in values:
-            assert smallest() | {name: value} in rows
+    for answers in [*extremes(), *(each_alone() if NIGHTLY else [])]:
+        assert answers in found
 
 
-def test_all_values_of_any_options_but_one_of_the_core_meet_in_what_is_installed() -> None:
-    every = combinations(CORE)
-    rows = [case.values[0] for case in INSTALLED]
+def test_any_three_answers_meet_in_what_is_installed_and_at_night_all() -> None:
+    found = [case.values[0] for case in INSTALLED]
 
-    for names in itertools.combinations(CORE, len(CORE) - 1):
-        assert uncovered(rows, names) == [], names
-    assert all(row in every for row in rows)
-    assert len(rows) == len({tuple(row.values()) for row in rows})
-    assert smallest() in rows
-    assert largest() in rows
+    for names in itertools.combinations(CORE, len(CORE) if NIGHTLY else 3):
+        assert uncovered(found, names) == [], names
+    assert len(found) == len({tuple(row.values()) for row in found})
+    assert all(row.values[0] in found for row in ROWS)
 
 
-def test_half_of_the_combinations_of_the_core_are_installed_and_all_at_night() -> None:
-    every = combinations(CORE)
+def test_any_two_answers_meet_in_what_runs_its_tests_and_at_night_all() -> None:
+    found = [case.values[0] for case in ROWS]
 
-    assert 2 * len(half()) == len(every)
-    assert [case.values[0] for case in INSTALLED] == (every if NIGHTLY else half())
+    for names in itertools.combinations(CORE, len(CORE) if NIGHTLY else 2):
+        assert uncovered(found, names) == [], names
+    without = [case.values[0] for case in (INSTALLED if NIGHTLY else [])]
+    for answers in [smallest(), smallest() | {"database": "mysql"}, *without]:
+        assert answers in [case.values[0] for case in WITHOUT_A_SERVER]
 
 
 def collected(*arguments: str, cwd: Path = ROOT) -> list[str]:

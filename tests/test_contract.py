@@ -1,4 +1,4 @@
-"""A baked service fulfils its OpenAPI document, whatever it is sent."""
+"""A baked service fulfills its OpenAPI document, whatever it is sent."""
 
 import os
 import re

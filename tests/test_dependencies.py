@@ -37,6 +37,7 @@ NOT_IMPORTED = {
     "schemathesis": "a command",
     "celery-types": "types for basedpyright",
     "pytest-asyncio": "a plugin",
+    "pytest-cov": "a plugin",
     "pytest-randomly": "a plugin",
     "pytest-timeout": "a plugin",
     "pytest-xdist": "a plugin",
@@ -46,6 +47,13 @@ COMES_WITH = {
     "starlette": "fastapi",
     "graphql-core": "strawberry-graphql",
     "kombu": "celery",
+    "opentelemetry-api": "fastapi",
+    "opentelemetry-exporter-http-transport": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-exporter-otlp-common": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-exporter-otlp-proto-common": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-instrumentation": "opentelemetry-instrumentation-redis",
+    "opentelemetry-proto": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-semantic-conventions": "opentelemetry-sdk",
     "pydantic-core": "pydantic",
     "sqlglotc": "sqlglot",
 }
@@ -115,6 +123,13 @@ def service_sources(project: Path) -> set[Path]:
     return {path for path in found if "tests" not in path.relative_to(project).parts}
 
 
+def declared_by(project: Path) -> set[str]:
+    """What the service declares, the dependencies of its extras too."""
+    about_it = about(project)["project"]
+    extras = about_it.get("optional-dependencies", {}).values()
+    return named([*about_it["dependencies"], *(each for extra in extras for each in extra)])
+
+
 def about(project: Path) -> dict[str, Any]:
     """What `pyproject.toml` says."""
     return tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
@@ -129,7 +144,7 @@ def test_what_is_imported_is_declared_and_the_reverse(
     service = service_sources(project)
     of_service = imported(service, distributions)
     of_tests = imported(set(project.rglob("*.py")) - service, distributions)
-    declared = named(about(project)["project"]["dependencies"])
+    declared = declared_by(project)
     for_development = named(about(project)["dependency-groups"]["dev"])
     brought = {name for name, by in COMES_WITH.items() if by in declared}
 
@@ -155,7 +170,10 @@ def test_the_service_imports_without_what_only_development_needs(
 ) -> None:
     project = installed(answers)
     sync = ["uv", "sync", "--quiet", "--locked", "--no-dev"]
-    run(*sync, cwd=project, UV_PROJECT_ENVIRONMENT=str(tmp_path / "environment"))
+    environment = {"UV_PROJECT_ENVIRONMENT": str(tmp_path / "environment")}
+    run(*sync, cwd=project, **environment)
+    run(tmp_path / "environment/bin/python", "-c", "import app.main", cwd=project)
+    run(*sync, "--all-extras", cwd=project, **environment)
     absent = [name for name, found in distributions.items() if DEVELOPMENT_ONLY.keys() & set(found)]
 
     run(tmp_path / "environment/bin/python", "-c", IMPORT, *absent, cwd=project)

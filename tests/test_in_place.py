@@ -4,12 +4,15 @@ import ast
 import json
 import re
 import sys
+import tomllib
+from html import unescape
 from pathlib import Path
 
 import pytest
 
 from tests.combinations import options
-from tests.template import HOUSE, ROOT, SOURCE, TOOLS, files, run
+from tests.green import digest, remember, skip_if_green
+from tests.template import HOUSE, ROOT, SOURCE, TOOLS, files, run, tree
 
 BIN = ROOT / "build" / "house" / "bin"
 GUARD = re.compile(r"^\s*# \{%", re.MULTILINE)
@@ -35,6 +38,14 @@ GUARDED = {
     "compose.yaml",
     "conftest.py",
     "docs/adding-a-feature.md",
+    "docs/archive.md",
+    "docs/backup.md",
+    "docs/development.md",
+    "docs/jobs.md",
+    "docs/migrations.md",
+    "docs/observability.md",
+    "docs/operations.md",
+    "docs/replicas.md",
     "docs/security.md",
     "docs/adr/0008-tenants-in-the-same-tables.md",
     "docs/adr/0013-the-database-keeps-the-audit-log.md",
@@ -71,10 +82,21 @@ STRUCTURE = [
 ]
 
 
-# The longest first, so that the rest is done meanwhile.
-def test_its_structure_holds() -> None:
-    chosen = [f"tests/test_{name}.py" for name in STRUCTURE]
-    in_house("pytest", "-q", "-p", "no:cacheprovider", "-n", "2", *chosen)
+def sources(folder: Path) -> str:
+    """What the checks of a tree depend on: its files, and when its packages were installed."""
+    parts = [HOUSE]
+    if folder == ROOT:
+        parts = [ROOT / name for name in ("benchmarks", "hooks", "tests", "tools")]
+    found = [each for part in parts for each in tree(part).items()]
+    single = [folder / "pyproject.toml", *folder.glob("*.py")]
+    found += [(path.name, path.read_bytes()) for path in single]
+    installed = (TOOLS if folder == ROOT else BIN).parent.stat().st_mtime_ns
+    return digest([*found, ("installed", str(installed).encode())])
+
+
+# Two workers get two tests each at first: the longest two begin at once, each beside a short one.
+def test_types() -> None:
+    check_types(HOUSE)
 
 
 def test_style_and_format() -> None:
@@ -82,14 +104,54 @@ def test_style_and_format() -> None:
     in_house("ruff", "format", "--check", ".")
 
 
+def test_its_structure_holds() -> None:
+    skip_if_green("structure", now := sources(HOUSE))
+    chosen = [f"tests/test_{name}.py" for name in STRUCTURE]
+    in_house("pytest", "-q", "-p", "no:cacheprovider", *chosen)
+    remember("structure", now)
+
+
 def test_style_and_format_of_the_template() -> None:
     run(TOOLS / "ruff", "check", ".", cwd=ROOT, **ELSEWHERE)
     run(TOOLS / "ruff", "format", "--check", ".", cwd=ROOT, **ELSEWHERE)
 
 
-@pytest.mark.parametrize("folder", [HOUSE, ROOT], ids=["project", "template"])
-def test_types(folder: Path) -> None:
+def test_types_of_the_template() -> None:
+    check_types(ROOT)
+
+
+def check_types(folder: Path) -> None:
+    """Unless they were checked before; that takes the longest of all."""
+    name = f"types/{'project' if folder == HOUSE else 'template'}"
+    skip_if_green(name, now := sources(folder))
     run((BIN if folder == HOUSE else TOOLS) / "basedpyright", cwd=folder, **ELSEWHERE)
+    remember(name, now)
+
+
+def test_spelling() -> None:
+    """American English, in all files, names in code among them."""
+    run(TOOLS / "typos", cwd=ROOT)
+
+
+def test_style_of_prose(tmp_path: Path) -> None:
+    """No clichés, repeated words or redundancy in sentences of the documentation."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    config = tmp_path / ".proselintrc.json"
+    config.write_text(json.dumps(settings["proselint"]), encoding="utf-8")
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *HOUSE.rglob("*.md")]
+    for path in pages:
+        copy = tmp_path / path.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_text(sentences(path.read_text(encoding="utf-8")), encoding="utf-8")
+
+    names = [str(path.relative_to(ROOT)) for path in pages]
+    run(TOOLS / "proselint", "check", *names, cwd=tmp_path)
+
+
+def sentences(markdown: str) -> str:
+    """The text, with all else blanked: code, headings, conditions and tables."""
+    no_sentence = re.compile(r"^```.*?^```|`[^`\n]+`|^[#|].*?$", re.MULTILINE | re.DOTALL)
+    return no_sentence.sub(lambda found: re.sub(r"[^\n]", "#", found[0]), markdown)
 
 
 def test_every_python_file_parses() -> None:
@@ -164,8 +226,30 @@ def test_every_text_has_a_rule_and_is_checked_when_it_is_given() -> None:
 
 
 def test_generated_files_are_in_step() -> None:
-    run(sys.executable, "tools/write_copier.py", "--check", cwd=ROOT)
+    for name in ("copier", "readme"):
+        run(sys.executable, f"tools/write_{name}.py", "--check", cwd=ROOT)
     run(BIN / "python", "tools/write_initial_migration.py", "--check", cwd=ROOT, **ELSEWHERE)
+    run(sys.executable, "-m", "tools.reference", "--check", cwd=ROOT, **ELSEWHERE)
+
+
+def test_the_pictures_are_of_these_questions() -> None:
+    """`make pictures` makes them; they are small enough for a page on a telephone."""
+    pictures = ROOT / "docs" / "pictures"
+    drawn = re.sub(r"<[^>]+>", "", (pictures / "prompts.svg").read_text(encoding="utf-8"))
+    shown = unescape(drawn).replace("\N{NO-BREAK SPACE}", " ")
+    for prompt in SOURCE["__prompts__"].values():
+        for each in [prompt] if isinstance(prompt, str) else prompt.values():
+            assert each in shown, each
+    assert all(path.stat().st_size < 150_000 for path in pictures.iterdir())
+
+
+def test_every_known_fault_can_be_brought_in() -> None:
+    """`make faults` replaces texts that are still there, each once."""
+    listed = tomllib.loads((ROOT / "tests" / "faults.toml").read_text(encoding="utf-8"))["fault"]
+    edits = [(fault["name"], each) for fault in listed for each in fault["edits"] if "old" in each]
+    for name, each in edits:
+        path = ROOT / each["in"].replace("tree/", f"{HOUSE.name}/", 1)
+        assert path.read_text(encoding="utf-8").count(each["old"]) == 1, name
 
 
 def test_no_name_that_an_operating_system_refuses() -> None:

@@ -1,41 +1,50 @@
 """Generated files other than Python pass their linters, and CI pins everything that it runs."""
 
+import hashlib
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.combinations import HOUSE, ROOT, largest, smallest
-from tests.template import TOOLS, bake_with_cookiecutter, run
+from tests.combinations import HOUSE, ROOT, Answers, combinations
+from tests.template import TOOLS, files, promtool, run
+
+Generated = Callable[[Answers], Path]
+Distinct = dict[str, dict[str, Path]]
 
 SCHEMA = ["check-jsonschema", "--builtin-schema"]
+WORKFLOW = [*SCHEMA, "vendor.github-workflows"]
+DEPENDABOT = [*SCHEMA, "vendor.dependabot"]
+ZIZMOR = ["zizmor", "--offline", "--no-progress"]
 YAML_RULES = """
 extends: default
 rules:
+  braces: {max-spaces-inside: 0}
   document-start: disable
   line-length: {max: 120}
   truthy: {check-keys: false} # `on:` of workflows
   comments: {min-spaces-from-content: 1}
 """
-GITHUB = {
-    ".github/workflows/ci.yml": [*SCHEMA, "vendor.github-workflows"],
-    ".github/dependabot.yml": [*SCHEMA, "vendor.dependabot"],
-    ".github": ["zizmor", "--offline", "--no-progress"],
-}
-GENERATED = {
-    **GITHUB,
-    "Dockerfile": ["hadolint"],
-    "compose.yaml": [*SCHEMA, "vendor.compose-spec"],
-    ".": ["yamllint", "--strict", "--config-data", YAML_RULES],
-}
-OURS = {
-    **GITHUB,
-    ".github/workflows/drift.yml": [*SCHEMA, "vendor.github-workflows"],
-    ".ci/run": ["shellcheck"],
-}
+GENERATED = [
+    (".github/workflows/ci.yml", WORKFLOW),
+    (".github/workflows/ci.yml", ZIZMOR),
+    (".github/dependabot.yml", DEPENDABOT),
+    (".github/dependabot.yml", ZIZMOR),
+    (".pre-commit-config.yaml", ["pre-commit", "validate-config"]),
+    ("Dockerfile", ["hadolint"]),
+    ("compose.yaml", [*SCHEMA, "vendor.compose-spec"]),
+]
+OURS = [
+    (".github/workflows/ci.yml", WORKFLOW),
+    (".github/workflows/drift.yml", WORKFLOW),
+    (".github/dependabot.yml", DEPENDABOT),
+    (".github", ZIZMOR),
+    (".ci/run", ["shellcheck"]),
+]
 
 USED = re.compile(r"^\s*(?:- )?uses: (.*)$", re.MULTILINE)
 PINNED = re.compile(r"[\w-]+/[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+")
@@ -44,24 +53,60 @@ PYTHON_IMAGE = re.compile(r"python:?3\.(\d+)")
 UV = re.compile(r"pip install.* uv(?:==([\d.]+))?")
 
 
-@pytest.fixture(scope="module", params=[largest(), smallest()], ids=["everything", "nothing"])
-def project(
-    template: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Path:
-    """A project with every option, or with none."""
-    return bake_with_cookiecutter(template, tmp_path_factory.mktemp("bake"), request.param)
+# Every test that needs all combinations runs where they are generated already.
+all_combinations = pytest.mark.xdist_group("generated")
 
 
-@pytest.mark.parametrize("name", GENERATED)
-def test_what_is_generated_passes_its_linter(project: Path, name: str) -> None:
-    program, *arguments = GENERATED[name]
-    run(TOOLS / program, *arguments, name, cwd=project)
+@pytest.fixture(scope="module")
+def distinct(generated: Generated, tmp_path_factory: pytest.TempPathFactory) -> Distinct:
+    """What is linted, over all combinations of options: a folder for each distinct content of each file."""
+    found: Distinct = {}
+    for answers in combinations():
+        project = generated(answers)
+        for name in files(project):
+            if name.suffix in {".yaml", ".yml"} or name.name == "Dockerfile":
+                content = (project / name).read_bytes()
+                folders = found.setdefault(name.as_posix(), {})
+                digest = hashlib.sha256(content).hexdigest()
+                if digest not in folders:
+                    folders[digest] = tmp_path_factory.mktemp("linted")
+                    copy = folders[digest] / name
+                    copy.parent.mkdir(parents=True, exist_ok=True)
+                    copy.write_bytes(content)
+    return found
 
 
-@pytest.mark.parametrize("name", OURS)
-def test_what_is_here_passes_its_linter(name: str) -> None:
-    program, *arguments = OURS[name]
-    run(TOOLS / program, *arguments, name, cwd=ROOT)
+def named(cases: list[tuple[str, list[str]]]) -> Any:  # noqa: ANN401, what pytest makes of it
+    """A case for each linter of a file."""
+    ids = [f"{Path(name).name}-{command[0]}" for name, command in cases]
+    return pytest.mark.parametrize(("name", "command"), cases, ids=ids)
+
+
+@all_combinations
+@named(GENERATED)
+def test_what_is_generated_passes_its_linter(
+    distinct: Distinct, name: str, command: list[str]
+) -> None:
+    for folder in distinct[name].values():
+        run(TOOLS / command[0], *command[1:], name, cwd=folder)
+
+
+@all_combinations
+def test_all_generated_yaml_is_well_written(distinct: Distinct) -> None:
+    for name, folders in distinct.items():
+        for folder in folders.values():
+            if name != "Dockerfile":
+                run(TOOLS / "yamllint", "--strict", "--config-data", YAML_RULES, name, cwd=folder)
+
+
+def test_the_alerts_fire_when_they_should() -> None:
+    run(promtool(), "check", "rules", "deploy/alerts.yml", cwd=HOUSE)
+    run(promtool(), "test", "rules", "deploy/alerts_test.yml", cwd=HOUSE)
+
+
+@named(OURS)
+def test_what_is_here_passes_its_linter(name: str, command: list[str]) -> None:
+    run(TOOLS / command[0], *command[1:], name, cwd=ROOT)
 
 
 @pytest.mark.parametrize("root", [ROOT, HOUSE], ids=["template", "generated"])
@@ -98,12 +143,29 @@ def test_every_named_python_is_one_that_the_project_supports() -> None:
     assert lowest in named[0]
 
 
-def test_no_service_inherits_the_health_check_of_another(project: Path) -> None:
+@all_combinations
+def test_every_service_has_a_health_check_of_its_own(distinct: Distinct) -> None:
     """The image's own check is for the web service; containers with another command define their own."""
-    compose: dict[str, Any] = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
-    inherited = [
-        name
-        for name, service in compose["services"].items()
-        if "build" in service and "command" in service and "healthcheck" not in service
-    ]
-    assert inherited == []
+    for folder in distinct["compose.yaml"].values():
+        compose = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))
+        services: dict[str, dict[str, Any]] = compose["services"]
+        unchecked = {name for name, each in services.items() if "healthcheck" not in each}
+        assert unchecked == {"app"}
+        assert "command" not in services["app"]
+
+
+@all_combinations
+def test_containers_of_the_service_may_do_nothing_else(distinct: Distinct) -> None:
+    """One image; nothing that is reachable from other machines."""
+    for folder in distinct["compose.yaml"].values():
+        compose = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))
+        services: dict[str, dict[str, Any]] = compose["services"]
+        ours = [each for each in services.values() if "build" in each]
+        for each in ours:
+            assert each["read_only"]
+            assert each["cap_drop"] == ["ALL"]
+            assert each["security_opt"] == ["no-new-privileges:true"]
+            assert "/tmp" in each["tmpfs"]  # noqa: S108, in a container
+        assert len({(each["image"], each["build"]) for each in ours}) == 1
+        ports = [port for each in services.values() for port in each.get("ports", [])]
+        assert all(port.startswith("127.0.0.1:") for port in ports)

@@ -15,11 +15,10 @@ import pytest
 from tests.browser import ALIAS, Browser, browsing
 from tests.combinations import largest
 from tests.processes import free_port, running, start_database, until, wait_for
-from tests.template import ROOT, Answers, environment, run
+from tests.template import REPOSITORY, ROOT, Answers, environment, run
 
 Installed = Callable[[Answers], Path]
 
-SOURCE = "gh:org/cookiecutter-fastapi-service"
 PASSWORD = "correct horse battery staple"
 CREDENTIALS = re.compile(r"^ +username +(\S+)\n +password +(\S+)$", re.MULTILINE)
 
@@ -96,9 +95,9 @@ def test_the_readmes_lead_from_nothing_to_an_authenticated_request(
 ) -> None:
     """The template's README, then that of the generated project, with another port."""
     port = free_port()
-    ask, start = commands(ROOT / "README.md")[0].splitlines()
-    assert SOURCE in ask
-    shell(ask.replace(SOURCE, shlex.quote(str(template))), tmp_path, stdin="\n" * 30)
+    ask, start = (block.strip() for block in commands(ROOT / "README.md"))
+    assert REPOSITORY in ask
+    shell(ask.replace(REPOSITORY, shlex.quote(str(template))), tmp_path, stdin="\n" * 30)
     project = tmp_path / "acme-api"
     run_it, register, sign_in, create, *_ = [
         block.replace(":8000", f":{port}") for block in commands(project / "README.md")

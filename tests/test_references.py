@@ -42,10 +42,12 @@ print(json.dumps({
 OTHERS = {
     "image of the database": re.compile(r"(POSTGRES|MYSQL)_[A-Z_]+"),
     "uv, in the container image": re.compile(r"UV_[A-Z_]+"),
-    "make": re.compile(r"DEFAULT_GOAL|MAKEFILE_LIST|PHONY"),
+    "builds of the container image": re.compile(r"PYTHON_IMAGE|EXTRAS"),
+    "make": re.compile(r"DEFAULT_GOAL|MAKEFILE_LIST|PHONY|HOST|USERS|SECONDS"),
     "the shell and Python, in the container image": re.compile(r"PATH|PYTHONUNBUFFERED"),
     "Alembic's name for the file that it has just written": re.compile(r"REVISION_SCRIPT_FILENAME"),
     "Flower": re.compile(r"FLOWER_[A-Z_]+"),
+    "the SDK of OpenTelemetry": re.compile(r"OTEL_[A-Z_]+"),
 }
 # What does not exist yet when a project is generated.
 MADE_LATER = {".env", "uv.lock"}

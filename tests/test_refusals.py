@@ -148,7 +148,13 @@ def test_it_does_not_start_with_what_waiting_cannot_mend(
 ) -> None:
     url = strict_server.url(login, database)
     for command in (["db", "upgrade"], ["serve", "--port", str(free_port()), "--workers", "2"]):
-        done = app(strict_server.project, *command, DATABASE_URL=url, LIMITS_PER_PROCESS="true")
+        done = app(
+            strict_server.project,
+            *command,
+            DATABASE_URL=url,
+            LIMITS_PER_PROCESS="true",
+            CACHE_ENTRIES="0",
+        )
 
         assert done.returncode == 1
         (line,) = done.stderr.splitlines()

@@ -14,6 +14,7 @@ from tests.template import HOUSE, ROOT, commit_all, edit, environment, git, run
 from tests.updates import RELEASES, require
 from tools import release as tool
 
+GENERATORS = ["write_copier.py", "write_readme.py", "write_initial_migration.py"]
 CLEAN = "## Unreleased\n\n- A change.\n"
 
 
@@ -44,15 +45,20 @@ def repository(tmp_path: Path) -> Path:
         (folder / name).mkdir(parents=True)
     for name in (".gitignore", "pyproject.toml", "tools/release.py"):
         shutil.copy(ROOT / name, folder / name)
-    for name in ("write_copier.py", "write_initial_migration.py"):
+    for name in GENERATORS:
         (folder / "tools" / name).touch()
     return prepared(folder)
 
 
-def release(repository: Path, version: str) -> subprocess.CompletedProcess[str]:
+def release(repository: Path, version: str, owner: str = "us") -> subprocess.CompletedProcess[str]:
     """Run the tool as `make release` does."""
     return subprocess.run(
-        [sys.executable, repository / "tools/release.py", version],
+        [
+            sys.executable,
+            repository / "tools/release.py",
+            version,
+            *(["--owner", owner] * bool(owner)),
+        ],
         cwd=repository,
         env=environment(),
         capture_output=True,
@@ -142,6 +148,32 @@ def test_only_the_version_of_the_project_is_changed() -> None:
     assert tool.with_version(project.format("0.1.0"), "0.2.0") == project.format("0.2.0")
 
 
+def test_a_release_writes_whose_repository_it_is(whole: Path) -> None:
+    released = release(whole, "0.9.0", owner="us")
+
+    assert released.returncode == 0, released.stderr
+    for page in ("README.md", "docs/index.md"):
+        assert "gh:us/cookiecutter-fastapi-service" in git(whole, "show", f"v0.9.0:{page}"), page
+        assert "gh:org/" not in git(whole, "show", f"v0.9.0:{page}"), page
+    assert release(whole, "0.9.1", owner="").stderr.endswith("CHANGELOG.md is empty\n")
+
+
+@pytest.mark.parametrize(
+    ("owner", "reason"),
+    [
+        ("", "whose repository is it? Add OWNER=, a user or an organization"),
+        ("us/them", "'us/them' is not a user or an organization"),
+    ],
+)
+def test_without_an_owner_there_is_no_release(repository: Path, owner: str, reason: str) -> None:
+    project = repository / "pyproject.toml"
+    placeholder = tool.with_owner(project.read_text(encoding="utf-8"), tool.PLACEHOLDER)
+    project.write_text(placeholder + "\n", encoding="utf-8")
+    commit_all(repository, "As at first")
+
+    assert_refused(repository, "0.9.0", reason, owner)
+
+
 def leave_a_file(repository: Path) -> None:
     (repository / "new.txt").write_text("", encoding="utf-8")
 
@@ -216,7 +248,7 @@ def test_a_generated_file_that_is_out_of_date_is_refused(
     assert_refused(whole, "0.9.0", reason)
 
 
-@pytest.mark.parametrize("name", ["write_copier.py", "write_initial_migration.py"])
+@pytest.mark.parametrize("name", GENERATORS)
 @pytest.mark.parametrize(
     ("code", "reason"),
     [
@@ -234,11 +266,11 @@ def test_a_check_that_fails_says_why_in_its_last_line(
     assert_refused(repository, "0.9.0", reason.format(name))
 
 
-def assert_refused(repository: Path, version: str, reason: str) -> None:
+def assert_refused(repository: Path, version: str, reason: str, owner: str = "us") -> None:
     """There is no release, for this reason, and nothing has changed."""
     before = state(repository)
 
-    refused = release(repository, version)
+    refused = release(repository, version, owner)
 
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr == f"No release: {reason}\n"

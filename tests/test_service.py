@@ -161,7 +161,7 @@ def test_workers_may_take_long_to_start(installed: Installed, tmp_path: Path) ->
     project = installed({"database": "mysql", "include_example": True})
     app, log = project / ".venv/bin/app", tmp_path / "log"
     base = f"http://127.0.0.1:{(port := free_port())}"
-    environ = {"DATA_DIR": str(tmp_path), "LIMITS_PER_PROCESS": "true"}
+    environ = {"DATA_DIR": str(tmp_path), "LIMITS_PER_PROCESS": "true", "CACHE_ENTRIES": "0"}
     run(app, "db", "upgrade", cwd=project, **environ)
     command = [app, "serve", "--port", str(port), "--workers", "2"]
     with (
@@ -217,7 +217,12 @@ def test_the_log_says_why_a_worker_died(installed: Installed, tmp_path: Path) ->
     project = installed({"database": "mysql", "include_example": True})
     app, log = project / ".venv/bin/app", tmp_path / "log"
     base = f"http://127.0.0.1:{(port := free_port())}"
-    environ = {"DATA_DIR": str(tmp_path), "WORKER_TIMEOUT": "10", "LIMITS_PER_PROCESS": "true"}
+    environ = {
+        "DATA_DIR": str(tmp_path),
+        "WORKER_TIMEOUT": "10",
+        "LIMITS_PER_PROCESS": "true",
+        "CACHE_ENTRIES": "0",
+    }
     run(app, "db", "upgrade", cwd=project, **environ)
     command = [app, "serve", "--port", str(port), "--workers", "2"]
     with running(*command, cwd=project, log=log, **environ) as process:

@@ -59,13 +59,11 @@ def test_an_option_is_switched_there_and_back(
         tables.enter(record_property, "Switching options", row, f"{origin}, {engine}", "equal")
 
 
-def test_a_neighbour_of_an_option_is_a_conflict_and_not_lost(
-    template: Path, tmp_path: Path
-) -> None:
+def test_a_neighbor_of_an_option_is_a_conflict_and_not_lost(template: Path, tmp_path: Path) -> None:
     """A user's line directly beside one that a switch removes, where the guide puts new features."""
     project = BAKERS["cookiecutter"](template, tmp_path / "project", {})
     register = project / "app/installed.py"
-    edit(register, "    metrics.feature,\n", "    metrics.feature,\n    notes.feature,\n")
+    edit(register, "    tracing.feature,\n", "    tracing.feature,\n    notes.feature,\n")
     commit_all(project, "Notes")
 
     update_with_copier(project, {"include_example": False})
@@ -84,16 +82,16 @@ def test_what_a_user_shows_in_graphql_stays(
     """A type of the user's, added where the guide says, beside those that a switch removes."""
     project = BAKERS["cookiecutter"](template, tmp_path / "project", largest())
     schema = project / "app/features/graphql/schema.py"
-    mine = project / "app/features/graphql/types/colours.py"
-    mine.write_text('"""Colours."""\n', encoding="utf-8")
-    edit(schema, "    auth,\n", "    auth,\n    colours,\n")
-    commit_all(project, "Colours")
+    mine = project / "app/features/graphql/types/colors.py"
+    mine.write_text('"""Colors."""\n', encoding="utf-8")
+    edit(schema, "    auth,\n", "    auth,\n    colors,\n")
+    commit_all(project, "Colors")
 
     update_with_copier(project, switched)
 
     assert conflicts(project) == set()
     text = schema.read_text(encoding="utf-8")
-    assert text.count("    colours,\n") == 2
+    assert text.count("    colors,\n") == 2
     assert ("    products,\n" in text) == ("include_example" not in switched)
     assert ("    tenants,\n" in text) == ("multi_tenancy" not in switched)
     assert mine.exists()
@@ -122,7 +120,7 @@ def test_the_example_celery_and_graphql_are_switched_on_and_off_with_data(
     migrate(project, "products")
     run("uv", "run", "ruff", "check", ".", cwd=project)
     run("uv", "run", "ruff", "format", "--check", ".", cwd=project)
-    assert count(project, "colours", "users", "products") == [2, 1, 0]
+    assert count(project, "colors", "users", "products") == [2, 1, 0]
     named = ("TEST_REDIS_URL", "TEST_AMQP_URL")
     brokers = {name: os.environ[name] for name in named if name in os.environ}
     run("uv", "run", "pytest", "-q", cwd=project, **brokers)
@@ -130,4 +128,4 @@ def test_the_example_celery_and_graphql_are_switched_on_and_off_with_data(
     commit_all(project, "With products")
     update_with_copier(project, off)
     migrate(project, "no products")
-    assert count(project, "colours", "users") == [2, 1]
+    assert count(project, "colors", "users") == [2, 1]

@@ -59,7 +59,7 @@ CHANGES = {
         ("    metrics.feature,\n", "    metrics.feature,\n    news.feature,\n"),
     ],
     "pyproject.toml": [('"pyjwt[crypto]>=2.15.1,<3"', '"pyjwt[crypto]>=2.15.0,<3"')],
-    "README.md": [("## Development\n", "## Developing\n")],
+    "README.md": [("## Everyday commands\n", "## Commands\n")],
     "docs/adr/0003-errors-are-problem-documents.md": [("**Context.**", "**Situation.**")],
     "docs/adr/0004-sessions-behind-tokens.md": [("**Context.**", "**Situation.**")],
     MIGRATION: [('"""The tables', '"""All tables')],
@@ -301,6 +301,6 @@ def test_an_updated_project_runs_on_its_data(projects: Start, tmp_path: Path) ->
         git(project, "checkout", "--ours", name)
     migrate(project, "update", **environ)
 
-    assert count(project, "colours", **environ) == [2]
+    assert count(project, "colors", **environ) == [2]
     subset = ["tests/test_architecture.py", "tests/test_migrations.py", "app/features/users"]
     run("uv", "run", "pytest", "-q", *subset, cwd=project, TEST_DATABASE_URL="sqlite://")

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.template import HOUSE, ROOT, files
+from tests.template import HOUSE, ROOT, TOOLS, files, run
 
 FOLDERS = [HOUSE, *(ROOT / name for name in ("benchmarks", "docs", "hooks", "tests", "tools"))]
-# Lists of these words, a licence, and passwords.
+# Lists of these words, a license, and passwords.
 SKIPPED = {ROOT / "LICENSE", Path(__file__), HOUSE / "app/core/security/common_passwords.txt"}
 
 # What must not be written, and what to write instead.
@@ -26,6 +26,15 @@ BANNED = {
     r"goes\s+on": "continues",
     r"happens\s+by\s+itself": "Background jobs.",
     r"tells|told": "reports, says, notifies",
+}
+# On pages: what a reader notices as translated.
+STILTED = {
+    r"anew": "again",
+    r"begun": "started",
+    r"(?:is|are) answered": "gets, responds with",
+    r"(?:is|are) away": "is down, unavailable",
+    r"in succession": "in a row, consecutive",
+    r"run one way": "point in one direction",
 }
 KILL = {r"kill(?:s|ed|ing)?": "revoke, terminate, cancel"}  # tests do kill processes
 NOT_IN_NAMES = {r"some(?:body|one)|nobody|letters?": "a name without it"}
@@ -44,6 +53,7 @@ def pattern(banned: dict[str, str]) -> list[tuple[re.Pattern[str], str]]:
 
 
 EVERYWHERE, NOT_IN_TESTS = pattern(BANNED), pattern(BANNED | KILL)
+ON_PAGES = pattern(BANNED | KILL | STILTED)
 NAMES = pattern(NOT_IN_NAMES)
 
 
@@ -99,7 +109,8 @@ def faults(path: Path) -> Iterator[str]:
     except UnicodeDecodeError:
         return
     in_tests = {"tests", "conftest.py"} & set(path.relative_to(ROOT).parts)
-    banned = EVERYWHERE if in_tests else NOT_IN_TESTS
+    pages = ON_PAGES if path.suffix == ".md" else NOT_IN_TESTS
+    banned = EVERYWHERE if in_tests else pages
     for line, prose in prose_of(text) if path.suffix == ".py" else [(1, text)]:
         yield from found(banned, line, prose)
     if path.suffix == ".py":
@@ -130,10 +141,20 @@ def test_prose_uses_the_terms_of_the_field() -> None:
         "the letters that waited",
         "a mighty login",
         "kill the older tokens",
+        "imports run one way",
     ],
 )
 def test_literal_translations_are_found(text: str) -> None:
-    assert list(found(NOT_IN_TESTS, 1, text))
+    assert list(found(ON_PAGES, 1, text))
+
+
+@pytest.mark.parametrize("text", ["behaviour", "recognised", "the colour", "a licence", "recieve"])
+def test_british_spelling_and_typos_are_found(tmp_path: Path, text: str) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(text, encoding="utf-8")
+
+    with pytest.raises(AssertionError, match="should be"):
+        run(TOOLS / "typos", "--config", ROOT / "pyproject.toml", page, cwd=tmp_path)
 
 
 @pytest.mark.parametrize(

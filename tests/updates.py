@@ -155,12 +155,12 @@ def delete(project: Path, change: Edit) -> None:
     (project / change.path).unlink()
 
 
-FEATURE = '''"""Colours."""
+FEATURE = '''"""Colors."""
 
 from app.core.feature import Feature
-from app.features.aura.models import Colour
+from app.features.aura.models import Color
 
-feature = Feature(models=(Colour,))'''
+feature = Feature(models=(Color,))'''
 MODELS = '''"""Tables."""
 
 from sqlalchemy import String
@@ -169,13 +169,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.core.db.base import Base
 
 
-class Colour(Base):
-    """A colour."""
+class Color(Base):
+    """A color."""
 
-    __tablename__ = "colours"
+    __tablename__ = "colors"
 
     name: Mapped[str] = mapped_column(String(50))'''
-MIGRATION = '''"""Colours, with the first ones."""
+MIGRATION = '''"""Colors, with the first ones."""
 
 from datetime import UTC, datetime
 from uuid import uuid4
@@ -193,29 +193,29 @@ depends_on = None
 
 def upgrade() -> None:
     """Create and fill them."""
-    colours = op.create_table(
-        "colours",
+    colors = op.create_table(
+        "colors",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("created_at", UTCDateTime(), nullable=False),
         sa.Column("updated_at", UTCDateTime(), nullable=False),
         sa.Column("name", sa.String(length=50), nullable=False),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_colours")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_colors")),
     )
     now = datetime.now(UTC)
     for name in ("red", "green"):
         row = {"id": uuid4(), "created_at": now, "updated_at": now, "name": name}
-        op.bulk_insert(colours, [row])
+        op.bulk_insert(colors, [row])
 
 
 def downgrade() -> None:
     """Drop them."""
-    op.drop_table("colours")'''
+    op.drop_table("colors")'''
 SERVICE = '''
 
-async def paint(session: AsyncSession, user_id: UUID, colour: str) -> str:
-    """Say who likes a colour."""
+async def paint(session: AsyncSession, user_id: UUID, color: str) -> str:
+    """Say who likes a color."""
     user = await get(session, user_id)
-    return f"{user.full_name} likes {colour}"'''
+    return f"{user.full_name} likes {color}"'''
 
 
 def lines(text: str) -> tuple[str, ...]:
@@ -236,13 +236,13 @@ EDITS = [
     Edit(
         "a new setting",
         "app/core/settings.py",
-        ('    colour: str = "red"',),
+        ('    color: str = "red"',),
         after("    api_docs: bool = True"),
     ),
     Edit(
         "a new setting: documentation",
         ".env.example",
-        ("", "# A colour", "# COLOUR=red"),
+        ("", "# A color", "# COLOR=red"),
         after("# API_DOCS=true"),
     ),
     Edit(
@@ -266,10 +266,10 @@ EDITS = [
     Edit(
         "the README",
         "README.md",
-        ("", "The colours are those of 2026."),
+        ("", "The colors are those of 2026."),
         after("## Accounts"),
     ),
-    Edit("a migration with data", "migrations/versions/0002_colours.py", lines(MIGRATION), add),
+    Edit("a migration with data", "migrations/versions/0002_colors.py", lines(MIGRATION), add),
     Edit("an added feature", "app/features/aura/__init__.py", lines(FEATURE), add),
     Edit("an added feature: models", "app/features/aura/models.py", lines(MODELS), add),
     Edit(

@@ -21,6 +21,8 @@ HOUSE_TOOLS = ROOT / "build" / "house" / "bin"
 
 NUMBER = r"(?:0|[1-9]\d*)"
 VERSION = re.compile(rf"{NUMBER}\.{NUMBER}\.{NUMBER}")
+OWNER = re.compile(r'^owner = "(.*?)"', re.MULTILINE)
+PLACEHOLDER = "org"
 UNRELEASED = re.compile(r"^## Unreleased\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
 SECURITY = re.compile(r"^### Security\n(.*?)(?=^### |\Z)", re.MULTILINE | re.DOTALL)
 NOTHING = "### Security\n\nNothing to apply.\n"
@@ -68,10 +70,20 @@ def refuse_dirty_tree() -> None:
         raise RefusedError(f"commit or stash your changes first: {changed[0].split(maxsplit=1)[1]}")
 
 
+def refuse_owner(given: str) -> None:
+    """Those who read how to use it need the address of the repository."""
+    if given and not re.fullmatch(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?", given):
+        raise RefusedError(f"{given!r} is not a user or an organization")
+    known = OWNER.search(PROJECT.read_text(encoding="utf-8"))
+    if not given and (known is None or known[1] == PLACEHOLDER):
+        raise RefusedError("whose repository is it? Add OWNER=, a user or an organization")
+
+
 def refuse_stale_files() -> None:
     """The generated files are what their sources say."""
     checks = {
         "write_copier.py": Path(sys.executable),
+        "write_readme.py": Path(sys.executable),
         "write_initial_migration.py": HOUSE_TOOLS / "python",
     }
     environ = os.environ | {"PATH": f"{HOUSE_TOOLS}{os.pathsep}{os.environ['PATH']}"}
@@ -106,22 +118,28 @@ def with_version(project: str, version: str) -> str:
     return re.sub(r'^version = ".*"$', f'version = "{version}"', project, count=1, flags=re.M)
 
 
-def commit(message: str, *paths: Path) -> str:
-    """Commit these files; return the commit's id."""
-    git("commit", "--quiet", "--message", message, "--", *map(str, paths))
+def with_owner(project: str, owner: str) -> str:
+    """`pyproject.toml` with the owner of the repository, if one is given."""
+    return OWNER.sub(f'owner = "{owner}"', project, count=1) if owner else project
+
+
+def commit(message: str) -> str:
+    """Commit what was written; return the commit's id."""
+    git("commit", "--quiet", "--all", "--message", message)
     return git("rev-parse", "HEAD")
 
 
-def write(version: str, changelog: str) -> None:
+def write(version: str, changelog: str, owner: str) -> None:
     """The two commits and the tag."""
     CHANGELOG.write_text(changelog, encoding="utf-8")
     project = PROJECT.read_text(encoding="utf-8")
-    PROJECT.write_text(with_version(project, version), encoding="utf-8")
-    made = commit(f"Release {version}", CHANGELOG, PROJECT)
+    PROJECT.write_text(with_owner(with_version(project, version), owner), encoding="utf-8")
+    subprocess.run([sys.executable, "-B", str(ROOT / "tools" / "write_readme.py")], check=True)
+    made = commit(f"Release {version}")
     git("tag", "--annotate", "--message", f"Release {version}", f"v{version}")
     with RELEASES.open("a", encoding="utf-8") as file:
         file.write(f'"{version}" = "{made}"\n')
-    commit(f"Record release {version}", RELEASES)
+    commit(f"Record release {version}")
 
 
 def undo(version: str, start: str) -> None:
@@ -131,16 +149,17 @@ def undo(version: str, start: str) -> None:
         git("tag", "--delete", f"v{version}")
 
 
-def release(version: str) -> None:
+def release(version: str, owner: str) -> None:
     """Check everything, then write everything."""
     refuse_version(version)
+    refuse_owner(owner)
     refuse_dirty_tree()
     day = datetime.now(UTC).date().isoformat()
     changelog = with_release(CHANGELOG.read_text(encoding="utf-8"), version, day)
     refuse_stale_files()
     start = git("rev-parse", "HEAD")
     try:
-        write(version, changelog)
+        write(version, changelog, owner)
     except BaseException:
         undo(version, start)
         raise
@@ -150,9 +169,11 @@ def main() -> int:
     """Release, or say in one line why not."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("version", help="such as 1.2.3")
-    version = parser.parse_args().version
+    parser.add_argument("--owner", default="", help="whose repository it is")
+    given = parser.parse_args()
+    version = given.version
     try:
-        release(version)
+        release(version, given.owner)
     except RefusedError as reason:
         print(f"No release: {reason}", file=sys.stderr)
         return 1

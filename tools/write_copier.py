@@ -96,7 +96,7 @@ def closing(source: dict[str, Any]) -> str:
     reason = "git is not installed, or the template has no git history there"
     text = "\n" + source["__unversioned"].replace("@reason@", reason)
     lack = CONDITION.format(test="_copier_answers._commit is defined", otherwise=quoted(text))
-    return source["__summary"].replace("@folder@", folder) + lack
+    return in_copier("\n".join(source["__summary"])).replace("@folder@", folder) + lack
 
 
 def configuration(source: dict[str, Any]) -> str:

@@ -41,9 +41,11 @@ from app.core.service import Service
 from app.core.settings import Environment, Settings
 from app.features import users
 from app.features.auth import sessions
+from app.features.health import service as health
 from app.features.users.models import User
 from app.installed import JOBS
 from app.main import create_app
+from app.seed import fill
 from tests import (
     # {% if cookiecutter.use_celery %}
     brokers,  # noqa: F401  # pyright: ignore[reportUnusedImport], it knows what else is measured
@@ -62,6 +64,7 @@ os.environ["SECRETS_DIR"] = ""
 for field in inline.RATES:
     os.environ[f"LIMITS_{field.upper()}"] = "off"
 os.environ["LIMITS_PER_PROCESS"] = "true"
+os.environ["CACHE_PER_PROCESS"] = "true"
 
 
 configure_log.hand_over()
@@ -76,6 +79,7 @@ gc.set_threshold(20_000, 20, 20)
 
 # On a busy machine, probes may take longer than an orchestrator would wait.
 db_session.PROBE_SECONDS = 60
+health.FRESH_SECONDS = 0
 
 
 @pytest.fixture(scope="session")
@@ -151,7 +155,7 @@ async def session(database: Database) -> AsyncGenerator[AsyncSession]:
         yield session
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 async def owner(settings: Settings) -> AsyncGenerator[AsyncEngine]:
     """Autocommit connections with the rights of the tables' owner."""
     assert settings.database_url
@@ -179,18 +183,49 @@ EMPTY = {
 }
 
 
+# All of them in as few round trips as the database can.
+AT_ONCE: dict[str, Callable[[list[str]], list[str]]] = {
+    # {% if cookiecutter.database == "postgresql" %}
+    "postgresql": lambda statements: [f"DO $$ BEGIN {'; '.join(statements)}; END $$"],
+    # {% endif %}
+    # {% if cookiecutter.database == "mysql" %}
+    "mysql": list,
+    # {% endif %}
+    "sqlite": list,
+}
+
+
+def emptying(dialect: str) -> list[str]:
+    """The statements that empty every table."""
+    return AT_ONCE[dialect](
+        [
+            statement.replace("[table]", table.name)
+            for table in reversed(Base.metadata.sorted_tables)
+            for statement in (EMPTY[dialect] if APPEND_ONLY in table.info else [DELETE])
+        ]
+    )
+
+
+@pytest.fixture
+async def emptied(
+    engine: AsyncEngine, settings: Settings, owner: AsyncEngine
+) -> AsyncGenerator[None]:
+    """Whatever is committed meanwhile is deleted afterwards."""
+    yield
+    async with owner.connect() as connection:
+        for statement in emptying(owner.dialect.name):
+            await connection.exec_driver_sql(statement)
+    service = inline.service_over(from_engine(engine, settings), settings)
+    async with unit_of_work(service.database) as session:
+        await fill(session, service)
+
+
 @pytest.fixture
 async def committed_db(
-    engine: AsyncEngine, settings: Settings, owner: AsyncEngine, queue: inline.InlineQueue
-) -> AsyncGenerator[Database]:
+    engine: AsyncEngine, settings: Settings, emptied: None, queue: inline.InlineQueue
+) -> Database:
     """Production sessions, with real commits; the tables are emptied afterwards."""
-    yield inline.database_of(engine, settings, queue)
-    async with owner.connect() as connection:
-        for table in reversed(Base.metadata.sorted_tables):
-            kept = APPEND_ONLY in table.info
-            for statement in EMPTY[owner.dialect.name] if kept else [DELETE]:
-                await connection.exec_driver_sql(statement.replace("[table]", table.name))
-    await inline.filled(settings)
+    return inline.database_of(engine, settings, queue)
 
 
 @pytest.fixture(scope="session")

@@ -16,28 +16,32 @@ from typing import Annotated, Any
 import typer
 import uvicorn
 from alembic.util import CommandError
-from fastapi.routing import iter_route_contexts
 from pydantic import ValidationError
 from uvicorn.supervisors import ChangeReload
 
 from app.core import configuration, logging
 from app.core.db import migrations
 from app.core.db.embedded import ensure_database
-from app.core.db.errors import DatabaseUnavailable
-from app.core.db.refusals import Refused, is_lasting
-from app.core.db.session import connect
+from app.core.db.errors import DatabaseUnavailable, NotMigrated
+from app.core.db.refusals import is_lasting
+from app.core.db.session import connect, probe
 from app.core.errors import Failure
 from app.core.heads import BoundedHead
 from app.core.service import Service
-from app.core.settings import Settings
+from app.core.settings import DEPLOYED, Settings
 from app.core.workers import run_workers
 from app.installed import FEATURES, SETTINGS
 from app.main import create_app
 from app.seed import demo, seed
 from app.service import configured_for, running
+from app.tools import advice
 from app.tools.openapi_diff import compare_documents
+from app.tools.routes import print_routes
+from app.tools.sample import add_sample
+from app.tools.settings import print_settings
+from app.tools.shell import add_shell
 
-cli = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+cli = typer.Typer(no_args_is_help=True, help=__doc__)
 db = typer.Typer(no_args_is_help=True, help="Migrate the database.")
 settings_cli = typer.Typer(no_args_is_help=True, help="Inspect the settings.")
 cli.add_typer(db, name="db")
@@ -46,6 +50,9 @@ cli.add_typer(settings_cli, name="settings")
 Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 FACTORY = "app.main:create_app"
+METRICS = "PROMETHEUS_MULTIPROC_DIR"
+COMPLETING = "_APP_COMPLETE"  # set by shells that ask which commands there are
+ABOUT_ITSELF = {"--help", "--install-completion", "--show-completion"}
 
 logger = getLogger(__name__)
 
@@ -53,6 +60,11 @@ logger = getLogger(__name__)
 def leave(number: int, frame: object) -> None:
     """Exit by an exception, so that everything that was started is stopped."""
     sys.exit(128 + number)
+
+
+def finish(number: int, frame: object) -> None:
+    """Exit without a failure: uvicorn repeats the signal that it stopped for, once it has stopped in order."""
+    sys.exit(0)
 
 
 @contextmanager
@@ -73,6 +85,7 @@ def bind(host: str, port: int) -> socket.socket:
     try:
         listener.bind((host, port))
     except OSError as error:
+        listener.close()
         raise RuntimeError(
             f"cannot listen on {host}:{port} ({error.strerror}): choose another port with"
             " --port, or another address with --host"
@@ -107,6 +120,7 @@ def run(listener: socket.socket, **options: Any) -> None:  # noqa: ANN401, uvico
         elif config.workers > 1:
             run_workers(config, listener)
         else:
+            signal.signal(signal.SIGTERM, finish)
             server.run(sockets=[listener])
 
 
@@ -128,18 +142,31 @@ async def prepare(settings: Settings) -> str:
         return await demo(service)
 
 
+@contextmanager
+def shared_metrics(workers: int) -> Generator[None]:
+    """A folder for the metrics of several processes, which the one that is scraped adds up, unless one is configured."""
+    if workers == 1 or METRICS in os.environ:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="metrics-", ignore_cleanup_errors=True) as folder:
+        os.environ[METRICS] = folder
+        try:
+            yield
+        finally:
+            del os.environ[METRICS]
+
+
 @cli.command()
 def serve(
     host: Host = "0.0.0.0",  # noqa: S104, a container listens on all its addresses
     port: Port = 8000,
     workers: Annotated[int, typer.Option(help="Number of processes.", min=1)] = 1,
 ) -> None:
-    """Run the service; migrate first, with `app db upgrade`."""
+    """Run the service. Run `app db upgrade` first."""
     listener = bind(host, port)
-    with ready_settings() as settings:
-        if workers > 1:  # each counts on its own, and the one scraped adds up
+    with ready_settings() as settings, shared_metrics(workers):
+        if workers > 1:
             configuration.check_several(settings, configured_for().values())
-            os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="metrics-"))
         listening_on(settings, host, port)
         asyncio.run(try_database(settings))
         logger.info("listening on %s", base_url(host, port))
@@ -153,10 +180,12 @@ def serve(
 
 
 async def try_database(settings: Settings) -> None:
-    """Refuse to start with a wrong login or database; an unreachable one may come back."""
+    """Refuse to start with a wrong login or database; one that is unreachable or behind may come back."""
     try:
-        async with connect(settings):
-            pass
+        async with connect(settings) as database:
+            await probe(database, migrations.ahead)
+    except NotMigrated as error:
+        logger.warning("%s Until then, requests are refused.", error)
     except DatabaseUnavailable as error:
         if is_lasting(error):
             raise
@@ -199,19 +228,28 @@ def check() -> None:
         migrations.check(settings)
 
 
+@db.command("sample")
+def sample_rows(
+    rows: Annotated[int, typer.Option(help="Rows of each kind.", min=1, max=10**6)] = 10_000,
+    seed: Annotated[int, typer.Option(help="The same seed always gives the same rows.", min=0)] = 0,
+) -> None:
+    """Fill a development database with sample data; existing rows are skipped."""
+    if (environment := Settings().environment) in DEPLOYED:
+        raise RuntimeError(f"example data is for development, and ENVIRONMENT is {environment}")
+    with ready_settings() as settings:
+        add_sample(settings, rows, seed)
+
+
 @settings_cli.command("check")
 def check_settings() -> None:
-    """Show the settings, with secrets masked; fail and list every fault if they are invalid."""
-    for kind in SETTINGS:
-        typer.echo(kind().model_dump_json(indent=2))
+    """Show the settings, with secrets masked, and what sets each; list every fault and fail if they are invalid."""
+    print_settings(SETTINGS)
 
 
 @cli.command()
-def routes() -> None:
-    """List every route."""
-    for context in iter_route_contexts(create_app().routes):
-        methods = ",".join(sorted(getattr(context, "methods", None) or ()))
-        typer.echo(f"{methods:20} {context.path}")
+def routes(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """List every route, and who may call it."""
+    print_routes(create_app(), FEATURES, as_json=as_json)
 
 
 @cli.command()
@@ -225,6 +263,7 @@ def openapi(output: Annotated[Path | None, typer.Option(help="File to write to."
 
 
 cli.command("openapi-diff")(compare_documents)
+add_shell(cli, FEATURES)
 for feature in FEATURES:
     if feature.cli:
         cli.add_typer(feature.cli)
@@ -238,10 +277,11 @@ def opening() -> AbstractAsyncContextManager[Service]:
 def main() -> None:
     """Run a command; report faults of the settings or the database without a stack trace."""
     try:
-        configuration.check(SETTINGS)
-        logging.configure(Settings())
-        for name, meant in configuration.misspelt(SETTINGS, os.environ):
-            logger.warning("%s is not a setting: did you mean %s?", name, meant)
+        if COMPLETING not in os.environ and not ABOUT_ITSELF.intersection(sys.argv):
+            configuration.check(SETTINGS)
+            logging.configure(Settings())
+            for name, meant in configuration.misspelled(SETTINGS, os.environ):
+                logger.warning("%s is not a setting: did you mean %s?", name, meant)
         cli(obj=opening)
     except configuration.UnfitSettings as unfit:
         for fault in unfit.faults:
@@ -252,6 +292,5 @@ def main() -> None:
             typer.echo(f"error: {error['msg'].removeprefix('Value error, ')}", err=True)
         sys.exit(1)
     except (CommandError, Failure, OSError, RuntimeError) as error:
-        refusal = error.__cause__ if isinstance(error.__cause__, Refused) else error
-        typer.echo(f"error: {str(refusal) or type(refusal).__name__}", err=True)  # some are empty
+        typer.echo(f"error: {advice.on(error)}", err=True)
         sys.exit(1)

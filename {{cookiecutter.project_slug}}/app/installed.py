@@ -18,6 +18,7 @@ from app.core.settings import FeatureSettings, Settings
 from app.features import (
     audit,
     auth,
+    cache,
     # {% if cookiecutter.use_graphql %}
     graphql,
     # {% endif %}
@@ -30,9 +31,11 @@ from app.features import (
     orders,
     products,
     # {% endif %}
+    sentry,
     # {% if cookiecutter.multi_tenancy == "row" %}
     tenants,
     # {% endif %}
+    tracing,
     users,
 )
 
@@ -43,11 +46,14 @@ FEATURES: list[Feature] = [
     health.feature,
     limits.feature,
     idempotency.feature,
+    cache.feature,
     users.feature,
     auth.feature,
     audit.feature,
     jobs.feature,
     metrics.feature,
+    sentry.feature,
+    tracing.feature,
     # {% if cookiecutter.multi_tenancy == "row" %}
     tenants.feature,
     # {% endif %}

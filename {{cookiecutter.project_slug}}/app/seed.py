@@ -1,5 +1,6 @@
 """Seed data, created after the migrations."""
 
+from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import Session
 
 from app.core.db.dialects import dialect_of
@@ -10,12 +11,17 @@ from app.core.settings import Environment
 
 async def seed(service: Service) -> None:
     """Have every feature create its missing rows, and grant permissions that are new."""
-    allowed = [permission.value for f in service.features for permission in f.member_permissions]
     async with unit_of_work(service.database) as session:
         await session.run_sync(wait_for_others)
-        for feature in service.features:
-            if feature.seed:
-                await feature.seed(session, allowed)
+        await fill(session, service)
+
+
+async def fill(session: AsyncSession, service: Service) -> None:
+    """The same, in this session, which is the only one that does so now."""
+    allowed = [permission.value for f in service.features for permission in f.member_permissions]
+    for feature in service.features:
+        if feature.seed:
+            await feature.seed(session, allowed)
 
 
 async def demo(service: Service) -> str:

@@ -9,11 +9,12 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations.ops import MigrationScript
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, inspect, pool
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from app.core.db import base, migrations, refusals
 from app.core.db.dialects import dialect_of
-from app.core.db.dialects.access import Access
+from app.core.db.dialects.access import PARTS, Access
 from app.core.db.embedded import ensure_database
 from app.core.db.types import ExactText, UTCDateTime
 from app.core.settings import Settings
@@ -47,6 +48,12 @@ def access(connection: Connection, settings: Settings) -> Access:
             for table in tables
             if base.APPEND_ONLY in table.info
         },
+        searched=[
+            (table.name, column.name)
+            for table in tables
+            for column in table.columns
+            if base.SEARCHED in column.info
+        ],
     )
 
 
@@ -69,6 +76,11 @@ def revise(migration: MigrationContext, revision: object, found: Sequence[Migrat
         migrations.put_in_order(migration, script)
 
 
+def is_known(name: str | None, kind: str, parents: object) -> bool:
+    """Whether migrations create what has this name."""
+    return kind != "index" or not (name or "").startswith(PARTS)
+
+
 def migrate(connection: Connection, settings: Settings) -> None:
     """Migrate; if that or the settings changed anything, update the service's rights."""
     applied: list[bool] = []
@@ -83,6 +95,7 @@ def migrate(connection: Connection, settings: Settings) -> None:
         render_as_batch=True,  # a migration generated on one database runs on the others
         on_version_apply=note,
         process_revision_directives=revise,
+        include_name=is_known,
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -92,6 +105,8 @@ def migrate(connection: Connection, settings: Settings) -> None:
             for step in steps:
                 if step.after:
                     step.after(connection, wanted)
+        if applied or attributes.get("grant"):
+            dialect.index_text(connection, wanted)
 
 
 async def online(settings: Settings) -> None:
@@ -102,13 +117,19 @@ async def online(settings: Settings) -> None:
         raise RuntimeError("no database URL")
     engine = create_async_engine(url, poolclass=pool.NullPool)
     refusals.explain(engine.sync_engine, variable)
-    async with engine.connect() as connection:
-        for prepare in (dialect_of(url).lock, *(step.before for step in steps if step.before)):
-            await connection.run_sync(prepare)
-        await connection.commit()
-        await connection.run_sync(migrate, settings)
-        await connection.commit()
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            for prepare in (dialect_of(url).lock, *(step.before for step in steps if step.before)):
+                await connection.run_sync(prepare)
+            await connection.commit()
+            await connection.run_sync(migrate, settings)
+            await connection.commit()
+    except DBAPIError as error:
+        if refusal := refusals.lasting(url, variable, error):
+            raise refusal from error
+        raise
+    finally:
+        await engine.dispose()
 
 
 def offline(settings: Settings) -> None:

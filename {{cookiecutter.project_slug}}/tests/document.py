@@ -122,3 +122,9 @@ def id_of(item: Schema, name: str) -> str:
         return item.get(name) or item["id"]
     parts: list[Any] = [value for value in item.values() if isinstance(value, dict)]
     return parts[0]["id"]
+
+
+async def first_cursor(client: AsyncClient, url: str, sort: str) -> str | None:
+    """The cursor after the first item of a list, if it has more and is readable."""
+    answer = await client.get(url, params={"limit": 1, "sort": sort})
+    return answer.json()["next_cursor"] if answer.status_code == 200 else None

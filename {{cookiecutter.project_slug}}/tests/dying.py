@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
-import signal
 import sys
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 from pydantic import SecretStr
@@ -17,6 +14,7 @@ from app.features.orders import service
 from app.main import create_app
 from app.service import running
 from conftest import client_over
+from tests.crashes import die_after
 from tests.databases import NO_FILE
 from tests.inline import InlineQueue, RecordingMailer
 
@@ -30,23 +28,6 @@ STEPS: dict[str, tuple[Any, str, int]] = {
 """What the process has just done when it is killed: a function, and how many times it was called."""
 
 
-def die_after(step: str) -> None:
-    """Kill this process, which cannot prevent it."""
-    module, name, calls = STEPS[step]
-    act: Callable[..., Awaitable[Any]] = getattr(module, name)
-    done = 0
-
-    async def last(*arguments: Any) -> Any:  # noqa: ANN401
-        nonlocal done
-        result = await act(*arguments)
-        done += 1
-        if done == calls:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return result
-
-    setattr(module, name, last)
-
-
 async def main(given: dict[str, Any]) -> None:
     """Order a piece."""
     settings = Settings(
@@ -58,7 +39,7 @@ async def main(given: dict[str, Any]) -> None:
         job_queue=InlineQueue,
     )
     async with running(settings, work=False) as found:
-        die_after(given["step"])
+        die_after(*STEPS[given["step"]])
         async with client_over(create_app(settings), found) as client:
             await client.post("/api/v1/orders", json=given["order"], headers=given["headers"])
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, ClassVar, TypeVar, TypeVarTuple, cast
 from uuid import UUID
 
+from cashews.backends import memory as cashews
 from sqlalchemy import Row, Select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.util import greenlet_spawn
@@ -22,12 +23,15 @@ from app.core.jobs.runner import run_due
 from app.core.mail import Mail
 from app.core.service import Service
 from app.core.settings import FeatureSettings, Settings
+from app.features.cache.service import Cache, caching
+from app.features.cache.store import Store
+from app.features.health.service import Watch, watching
 from app.features.limits.service import Limiter, limiting
 from app.features.limits.settings import LimitSettings
 from app.features.limits.windows import Memory
 from app.installed import FEATURES, JOBS, SETTINGS
 from app.seed import seed
-from app.service import compose, running
+from app.service import compose, running, telemetry_of
 from tests.databases import NO_FILE
 
 SENT: list[Mail] = []
@@ -57,8 +61,18 @@ def service_over(
 ) -> Service:
     """The service over these sessions; jobs run as soon as a request has ended."""
     queue = queue or InlineQueue(settings, JOBS)
-    service = compose(settings, database, queue=queue, configured=CONFIGURED, features=features)
+    service = compose(
+        settings,
+        database,
+        queue=queue,
+        configured=CONFIGURED,
+        features=features,
+        telemetry=telemetry_of(settings, CONFIGURED, features),
+    )
+    service.opened[watching] = Watch()
     service.opened[limiting] = Limiter(configured(LimitSettings), Memory(), "tests")
+    backend = cashews.Memory(check_interval=0)
+    service.opened[caching] = Cache(Store(backend, "tests"))
     return service
 
 
@@ -117,7 +131,7 @@ class RecordingMailer:
 
     for_development: ClassVar[bool] = True
 
-    def __init__(self, settings: object) -> None:
+    def __init__(self, settings: object, outbound: object) -> None:
         pass
 
     async def send(self, mail: Mail) -> None:

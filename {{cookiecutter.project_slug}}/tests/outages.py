@@ -10,8 +10,9 @@ from uuid import uuid4
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import URL, text
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import URL, func, insert, select, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core.db import engine as engine_module, session as session_module
 from app.core.db.engine import create_engine
@@ -22,6 +23,7 @@ from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue
 from app.core.jobs.work import Work
 from app.core.settings import Settings
+from app.features.audit.models import AuditEvent
 from app.features.users import repository as users
 from conftest import client_of
 from tests.inline import database_of, serving
@@ -262,7 +264,7 @@ async def assert_jobs_tell_of_it(
         await session.execute(text("SELECT 1"))
 
     monkeypatch.setattr(runner, "AGAIN_SECONDS", 0.1)
-    for behaviour in (stop, stop_and_ask):
+    for behavior in (stop, stop_and_ask):
         async with unit_of_work(committed) as session:
             asked = await enqueue(session, standstill)
         assert asked
@@ -270,7 +272,7 @@ async def assert_jobs_tell_of_it(
             claimed = await store.claim(session, {standstill.name: standstill}, limit=2)
             (run,) = [each for each in claimed if each.id == asked]
         async with behind(relay, settings, SHORT) as (database, ours):
-            database.writer.kw["info"][BEHAVE] = behaviour
+            database.writer.kw["info"][BEHAVE] = behavior
             await runner.execute(serving(database, settings=ours), standstill, run)
 
         async with reading(committed) as session:
@@ -311,11 +313,12 @@ async def assert_read_only_is_told(
 
 async def assert_told_and_replaced(database: Database, client: AsyncClient, kill: Kill) -> None:
     """A request that loses its connection fails; the next one gets a new connection."""
+    ask = select(func.count()).select_from(AuditEvent)
     with pytest.raises(DatabaseUnavailable):
-        async with reading(database) as session:
-            await session.execute(text("SELECT 1"))
+        async with unit_of_work(database) as session:
+            await session.execute(ask)
             await kill()
-            await session.execute(text("SELECT 1"))
+            await session.execute(ask)
 
     assert (await client.get("/health/ready")).status_code == 200
 
@@ -330,3 +333,37 @@ async def assert_replaced_unnoticed(
     await kill()
 
     assert (await client.get("/health/ready")).status_code == 200
+
+
+async def assert_work_goes_on(database: Database, client: AsyncClient, kill: Kill) -> None:
+    """After a restart no request fails: nothing had happened on the connections that are gone."""
+    for _ in range(2):
+        waiting = [client.post(LOGIN, data=STRANGER) for _ in range(4)]
+        reads = [database.rows(users.ACCOUNT, {"user_id": uuid4()}) for _ in range(4)]
+        answers, found = await asyncio.gather(asyncio.gather(*waiting), asyncio.gather(*reads))
+        assert ({each.status_code for each in answers}, found) == ({401}, [[]] * 4)
+        await kill()
+
+
+async def assert_only_a_first_statement_is_executed_again(engine: AsyncEngine, kill: Kill) -> None:
+    """Of two that are lost with their connection, one had something before it, which is lost as well."""
+    note = insert(AuditEvent)
+    count = select(func.count()).select_from(AuditEvent)
+
+    def row(action: str) -> dict[str, object]:
+        return {"id": uuid4(), "action": action, "object_type": "test", "object_id": uuid4()}
+
+    async with engine.connect() as connection:
+        await kill()
+        await connection.execute(note, row("first"))
+        await connection.execute(note, row("second"))
+        await connection.commit()
+        assert await connection.scalar(count) == 2
+    async with engine.connect() as connection:
+        await connection.execute(note, row("third"))
+        await kill()
+        with pytest.raises(DBAPIError) as lost:
+            await connection.execute(note, row("fourth"))
+        assert lost.value.connection_invalidated
+    async with engine.connect() as connection:
+        assert await connection.scalar(count) == 2

@@ -1,12 +1,8 @@
 """A process that is killed while it places an order has placed it, or has not; a retry places it once."""
 
-import json
-import signal
-import subprocess
-import sys
 from asyncio import to_thread
 from datetime import timedelta
-from typing import Any
+from pathlib import Path
 
 import pytest
 from sqlalchemy import update
@@ -17,19 +13,10 @@ from app.core.settings import Settings
 from app.features.idempotency.models import IdempotencyKey
 from app.features.orders.tests.steps import ORDERS, kind, left, stocked
 from conftest import Account
+from tests.crashes import killed
 from tests.dying import STEPS
 
 HEADER = "Idempotency-Key"
-
-
-def killed(given: dict[str, Any], root: str) -> int:
-    """Run the process until it is killed; its return code."""
-    command = [sys.executable, "-m", "tests.dying"]
-    done = subprocess.run(  # noqa: S603
-        command, input=json.dumps(given), text=True, cwd=root, capture_output=True, check=False
-    )
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    return done.returncode
 
 
 @pytest.mark.slow
@@ -39,7 +26,7 @@ async def test_a_killed_order_is_placed_once(
     committed_admin: Account,
     committed_db: Database,
     settings: Settings,
-    project_root: Any,  # noqa: ANN401, a path
+    project_root: Path,
     step: str,
 ) -> None:
     client = committed_admin.client
@@ -55,7 +42,7 @@ async def test_a_killed_order_is_placed_once(
         "order": order,
         "headers": headers,
     }
-    await to_thread(killed, given, str(project_root))
+    await to_thread(killed, "tests.dying", given, project_root)
     done = step == "committed"
     assert await left(committed_admin, tea) == (3 if done else 5)
 

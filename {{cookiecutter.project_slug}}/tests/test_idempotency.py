@@ -346,7 +346,7 @@ async def test_responses_are_kept_encrypted_for_a_day(admin: Account, database: 
 async def purge(database: Database) -> None:
     """Run the job."""
     async with unit_of_work(database) as session:
-        await purge_keys.function(Work(session, serving(database), 1))
+        await purge_keys.function(Work(session, serving(database), 1, uuid4()))
 
 
 async def test_a_response_that_cannot_be_decrypted_is_refused(
@@ -489,9 +489,9 @@ async def test_a_request_that_is_cancelled_while_it_claims_leaves_no_claim(
 ) -> None:
     commit = sessions.commit
 
-    async def cancel(session: AsyncSession) -> list[Any]:
+    async def cancel(session: AsyncSession, waiting: list[Callable[[], object]]) -> None:
         monkeypatch.setattr(sessions, "commit", commit)
-        await commit(session)
+        await commit(session, waiting)
         raise asyncio.CancelledError
 
     monkeypatch.setattr(sessions, "commit", cancel)

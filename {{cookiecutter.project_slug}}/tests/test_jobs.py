@@ -50,12 +50,12 @@ class Seen(TypedDict):
 
 
 seen: list[object] = []
-behaviour: dict[str, Callable[[], Awaitable[None]]] = {}
+behavior: dict[str, Callable[[], Awaitable[None]]] = {}
 
 
 async def behave(name: str) -> None:
     """What the test defines for this job."""
-    await behaviour.get(name, nothing)()
+    await behavior.get(name, nothing)()
 
 
 async def nothing() -> None:
@@ -138,7 +138,7 @@ ALL_JOBS = {**installed.JOBS, **JOBS}
 def forget() -> None:
     """Isolate each test from the others."""
     seen.clear()
-    behaviour.clear()
+    behavior.clear()
 
 
 @pytest.fixture
@@ -277,7 +277,7 @@ async def test_what_is_rolled_back_was_never_asked_for(table: Table, queue: Inli
 
 
 async def test_what_a_failed_attempt_wrote_is_not_kept(table: Table, never_at_once: None) -> None:
-    behaviour["note"] = failing
+    behavior["note"] = failing
     await table.add(note, text="a")
 
     await table.run()
@@ -294,7 +294,7 @@ async def failing() -> None:
 async def test_a_job_that_always_fails_is_tried_on_its_schedule_and_then_kept(
     table: Table, never_at_once: None
 ) -> None:
-    behaviour["note"] = failing
+    behavior["note"] = failing
     await table.add(note, text="a")
 
     for ceiling in (8, 16, 20):  # seconds: doubled, up to the limit
@@ -325,7 +325,7 @@ async def test_a_job_that_gives_up_is_not_tried_again(table: Table) -> None:
     async def hopeless() -> None:
         raise GiveUp("there is nothing to do")
 
-    behaviour["note"] = hopeless
+    behavior["note"] = hopeless
     await table.add(note, text="a")
 
     await table.run()
@@ -633,7 +633,7 @@ async def test_nothing_of_a_secret_job_is_logged_when_its_ending_cannot_be_writt
     async def broken(*_: object, **__: object) -> bool:
         raise OSError("the disk is full")
 
-    behaviour["secret"] = tell
+    behavior["secret"] = tell
     await table.add(secret, text="hidden")
     monkeypatch.setattr(store, "settle", broken)
 
@@ -648,7 +648,7 @@ async def test_whatever_an_error_says_can_be_stored(table: Table) -> None:
     async def odd() -> None:
         raise ValueError("bad \0 byte, bad \ud800 character" + "x" * 2000)
 
-    behaviour["note"] = odd
+    behavior["note"] = odd
     await table.add(note, text="a")
 
     await table.run()
@@ -691,7 +691,7 @@ async def test_a_tick_whose_job_died_is_over(table: Table) -> None:
     async def hopeless() -> None:
         raise GiveUp("there is nothing to do")
 
-    behaviour["scheduled"] = hopeless
+    behavior["scheduled"] = hopeless
     for _ in range(3):
         await Ticker(serving(table.database, jobs={"test.scheduled": scheduled})).fire(utc_now())
         await table.run()
@@ -707,7 +707,7 @@ async def test_what_goes_wrong_in_a_secret_job_is_not_written_down(
     async def tell() -> None:
         raise RuntimeError("ada@example.com")
 
-    behaviour["secret"] = tell
+    behavior["secret"] = tell
     await table.add(secret, text="hidden")
 
     await table.run()
@@ -783,7 +783,7 @@ async def test_at_most_so_many_run_at_once(table: Table, local: Local) -> None:
         await asyncio.sleep(0.02)
         running -= 1
 
-    behaviour["secret"] = count
+    behavior["secret"] = count
     for number in range(6):
         await local.add(secret, text=str(number))
 
@@ -840,7 +840,7 @@ async def test_queues_share_the_slots_while_each_has_work(table: Table, local: L
 
         return count
 
-    behaviour.update(secret=counting("secret", "urgent"), urgent=counting("urgent", "secret"))
+    behavior.update(secret=counting("secret", "urgent"), urgent=counting("urgent", "secret"))
     for wanted in (secret, urgent):
         for number in range(16):
             await table.add(wanted, text=str(number))
@@ -872,7 +872,7 @@ async def test_a_purge_goes_on_while_other_jobs_wait(
     async def count() -> None:
         left.append(sum(row.name == "test.old" for row in await table.rows()))
 
-    behaviour["secret"] = count
+    behavior["secret"] = count
 
     async def all_done() -> bool:
         return len(seen) == 20
@@ -890,7 +890,7 @@ async def test_a_job_under_way_is_finished_before_the_end(table: Table, local: L
         begun.set()
         await asyncio.sleep(0.2)
 
-    behaviour["secret"] = slow
+    behavior["secret"] = slow
     async with local.working():
         await local.add(secret, text="a")
         await begun.wait()
@@ -926,7 +926,7 @@ async def test_a_job_that_does_not_end_in_time_is_given_back(table: Table, local
         begun.set()
         await asyncio.sleep(30)
 
-    behaviour["secret"] = endless
+    behavior["secret"] = endless
     local.queue.settings.shutdown_timeout = 0
     async with local.working():
         await local.add(secret, text="a")
@@ -934,6 +934,6 @@ async def test_a_job_that_does_not_end_in_time_is_given_back(table: Table, local
 
     row = await table.only()
     assert (row.state, row.attempts) == (JobState.QUEUED, 0)
-    behaviour.clear()
+    behavior.clear()
     assert await table.run() == 1
     assert seen == ["a"]

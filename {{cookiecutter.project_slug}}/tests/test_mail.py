@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core import logging as log
 from app.core.db.session import Database, reading, unit_of_work
 from app.core.errors import Conflict
 from app.core.jobs.models import JobRun
@@ -26,13 +27,15 @@ from app.core.mail.outbox import send
 from app.core.mail.redemption import Redemption
 from app.core.mail.smtp import SMTPMailer
 from app.core.mail.templates import MailTemplates
-from app.core.settings import Environment, Settings
+from app.core.outbound import Outbound
+from app.core.settings import Environment, LogFormat, Settings
 from app.installed import JOBS
 from app.main import create_app
 from conftest import PASSWORD, client_of
 from tests.inline import InlineQueue, database_of, make_due, serving
 from tests.postbox import Postbox, subject_of
 
+OUTBOUND = Outbound(deployed=False)
 MAIL = Mail("ada@example.com", "Hello", "Hello.\n", "<p>Hello.</p>\n")
 
 
@@ -46,12 +49,12 @@ def postbox() -> Postbox:
 async def mailer(postbox: Postbox, settings: Settings) -> AsyncGenerator[SMTPMailer]:
     """A mailer connected to a real server."""
     with postbox.serving() as url:
-        yield SMTPMailer(settings.model_copy(update={"smtp_url": url}))
+        yield SMTPMailer(settings.model_copy(update={"smtp_url": url}), OUTBOUND)
 
 
-def always(mailer: SMTPMailer) -> Callable[[Settings], SMTPMailer]:
+def always(mailer: SMTPMailer) -> Callable[[Settings, Outbound], SMTPMailer]:
     """A factory for settings, which returns this mailer."""
-    return lambda settings: mailer
+    return lambda settings, outbound: mailer
 
 
 async def test_from_registration_to_login_through_a_real_server(
@@ -174,7 +177,7 @@ async def test_a_permanently_refused_mail_is_not_sent_again(
 async def test_the_console_shows_the_whole_mail(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await ConsoleMailer(settings).send(MAIL)
+    await ConsoleMailer(settings, OUTBOUND).send(MAIL)
 
     assert "To: ada@example.com" in capsys.readouterr().out
 
@@ -182,7 +185,7 @@ async def test_the_console_shows_the_whole_mail(
 async def test_the_console_shows_the_command_too(
     settings: Settings, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    await ConsoleMailer(settings).send(replace(MAIL, command="curl it"))
+    await ConsoleMailer(settings, OUTBOUND).send(replace(MAIL, command="curl it"))
 
     assert capsys.readouterr().out.endswith("in another terminal:\n\ncurl it\n\n")
 
@@ -195,7 +198,7 @@ async def test_a_server_that_does_not_answer_is_not_waited_for(
         silent.bind(("127.0.0.1", 0))
         silent.listen()
         url = SecretStr(f"smtp://127.0.0.1:{silent.getsockname()[1]}")
-        mailer = SMTPMailer(settings.model_copy(update={"smtp_url": url}))
+        mailer = SMTPMailer(settings.model_copy(update={"smtp_url": url}), OUTBOUND)
         with pytest.raises(SMTPTimeoutError):
             async with asyncio.timeout(5):
                 await mailer.send(MAIL)
@@ -255,11 +258,21 @@ async def test_a_command_is_made_for_developers_only(
         assert sent[0].command == ""
 
 
+@pytest.mark.parametrize("log_format", [None, *LogFormat])
 async def test_no_secret_gets_into_the_log(
-    client: AsyncClient, sent: list[Mail], caplog: pytest.LogCaptureFixture
+    client: AsyncClient,
+    settings: Settings,
+    sent: list[Mail],
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    log_format: LogFormat | None,
 ) -> None:
-    """The whole life of an account, with every library logging as much as it can."""
-    caplog.set_level(logging.DEBUG)
+    """The whole life of an account, with every library logging as much as it can; without a format, before it is masked."""
+    if log_format:
+        changed: dict[str, object] = {"log_format": log_format, "log_level": "DEBUG"}
+        log.configure(settings.model_copy(update=changed))
+    else:
+        caplog.set_level(logging.DEBUG)
     email, new_password = "ada@example.com", "an entirely new password"
     auth = "/api/v1/auth"
     secrets: list[str] = [PASSWORD, new_password, email]
@@ -289,6 +302,7 @@ async def test_no_secret_gets_into_the_log(
     reset = {"token": await token(), "password": new_password}
     assert (await client.post(f"{auth}/reset-password", json=reset)).status_code == 204
 
-    assert "request" in caplog.text
+    written = capsys.readouterr().err if log_format else caplog.text
+    assert written.count("request") >= 8
     for secret in secrets:
-        assert secret not in caplog.text
+        assert secret not in written

@@ -3,6 +3,8 @@
 import asyncio
 import os
 from collections.abc import AsyncGenerator
+from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 
 import pytest
@@ -15,13 +17,18 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from app.core.db import migrations
+from app.core.db.base import utc_now
 from app.core.db.dialects import mysql
 from app.core.db.dialects.faults import Fault
 from app.core.db.dialects.mysql import demand_writable, fault_of
 from app.core.db.engine import create_engine
 from app.core.db.errors import DatabaseTimeout
-from app.core.db.session import Database, connect, reading
+from app.core.db.session import Database, connect, reading, unit_of_work
+from app.core.jobs.models import JobRun, JobState
+from app.core.listing import Shape
+from app.core.pagination import Part
 from app.core.settings import Settings
+from app.features.jobs.repository import JOBS
 from tests.backlogs import assert_others_are_not_read, fill, sizes
 from tests.deadlocks import assert_one_is_told_to_try_again
 from tests.inline import database_of, filled
@@ -31,6 +38,7 @@ from tests.outages import (
     Streams,
     assert_forgotten_connection_is_replaced,
     assert_jobs_tell_of_it,
+    assert_only_a_first_statement_is_executed_again,
     assert_probes_answer_soon,
     assert_read_only_is_told,
     assert_reads_tell_of_it,
@@ -38,6 +46,8 @@ from tests.outages import (
     assert_standstill_is_told,
     assert_time_limits_of_features_are_theirs,
     assert_told_and_replaced,
+    assert_work_goes_on,
+    eventually,
 )
 from tests.retention import DELETE, ask, assert_the_owner_decides, note, purge, upgrade
 
@@ -56,6 +66,46 @@ async def test_the_session_is_strict_and_in_utc(committed_db: Database) -> None:
 
     assert "STRICT_ALL_TABLES" in row[0]
     assert row[1] == "+00:00"
+
+
+@pytest.mark.parametrize("sort", ["finished_at,id", "-finished_at,-id"])
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_a_list_is_read_from_an_index_where_a_column_is_null_too(
+    committed_db: Database, owner: AsyncEngine, sort: str, *, backwards: bool
+) -> None:
+    runs = [
+        JobRun(
+            name="a",
+            queue="q",
+            arguments={},
+            due_at=None,
+            state=JobState.DONE,
+            finished_at=utc_now() - timedelta(seconds=number) if number % 3 else None,
+        )
+        for number in range(3000)
+    ]
+    async with unit_of_work(committed_db) as session:
+        session.add_all(runs)
+    middle = runs[1501]
+    place = {"place_finished_at": middle.finished_at, "place_id": middle.id}
+    async with owner.connect() as connection:
+
+        async def is_read_from_the_index(part: Part) -> bool:
+            """The estimates are wrong while the server still clears away what other tests have deleted."""
+            built = JOBS.build(Shape(sort, (), part, False, backwards, True))
+            compiled = built.compile(dialect=owner.dialect)
+            values = tuple(place[name] for name in compiled.positiontup or ())
+            await connection.exec_driver_sql("ANALYZE TABLE jobs")
+            plan = (await connection.exec_driver_sql(f"EXPLAIN {compiled}", values)).one()
+            return plan.key == "ix_jobs_finished_at" and "filesort" not in plan.Extra
+
+        for part in (
+            Part(False),
+            Part(True),
+            Part(False, True),
+            Part(True, True, ("finished_at",)),
+        ):
+            await eventually(partial(is_read_from_the_index, part))
 
 
 LOGIN, OWNER = f"service_{os.getpid()}", f"owner_{os.getpid()}"
@@ -256,6 +306,18 @@ async def test_a_lost_connection_is_told_and_then_replaced(
     committed_db: Database, committed_client: AsyncClient, kill: Kill
 ) -> None:
     await assert_told_and_replaced(committed_db, committed_client, kill)
+
+
+async def test_after_a_restart_no_request_fails(
+    committed_db: Database, committed_client: AsyncClient, kill: Kill
+) -> None:
+    await assert_work_goes_on(committed_db, committed_client, kill)
+
+
+async def test_what_was_lost_before_anything_had_happened_is_executed_again(
+    committed_db: Database, engine: AsyncEngine, kill: Kill
+) -> None:
+    await assert_only_a_first_statement_is_executed_again(engine, kill)
 
 
 async def test_a_connection_that_died_idle_is_replaced_unnoticed(

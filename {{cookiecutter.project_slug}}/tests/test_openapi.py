@@ -1,12 +1,14 @@
 """The OpenAPI document is accurate."""
 
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
 
-from conftest import SignIn
+from app.core.openapi import summarize
+from conftest import Account, SignIn
 from tests.document import Document, filled
 
 
@@ -24,11 +26,43 @@ async def test_it_is_served(client: AsyncClient) -> None:
     assert document["info"]["title"]
 
 
-def test_each_operation_has_a_name_and_a_description(operations: list[dict[str, Any]]) -> None:
+def test_each_operation_has_a_name_and_a_summary(operations: list[dict[str, Any]]) -> None:
     names = [operation["operationId"] for operation in operations]
+    summaries = {operation["operationId"]: operation["summary"] for operation in operations}
 
     assert len(names) == len(set(names))
-    assert all(operation["summary"] and operation["description"] for operation in operations)
+    assert summaries["read_me"] == "Get the caller's account"
+    assert [each for each in summaries.values() if each.endswith(".") or each.istitle()] == []
+
+
+@pytest.mark.parametrize(
+    ("docstring", "summary", "description"),
+    [
+        ("List pets.", "List pets", None),
+        ("List pets.\n\nUp to 100.", "List pets", "Up to 100."),
+        ("List pets. Up to 100. Or less.", "List pets", "Up to 100. Or less."),
+        ("List all pets\n\nUp to a minute old.", "List all pets", "Up to a minute old."),
+        ("List pets, e.g. cats,\nof the caller.", "List pets, e.g. cats, of the caller", None),
+    ],
+)
+@pytest.mark.parametrize("version", ["", "_v2"])
+def test_the_first_sentence_of_a_docstring_is_the_summary(
+    version: str, docstring: str, summary: str, description: str | None
+) -> None:
+    operation = {"operationId": f"list_pets{version}", "summary": "List Pets"}
+
+    summarize(operation := operation | {"description": docstring})
+
+    assert operation["summary"] == summary
+    assert operation.get("description") == description
+
+
+def test_a_summary_of_its_own_stays() -> None:
+    operation = {"operationId": "list_pets", "summary": "Pets", "description": "List pets."}
+
+    summarize(operation)
+
+    assert operation["summary"] == "Pets"
 
 
 def test_each_error_is_a_problem_document(operations: list[dict[str, Any]]) -> None:
@@ -50,6 +84,25 @@ async def test_each_schema_is_used(client: AsyncClient) -> None:
 
     for name in document["components"]["schemas"]:
         assert f"'#/components/schemas/{name}'" in str(document), name
+
+
+async def test_each_schema_has_a_name_of_its_own(client: AsyncClient) -> None:
+    """Two classes with one name would be named by their modules, and generators refuse to write both."""
+    schemas = (await client.get("/api/v1/openapi.json")).json()["components"]["schemas"]
+
+    assert [name for name in schemas if "__" in name] == []
+    titles = [schema["title"] for schema in schemas.values()]
+    assert len(titles) == len(set(titles))
+
+
+async def test_each_type_of_problem_is_explained(client: AsyncClient, admin: Account) -> None:
+    document = (await client.get("/api/v1/openapi.json")).json()
+    about = document["components"]["schemas"]["Problem"]["properties"]["type"]["description"]
+    for answer in (
+        await client.get("/api/v1/users/me"),
+        await admin.client.get(f"/api/v1/users/{uuid4()}"),
+    ):
+        assert f"* `{answer.json()['type']}` ({answer.status_code}): " in about
 
 
 def test_the_document_is_made_once(app: FastAPI) -> None:

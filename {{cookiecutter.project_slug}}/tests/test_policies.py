@@ -1,7 +1,9 @@
 """Tenants are isolated by the policies without the filter, and by the filter without the policies."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Generator
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,14 +16,19 @@ from sqlalchemy.orm import ORMExecuteState
 from app.core.db.base import Base
 from app.core.db.carried import SERVICE
 from app.core.db.engine import create_engine
+from app.core.db.errors import DatabaseUnavailable
 from app.core.db.session import Database, from_engine, reading, unit_of_work
 from app.core.db.tenancy import gate, sessions
+from app.core.db.tenancy.reads import TenantReads
 from app.core.db.tenancy.rows import OWNED, TAGGED
 from app.core.settings import Settings
 from app.core.tenancy import AllTenants, within
+from app.features.audit.models import AuditEvent
 from app.features.tenants.models import Invitation, Membership, Tenant
 from app.features.users.models import User
+from tests import poolers, replicas
 
+EVENTS = select(AuditEvent.action)
 NAMES = text("SELECT name FROM tenants JOIN memberships ON memberships.tenant_id = tenants.id")
 
 
@@ -44,6 +51,34 @@ async def tenants(committed_db: Database) -> list[UUID]:
             await session.flush()
             session.add(Membership(tenant_id=tenant_id, user_id=user.id, role="owner"))
     return made
+
+
+async def test_what_is_executed_again_would_lose_its_tenant_so_nothing_is(
+    committed_db: Database, tenants: list[UUID], owner: AsyncEngine, engine: AsyncEngine
+) -> None:
+    """Whether its connection is lost before the first statement, or a migration changes what it reads."""
+    kill = text(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    with within(tenants[0]):
+        for opener in (unit_of_work, reading):
+            with pytest.raises((DatabaseUnavailable, DBAPIError)):
+                async with opener(committed_db) as session:
+                    await session.connection()
+                    async with owner.connect() as connection:
+                        await connection.execute(kill)
+                    await session.execute(select(Membership.role))
+        for length in (17, 16):
+            for _ in range(3):
+                with suppress(DatabaseUnavailable):
+                    async with reading(committed_db) as session:
+                        assert (await session.scalars(select(Membership.role))).all() == ["owner"]
+            async with owner.connect() as connection:
+                await connection.execute(
+                    text(f"ALTER TABLE memberships ALTER COLUMN role TYPE varchar({length})")
+                )
+    await engine.dispose()
 
 
 @pytest.fixture
@@ -133,6 +168,80 @@ async def test_without_the_filter_no_row_is_written_for_another(
                 session.add(row)
 
 
+@pytest.fixture
+def there(settings: Settings, tmp_path: Path) -> Generator[Settings]:
+    """A second database, which stands for a replica."""
+    with replicas.second_database(settings, tmp_path) as second:
+        yield second
+
+
+@pytest.fixture
+async def replicated_db(
+    committed_db: Database, tenants: list[UUID], settings: Settings, there: Settings
+) -> AsyncGenerator[Database]:
+    """With a replica, on which both tenants have an event that the primary lacks."""
+    async with replicas.opened(there) as behind:
+        for tenant_id in tenants:
+            with within(tenant_id):
+                async with unit_of_work(behind) as session:
+                    session.add(AuditEvent(action=str(tenant_id), object_type="test"))
+    assert there.database_url
+    async with replicas.following(committed_db, settings, there.database_url) as service:
+        yield service.database
+
+
+async def read_on_replicas(database: Database, tenant_id: UUID) -> None:
+    """Require that each way to read a replica shows the rows of this tenant."""
+    with within(tenant_id), replicas.asking():
+        for statement in (select(AuditEvent.action), text("SELECT action FROM audit_events")):
+            async with reading(database, may_lag=True) as session:
+                assert await seen(session, statement) == [str(tenant_id)]
+                # One about members changes to the primary, which shows those of this tenant too.
+                assert await seen(session, select(Membership.tenant_id)) == [tenant_id]
+                assert await seen(session, statement) == []
+        found = await database.rows(EVENTS, {}, may_lag=True)
+        assert [row.action for row in found] == [str(tenant_id)]
+
+
+def unfilter_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Filter and check no statements that are built once."""
+
+    def unfiltered(_: object, statement: object, values: object) -> tuple[object, object]:
+        return statement, values
+
+    def unchecked(*_: object) -> None:
+        pass
+
+    monkeypatch.setattr(TenantReads, "within", unfiltered)
+    monkeypatch.setattr(TenantReads, "check", unchecked)
+
+
+@pytest.mark.usefixtures("no_filter")
+async def test_on_a_replica_the_policies_hold_without_the_filter(
+    replicated_db: Database, tenants: list[UUID], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfilter_reads(monkeypatch)
+    for tenant_id in (*tenants, tenants[0]):
+        await read_on_replicas(replicated_db, tenant_id)
+
+
+async def test_on_a_replica_no_statement_reads_rows_of_others(
+    replicated_db: Database, tenants: list[UUID]
+) -> None:
+    ours, theirs = tenants
+    by_hand = select(AuditEvent.__table__.c.action).where(
+        AuditEvent.__table__.c.tenant_id == theirs
+    )
+    with within(ours), replicas.asking():
+        async with reading(replicated_db, may_lag=True) as session:
+            for statement in (by_hand, text("SELECT action FROM audit_events")):
+                with pytest.raises(gate.TenancyError):
+                    await session.execute(statement)
+            assert await seen(session, select(AuditEvent.action)) == [str(ours)]
+        found = await replicated_db.rows(EVENTS, {"tenant_id": theirs}, may_lag=True)
+        assert [row.action for row in found] == [str(ours)]
+
+
 @pytest.mark.usefixtures("no_policies")
 async def test_without_the_policies_the_filter_holds(
     committed_db: Database, tenants: list[UUID]
@@ -181,6 +290,38 @@ async def test_a_transaction_that_was_rolled_back_leaves_nothing_said(
                     raise ZeroDivisionError
             assert await seen(session, select(Membership.tenant_id)) == [tenants[1]]
     await engine.dispose()
+
+
+@pytest.fixture
+def behind_pooler(settings: Settings) -> Generator[Settings]:
+    """A service behind PgBouncer, whose connections serve the transactions of all clients."""
+    with poolers.pooled(settings) as (ours, server):
+        asyncio.run(server.ask(f"ALTER ROLE {poolers.LOGIN} SET role = {settings.database_role}"))
+        asyncio.run(server.ask(poolers.DISCONNECT))
+        yield ours
+
+
+@pytest.mark.usefixtures("no_filter")
+async def test_behind_a_pooler_each_transaction_has_its_own_tenant(
+    behind_pooler: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unfilter_reads(monkeypatch)
+    tenants = [uuid4() for _ in range(8)]
+    async with replicas.opened(behind_pooler) as database:
+        for tenant_id in tenants:
+            with within(tenant_id):
+                async with unit_of_work(database) as session:
+                    session.add(AuditEvent(action=str(tenant_id), object_type="test"))
+
+        async def read(tenant_id: UUID) -> None:
+            with within(tenant_id):
+                for _ in range(20):
+                    async with reading(database) as session:
+                        assert await seen(session, select(AuditEvent.action)) == [str(tenant_id)]
+                    found = await database.rows(EVENTS, {})
+                    assert [row.action for row in found] == [str(tenant_id)]
+
+        await asyncio.gather(*map(read, tenants))
 
 
 async def test_a_migration_reaches_every_row(

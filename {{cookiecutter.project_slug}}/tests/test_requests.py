@@ -18,10 +18,12 @@ from starlette.types import Receive, Scope, Send
 from app.core import logging, middleware
 from app.core.db import migrations
 from app.core.db.carried import SERVICE as CARRIED
+from app.core.db.errors import NotMigrated
 from app.core.db.session import Database
 from app.core.routing import SERVICE, router as new_router
 from app.core.settings import LogFormat, Settings
 from app.main import create_app
+from conftest import client_of
 
 
 def log_as_json(settings: Settings) -> None:
@@ -82,27 +84,28 @@ async def test_a_request_without_a_response_is_a_line_too(
 
     scope: Scope = {"type": "http", "method": "GET", "path": "/left", "headers": []}
     with pytest.raises(asyncio.CancelledError):
-        await middleware.Responses(leave, {})(scope, nothing, nothing)
+        await middleware.Responses(leave, {}, 0)(scope, nothing, nothing)
 
     line = json.loads(capsys.readouterr().err)
     assert (line["path"], line["status"]) == ("/left", 0)
 
 
 async def test_a_probe_is_a_line_only_when_it_fails(
-    client: AsyncClient,
+    database: Database,
     settings: Settings,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     log_as_json(settings)
+    client = client_of(create_app(settings), database, settings)
 
     assert (await client.get("/health/live")).status_code == 200
     assert "/health" not in capsys.readouterr().err
 
-    async def outdated(_: object) -> bool:
-        return False
+    async def outdated(_: object) -> None:
+        raise NotMigrated
 
-    monkeypatch.setattr(migrations, "is_current", outdated)
+    monkeypatch.setattr(migrations, "ahead", outdated)
     assert (await client.get("/health/ready")).status_code == 503
     assert '"path": "/health/ready"' in capsys.readouterr().err
 

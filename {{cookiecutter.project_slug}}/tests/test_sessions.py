@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.orm import Session
 from uuid_utils.compat import uuid7
 
+from app.core.db import migrations
 from app.core.db.engine import create_engine
 from app.core.db.errors import DatabaseUnavailable, NotMigrated, named
 from app.core.db.session import Database, SessionDep, from_engine, probe, reading, unit_of_work
@@ -179,8 +180,13 @@ async def test_a_lock_that_is_not_given_in_time_is_a_503(
 
 
 async def test_a_missing_table_is_a_bug_unless_a_migration_is_missing(
-    app_with_notes: FastAPI, committed_db: Database, settings: Settings, owner: AsyncEngine
+    app_with_notes: FastAPI,
+    committed_db: Database,
+    settings: Settings,
+    owner: AsyncEngine,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(migrations, "known", lambda: {migrations.head(), "older"})
     async with client_of(app_with_notes, committed_db, settings) as client, owner.connect() as sql:
         bug = await client.post("/notes")
         (head,) = await sql.scalars(text("SELECT version_num FROM alembic_version"))
@@ -197,6 +203,9 @@ async def test_a_missing_table_is_a_bug_unless_a_migration_is_missing(
                 await count(committed_db)
             with pytest.raises(NotMigrated):
                 await probe(committed_db, lambda session: session.execute(select(notes.c.id)))
+            await sql.execute(write, {"number": "newer"})
+            ahead = await client.post("/notes")
+            ready_still = await client.get("/health/ready")
         finally:
             await sql.execute(write, {"number": head})
 
@@ -204,6 +213,10 @@ async def test_a_missing_table_is_a_bug_unless_a_migration_is_missing(
     assert (behind.status_code, behind.headers["Retry-After"]) == (503, "5")
     assert behind.json()["detail"] == "The database has not been migrated: run `app db upgrade`."
     assert ready.json()["checks"] == {"database": "not migrated: run `app db upgrade`"}
+    assert ahead.status_code == 503
+    assert ahead.json()["type"] == "urn:problem-type:outdated"
+    newer = "ok: migrated by a newer release, to newer"
+    assert (ready_still.status_code, ready_still.json()["checks"]) == (200, {"database": newer})
 
 
 async def test_a_database_that_is_gone_is_a_503(app: FastAPI, settings: Settings) -> None:

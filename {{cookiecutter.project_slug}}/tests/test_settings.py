@@ -2,20 +2,20 @@
 
 import re
 import socket
-from collections.abc import Callable
-from dataclasses import dataclass
+import sys
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from sqlalchemy import URL
 
-from app.cli import main
 from app.core.configuration import variable
 from app.core.db.dialects import DIALECTS, parse_url
 from app.core.settings import Settings
 from app.installed import SETTINGS
+from tests.commands import Run
 from tests.databases import NO_FILE
 
 DRIVER = DIALECTS[0].driver
@@ -31,37 +31,6 @@ FIT = {
     "CORS_ORIGINS": "https://app.example.com,https://xn--bcher-kva.example:8443,https://[::1]",
     "METRICS_TOKEN": SECRET,
 }
-
-
-@dataclass(frozen=True)
-class Result:
-    """The result of a command."""
-
-    code: object
-    out: str
-    err: str
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run_app(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Run:
-    """Run the command `app` with these arguments and environment variables."""
-
-    def run(*arguments: str, **environment: str) -> Result:
-        monkeypatch.chdir(tmp_path)  # where there is no `.env`
-        monkeypatch.setattr("sys.argv", ["app", *arguments])
-        for name, value in environment.items():
-            monkeypatch.setenv(name, value)
-        with pytest.raises(SystemExit) as exit_info:
-            main()
-        printed = capsys.readouterr()
-        return Result(exit_info.value.code, printed.out, printed.err)
-
-    return run
 
 
 def test_production_names_every_fault_at_once(run_app: Run) -> None:
@@ -91,6 +60,72 @@ def test_fit_settings_are_shown_without_secrets(run_app: Run) -> None:
     assert "db.example" in result.out
     assert "hunter2" not in result.out
     assert SECRET not in result.out
+
+
+def test_each_value_is_shown_with_what_sets_it(run_app: Run, tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "PREVIOUS_SECRET_KEY").write_text(other := token_hex(32))
+    (secrets / "smtp_url").write_text("smtp://folder.example")
+    (tmp_path / ".env").write_text("SMTP_URL=smtp://file.example\nLOG_LEVEL=ERROR\n")
+
+    given = FIT | {"SMTP_URL": "smtp://here.example", "SECRETS_DIR": str(secrets)}
+    result = run_app("settings", "check", **given)
+
+    assert (result.code, result.err) == (0, "")
+    told = dict(line.split(": ", 1) for line in result.out.splitlines() if line[:1] not in '{} "')
+    assert told["SMTP_URL"] == f"environment, not .env or {secrets}"
+    assert told["LOG_LEVEL"] == ".env"
+    assert told["PREVIOUS_SECRET_KEY"] == str(secrets)
+    defaults = told["defaults"].split(", ")
+    assert "DEBUG" in defaults
+    assert not {*defaults} & told.keys()
+    assert other not in result.out
+
+
+def test_replicas_are_shown_without_passwords(run_app: Run) -> None:
+    urls = f"{SCHEME}://app:hunter2@one.example/app, {SCHEME}://app:hunter3@two.example/app"
+    result = run_app("settings", "check", **FIT, DATABASE_REPLICA_URLS=urls)
+
+    assert (result.code, result.err) == (0, "")
+    assert "one.example" in result.out
+    assert "two.example" in result.out
+    assert "hunter" not in result.out
+
+
+@pytest.mark.parametrize("environment", ["local", "production"])
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sqlite:///app:hunter2.db", "does not name replicas of DATABASE_URL"),
+        ("oracle://app:hunter2@one.example/app", "names oracle"),
+        ("one.example:hunter2", "is not a database URL"),
+    ],
+)
+def test_what_is_no_replica_is_refused(run_app: Run, environment: str, url: str, said: str) -> None:
+    changes = {"ENVIRONMENT": environment, "DATABASE_REPLICA_URLS": f"{FIT['DATABASE_URL']},{url}"}
+    result = run_app("settings", "check", **(FIT | changes))
+
+    assert result.code == 2
+    assert f"DATABASE_REPLICA_URLS {said}" in result.err
+    assert "hunter2" not in result.err
+
+
+def test_behind_a_pooler_migrations_need_the_database_itself(run_app: Run) -> None:
+    refused = run_app("settings", "check", **FIT, DATABASE_POOLER="transaction")
+    unknown = run_app("settings", "check", **FIT, DATABASE_POOLER="session")
+
+    assert refused.code == unknown.code == 2
+    assert "DATABASE_POOLER is set" in refused.err
+    assert "DATABASE_POOLER" in unknown.err
+    assert "hunter2" not in refused.err
+
+
+def test_replicas_of_the_built_in_database_are_refused(run_app: Run) -> None:
+    result = run_app("settings", "check", DATABASE_REPLICA_URLS=FIT["DATABASE_URL"])
+
+    assert result.code == 2
+    assert "DATABASE_REPLICA_URLS does not name replicas" in result.err
 
 
 @pytest.mark.parametrize(
@@ -153,6 +188,26 @@ def test_production_refuses_what_is_unsafe(run_app: Run, name: str, value: str) 
     assert "hunter2" not in fault
 
 
+@pytest.mark.parametrize("environment", ["local", "production"])
+@pytest.mark.parametrize("folder", ["missing", "file", "/proc"])
+def test_an_archive_that_cannot_be_written_to_is_refused(
+    run_app: Run, tmp_path: Path, environment: str, folder: str
+) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "archive").mkdir()
+    given = FIT | {"ENVIRONMENT": environment}
+
+    assert run_app("settings", "check", **given, ARCHIVE_DIR="archive").code == 0
+    assert run_app("settings", "check", **given, ARCHIVE_DIR="").code == 0
+    result = run_app("settings", "check", **given, ARCHIVE_DIR=folder)
+
+    assert result.code == 2
+    (fault,) = result.err.splitlines()
+    assert fault.startswith("settings: ARCHIVE_DIR is not a folder that the service can write to")
+    assert "create it, or mount a volume there" in fault
+    assert list((tmp_path / "archive").iterdir()) == []
+
+
 def test_the_faults_of_features_are_named_with_the_others(run_app: Run) -> None:
     result = run_app(
         "settings",
@@ -168,7 +223,41 @@ def test_the_faults_of_features_are_named_with_the_others(run_app: Run) -> None:
     ]
 
 
-def test_a_misspelt_name_in_the_file_is_told_with_the_right_one(
+@pytest.mark.parametrize(
+    ("variable", "value", "module", "extra"),
+    [
+        ("TRACING_ENDPOINT", "http://127.0.0.1:4318", "opentelemetry.exporter.otlp", "tracing"),
+        ("SENTRY_DSN", "https://key@sentry.example.com/1", "sentry_sdk", "sentry"),
+    ],
+)
+def test_a_setting_without_its_extra_names_the_command(
+    run_app: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    variable: str,
+    value: str,
+    module: str,
+    extra: str,
+) -> None:
+    for name in [module, *(each for each in sys.modules if each.startswith(f"{module}."))]:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+
+    result = run_app("settings", "check", **FIT, **{variable: value})
+
+    assert result.code == 2
+    assert result.err == (
+        f"settings: {variable} needs what is not installed: run `uv sync --extra {extra}`\n"
+    )
+
+
+def test_what_is_no_dsn_is_refused_without_repeating_it(run_app: Run) -> None:
+    result = run_app("settings", "check", **FIT, SENTRY_DSN="https://hunter2@")
+
+    assert (result.code, "hunter2" in result.err) == (2, False)
+    assert result.err.startswith("settings: SENTRY_DSN is not the DSN of a project")
+
+
+def test_a_misspelled_name_in_the_file_is_told_with_the_right_one(
     run_app: Run, tmp_path: Path
 ) -> None:
     (tmp_path / ".env").write_text(
@@ -204,7 +293,7 @@ def test_what_belongs_to_others_is_left_alone(
     assert run_app("settings", "check").err == ""
 
 
-def test_a_misspelt_name_in_the_environment_is_a_warning(run_app: Run) -> None:
+def test_a_misspelled_name_in_the_environment_is_a_warning(run_app: Run) -> None:
     result = run_app("settings", "check", DATABSE_URL="x")
 
     assert result.code == 0

@@ -2,17 +2,16 @@
 
 import asyncio
 import os
-import subprocess
 import sys
-from collections.abc import AsyncGenerator, Generator, Mapping
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from socket import socket
 from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
-from httpx2 import AsyncClient, Limits, TransportError
+from httpx2 import AsyncClient, Limits
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
@@ -26,6 +25,7 @@ from app.features.limits.settings import LimitSettings, Rate
 from conftest import client_over
 from tests.databases import NO_FILE
 from tests.inline import serving
+from tests.live import server, started
 from tests.outages import Relay, eventually
 
 ADDRESS = [Rate(5, 60)]
@@ -65,7 +65,7 @@ async def statuses(client: AsyncClient, count: int) -> list[int]:
 @pytest.fixture
 async def relay(redis: str, monkeypatch: pytest.MonkeyPatch) -> Relay:
     """Between this Redis and a service that does not wait long for it."""
-    monkeypatch.setattr(module, "SECONDS", 0.1)
+    monkeypatch.setattr(module, "SECONDS", 0.4)
     monkeypatch.setattr(module, "PAUSE", 0.2)
     parts = make_url(redis)
     return Relay(lambda: asyncio.open_connection(parts.host, parts.port or 6379))
@@ -147,43 +147,8 @@ async def test_a_redis_that_is_gone_fails_no_sign_in(
     assert [each.status_code for each in answers] == [401, 429]  # each weighs 5
 
 
-@contextmanager
-def server(
-    root: Path, settings: Settings, environ: Mapping[str, str], workers: int = 1
-) -> Generator[str]:
-    """The URL of a service of so many processes."""
-    assert settings.database_url
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    url = settings.database_url.render_as_string(hide_password=False)
-    command = [sys.executable, "-m", "app", "serve", "--workers", str(workers)]
-    process = subprocess.Popen(  # noqa: S603, this program
-        [*command, "--host", "127.0.0.1", "--port", str(port)],
-        cwd=root,
-        env={**os.environ, "DATABASE_URL": url, "ENVIRONMENT": "test", **environ},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        process.terminate()
-        process.wait(timeout=60)
-
-
-async def started(client: AsyncClient) -> None:
-    """Wait until it is ready."""
-
-    async def ready() -> bool:
-        with suppress(TransportError):
-            return (await client.get("/health/ready")).status_code == 200
-        return False
-
-    await eventually(ready)
-
-
 @pytest.mark.slow
+@pytest.mark.usefixtures("emptied")
 @pytest.mark.parametrize(
     ("trusted", "found"),
     [
@@ -209,6 +174,7 @@ async def test_only_trusted_proxies_say_who_the_client_is(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("emptied")
 async def test_of_a_thousand_requests_to_two_processes_exactly_fifty_are_served(
     project_root: Path, settings: Settings, redis: str
 ) -> None:
@@ -219,7 +185,7 @@ async def test_of_a_thousand_requests_to_two_processes_exactly_fifty_are_served(
         "LIMITS_CONCURRENT": "1000",
         "LIMITS_PER_PROCESS": "false",
     }
-    one_each = Limits(max_connections=200, max_keepalive_connections=0)
+    one_each = Limits(max_connections=50, max_keepalive_connections=0)
     with server(project_root, settings, environ, workers=2) as base:
         async with AsyncClient(
             base_url=base, limits=one_each, timeout=60, trust_env=False

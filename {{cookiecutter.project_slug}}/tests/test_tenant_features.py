@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, replace
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -12,6 +12,7 @@ from sqlalchemy import select
 from app.core import tenancy
 from app.core.db.base import utc_now
 from app.core.db.session import Database, reading, unit_of_work
+from app.core.db.tenancy.crossing import all_tenants
 from app.core.feature import Feature
 from app.core.jobs.models import JobRun
 from app.core.jobs.runner import run_due
@@ -22,6 +23,7 @@ from app.core.security.access import Can, CurrentPrincipal
 from app.core.service import Service
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
+from app.features.cache import cached, invalidate
 from app.features.tenants.authentication import InPath
 from app.features.tenants.models import Membership
 from app.installed import FEATURES
@@ -126,3 +128,45 @@ async def test_a_job_for_each_tenant_acts_in_it(offices: Offices, sent: list[Mai
         swept = select(AuditEvent.tenant_id).filter_by(action="heard.probe.probed")
         assert sorted(map(str, await session.scalars(swept))) == sorted(map(str, asked))
     assert len(sent) == len(asked)
+
+
+@cached(seconds=60, tags=["desks"])
+async def desk(database: Database) -> UUID:
+    """Another one each time."""
+    return uuid4()
+
+
+async def test_tenants_share_no_cached_results(offices: Offices) -> None:
+    database = offices.service.database
+
+    async def found(tenant_id: UUID) -> UUID:
+        with tenancy.within(tenant_id):
+            return await desk(database)
+
+    adas, bobs = await found(offices.adas), await found(offices.bobs)
+    assert (await found(offices.adas), await found(offices.bobs)) == (adas, bobs)
+    with tenancy.within(offices.adas):
+        async with unit_of_work(database) as session:
+            invalidate(session, "desks")
+
+    assert adas != bobs
+    assert await found(offices.adas) != adas
+    assert await found(offices.bobs) == bobs
+
+
+async def test_what_is_cached_for_all_tenants_is_for_no_other_and_invalidated_in_each(
+    offices: Offices,
+) -> None:
+    database = offices.service.database
+
+    async def found(scope: UUID | None) -> UUID:
+        with tenancy.within(scope):
+            return await desk(database)
+
+    adas, shared = await found(offices.adas), await found(None)
+    async with all_tenants(database, reason="to test it") as session:
+        of_all = await desk(database)
+        invalidate(session, "desks")
+
+    assert len({adas, shared, of_all}) == 3
+    assert await found(offices.adas) != adas

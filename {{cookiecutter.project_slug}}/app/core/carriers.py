@@ -1,6 +1,7 @@
 """All carriers of context, and what applies them to requests, jobs, logs and keys."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
 from contextvars import Token
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,18 @@ CARRIERS: list[Carrier[Any]] = [
     tenancy.carrier,
     # {% endif %}
 ]
+
+
+@contextmanager
+def also(carriers: Iterable[Carrier[Any]]) -> Generator[None]:
+    """Apply these too meanwhile; to all services of the process, as they share its log."""
+    more = [*carriers]
+    CARRIERS.extend(more)
+    try:
+        yield
+    finally:
+        for each in more:
+            CARRIERS.remove(each)
 
 
 class carrying:  # noqa: N801, a context manager; one of a generator costs each request three times as much

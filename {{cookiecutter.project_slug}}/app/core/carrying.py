@@ -10,6 +10,9 @@ from starlette.types import Scope
 
 T = TypeVar("T")
 
+EVERY = "*"
+"""The part of a key that belongs to all values, and to none of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Carrier(Generic[T]):

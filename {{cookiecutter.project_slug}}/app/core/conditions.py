@@ -21,7 +21,7 @@ CURRENT = "private, no-cache"
 WEAK = re.compile(r'(?:W/)?"([0-9]{1,18})"')
 STRONG = re.compile(r'(?<!W/)"([0-9]{1,18})"')
 """Our entity tags; a change needs one that is not weak."""
-CHANGED = problems({412: "It was changed since the version in `If-Match`"})
+CHANGED = problems({412: "It has changed since the version in `If-Match`"})
 """For the `responses` of endpoints that change a row."""
 KNOWN: dict[int | str, dict[str, Any]] = {304: {"description": "You have the current version"}}
 """For those of endpoints that show one."""
@@ -61,14 +61,14 @@ IfNoneMatch = Annotated[
     str | None,
     Header(
         alias="If-None-Match",
-        description="The `ETag` of the version that you have: 304 if it is still the current one",
+        description="The `ETag` of the version that you have; 304 if it is still current",
     ),
 ]
 IfMatch = Annotated[
     str | None,
     Header(
         alias="If-Match",
-        description="The `ETag` of the version that you change: 412 if it is no longer the current one",
+        description="The `ETag` of the version that you are changing; 412 if it is no longer current",
     ),
 ]
 

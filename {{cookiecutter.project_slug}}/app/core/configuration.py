@@ -33,7 +33,7 @@ class Stage(FeatureSettings):
 def check(kinds: Kinds) -> None:
     """Raise `UnfitSettings`, naming every fault, if there is one."""
     try:
-        found = [*misspelt_in_file(kinds), *faults(kinds)]
+        found = [*misspelled_in_file(kinds), *faults(kinds)]
     except UnicodeDecodeError:
         found = [".env is not UTF-8: convert it"]
     if found:
@@ -70,13 +70,13 @@ def refusals(kind: type[BaseSettings], invalid: ValidationError) -> Iterator[str
             yield f"{name} {fault}".strip()
 
 
-def misspelt_in_file(kinds: Kinds) -> Iterator[str]:
-    """Misspelt names in `.env`."""
-    for name, meant in misspelt(kinds, DotEnvSettingsSource(kinds[0]).env_vars, MEANT_FOR_US):
+def misspelled_in_file(kinds: Kinds) -> Iterator[str]:
+    """Misspelled names in `.env`."""
+    for name, meant in misspelled(kinds, DotEnvSettingsSource(kinds[0]).env_vars, MEANT_FOR_US):
         yield f"{name} in .env is not a setting: did you mean {meant}?"
 
 
-def misspelt(
+def misspelled(
     kinds: Kinds, names: Iterable[str], prefixed: float = TYPO
 ) -> Iterator[tuple[str, str]]:
     """Names that are nearly settings, each with the nearest; all others belong to other programs."""

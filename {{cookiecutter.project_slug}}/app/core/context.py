@@ -47,4 +47,5 @@ carrier = Carrier(
     begin=begin,
     resume=lambda run: ANONYMOUS if run.actor is None else STORED.validate_python(run.actor),
     record=record,
+    describe=lambda value: {"user_id": str(value.user_id)} if value.user_id else {},
 )

@@ -2,9 +2,9 @@
 
 import re
 from contextvars import ContextVar
-from secrets import token_hex
 
 from starlette.types import Scope
+from uuid_utils import uuid4
 
 from app.core.carrying import Carrier
 
@@ -21,7 +21,7 @@ def begin(scope: Scope) -> str | None:
     if scope["type"] == "lifespan":
         return None
     sent = next((value for name, value in scope["headers"] if name == NAME), b"")
-    return sent.decode() if SAFE.fullmatch(sent) else token_hex(16)
+    return sent.decode() if SAFE.fullmatch(sent) else uuid4().hex
 
 
 carrier = Carrier(

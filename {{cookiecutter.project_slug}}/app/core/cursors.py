@@ -18,7 +18,7 @@ CURSOR: TypeAdapter[tuple[int, str, list[Any]]] = TypeAdapter(tuple[int, str, li
 
 
 class InvalidCursor(Unprocessable):
-    """The cursor is not one of ours, or belongs to another list."""
+    """The cursor was not issued by this service, or belongs to another list."""
 
     def __init__(self) -> None:
         super().__init__("The cursor is not valid for this list. Start again without one.")

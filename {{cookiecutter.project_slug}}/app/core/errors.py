@@ -1,7 +1,7 @@
 """Failures, and how they are reported to clients: problem documents (RFC 9457).
 
-A failure is a class with a status, raised where the rule lives. Errors of the framework and bugs are
-answered in the same form, and never with a stack trace.
+A failure is a class with a status, raised where the rule is enforced. Errors of the framework and bugs have
+the same form, and responses never contain a stack trace.
 """
 
 import re
@@ -15,15 +15,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
+from starlette.types import Scope
 
 from app.core.correlation import correlation_id
-from app.core.routing import allow, methods_at
+from app.core.routing import allow, is_quiet, methods_at
 
 log = structlog.stdlib.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 MOST_ERRORS = 20
 LONGEST_TEXT = 200
+REPORTED = "reported"
+"""The attribute of an exception that is in the log already."""
 
 QUOTING = {
     "bytes_invalid_encoding": "encoding_error",
@@ -31,13 +34,17 @@ QUOTING = {
     "url_parsing": "error",
     "url_syntax_violation": "error",
     "uuid_parsing": "error",
-    "value_error": "reason",  # of an e-mail address
+    "value_error": "reason",  # of an email address
 }
 """Pydantic errors whose messages quote the value, and the context key of the quoted part."""
 
 
+KINDS: dict[str, "type[Failure]"] = {}
+"""The failures that features, and parts of core, declare, by type of problem."""
+
+
 class Failure(Exception):
-    """A failure that is part of the service's rules, not a bug."""
+    """A failure that the service's rules foresee, as opposed to a bug."""
 
     status: ClassVar[HTTPStatus] = HTTPStatus.BAD_REQUEST
     headers: Mapping[str, str] = {}
@@ -48,6 +55,11 @@ class Failure(Exception):
         super().__init__(detail)
         self.detail = detail
         self.members = members
+
+    def __init_subclass__(cls, **kwargs: object) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__module__ != __name__:
+            KINDS[problem_type(cls)] = cls
 
 
 class Unauthorized(Failure):
@@ -78,7 +90,7 @@ class NotModified(Exception):
 
 
 class NotFound(Failure):
-    """The resource does not exist, or not for this caller."""
+    """The resource does not exist, or the caller may not see it."""
 
     status = HTTPStatus.NOT_FOUND
 
@@ -97,7 +109,7 @@ class Unavailable(Failure):
 
 
 class FieldProblem(BaseModel):
-    """One rule that one part of the request breaks."""
+    """A validation error, in one part of the request."""
 
     location: str = Field(examples=["body"], description="body, query, path, header or cookie")
     pointer: str = Field(
@@ -120,10 +132,10 @@ class Problem(BaseModel):
     instance: str | None = Field(None, examples=["/api/v1/pages/1"])
     correlation_id: str | None = Field(None, description="Quote it when you ask for help")
     errors: list[FieldProblem] | None = Field(
-        None, max_length=MOST_ERRORS, description="The first rules that the request breaks"
+        None, max_length=MOST_ERRORS, description="The first validation errors"
     )
     error_count: int | None = Field(
-        None, examples=[1], description="The total number of broken rules"
+        None, examples=[1], description="The total number of validation errors"
     )
 
 
@@ -171,9 +183,28 @@ def clipped(text: str) -> str:
     return cut.encode(errors="replace").decode()
 
 
+def is_expected(error: Exception) -> bool:
+    """Whether it is a failure that the rules of the service foresee, and none of the service itself."""
+    return isinstance(error, Failure) and error.status < HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def report(scope: Scope, error: Exception) -> None:
+    """Hand the error to what collects errors, with the endpoint that raised it: never its path, which holds ids."""
+    service = scope.get("state", {}).get("service")
+    if service is not None and not is_quiet(scope):  # a probe that fails is an answer
+        endpoint = getattr(scope.get("route"), "path", "(no endpoint)")
+        service.report(error, f"{scope.get('method', 'WS')} {endpoint}")
+
+
 async def render_failure(request: Request, error: Exception) -> JSONResponse:
     """Render a failure of the service's rules."""
-    failure = cast("Failure", error)
+    if not is_expected(error):
+        report(request.scope, error)
+    return failure_response(request, cast("Failure", error))
+
+
+def failure_response(request: Request, failure: Failure) -> JSONResponse:
+    """The response to a failure of the service's rules."""
     return problem_response(
         failure.status,
         failure.detail,
@@ -241,8 +272,15 @@ def message_of(error: Mapping[str, Any]) -> str:
 
 async def render_bug(request: Request, error: Exception) -> JSONResponse:
     """Render an unexpected exception; the stack trace goes to the log only."""
-    log.error("unhandled_exception", exc_info=error)
+    report_bug(request.scope, error)
     return bug_response(request)
+
+
+def report_bug(scope: Scope, error: Exception) -> None:
+    """Log and report a bug, with what is known of its request; where it is raised further, the server does not log it again."""
+    log.error("unhandled_exception", exc_info=error)
+    vars(error)[REPORTED] = True
+    report(scope, error)
 
 
 def bug_response(request: Request) -> JSONResponse:

@@ -1,10 +1,11 @@
 """What a folder under `app/features` contributes to the service."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+from uuid import UUID
 
 from fastapi import APIRouter
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -14,21 +15,32 @@ from app.core.db.base import Base
 from app.core.db.migrations import Step
 from app.core.events import Event, Listener
 from app.core.jobs import Job, Queue
+from app.core.observers import Observer
 from app.core.resources import Resource
 from app.core.routing import Mount
+from app.core.sampling import Sampling
 from app.core.security.principal import Admit, Narrow, Scheme
 from app.core.settings import FeatureSettings, Settings
+from app.core.telemetry import Telemetry
 
 # Creates missing rows that the service needs; takes the permissions of every user.
 Seed = Callable[[AsyncSession, Sequence[str]], Awaitable[None]]
 # Creates demo data in an empty database; returns what to print for the developer.
 Demo = Callable[[AsyncSession, Settings], Awaitable[str]]
+# Adds a batch of example rows; called until there are as many as wanted.
+Sample = Callable[[AsyncSession, Sampling], Awaitable[None]]
 
 
 # The settings of all features, by class.
 Kinds = Mapping[type[FeatureSettings], FeatureSettings]
 # A context for each customer, in which to act for that customer.
 Customers = Callable[[AsyncSession], Awaitable[Sequence[AbstractContextManager[None]]]]
+# What customers are called, and the context in which to act for the one with this id, who must exist.
+CustomerById = tuple[str, Callable[[AsyncSession, UUID], Awaitable[AbstractContextManager[None]]]]
+# Path, kind, name and access of each.
+Operations = Callable[[], Iterable[tuple[str, str, str, Any]]]
+# Opened in each process that serves requests, with its service; none if there is nothing to see to.
+Observing = Callable[[Any], AbstractAsyncContextManager[Observer | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +59,8 @@ class Feature:
     router: APIRouter | None = None
     mounts: tuple[Mount, ...] = ()
     """ASGI applications, each under a path of its own."""
+    operations: Operations | None = None
+    """What is called through one endpoint, for `app routes`."""
     models: tuple[type[Base], ...] = ()
     migrations: tuple[Step, ...] = ()
     events: tuple[type[Event], ...] = ()
@@ -75,10 +89,17 @@ class Feature:
     refusals: Mapping[int, str] = field(default_factory=dict[int, str])
     """Statuses that any authenticated request may be refused with, for OpenAPI."""
     resources: tuple[Resource[Any], ...] = ()
+    observer: Observing | None = None
+    """Sees every request begin and end."""
     customers: Customers | None = None
+    customer: CustomerById | None = None
+    """How an operator chooses one, for `app shell`."""
     queue: Callable[[Settings, Kinds], type[Queue] | None] | None = None
     """The default of `JOB_QUEUE` with these settings."""
+    telemetry: Callable[[Settings, Kinds], Telemetry | None] | None = None
+    """What observes the service with these settings, if anything does."""
     settings: tuple[type[FeatureSettings], ...] = ()
     seed: Seed | None = None
     demo: Demo | None = None
+    sample: Sample | None = None
     cli: Typer | None = None

@@ -1,15 +1,20 @@
 """Structured logs: one JSON object per line when deployed, readable lines in development."""
 
 import logging
+import os
 import sys
 from collections.abc import MutableMapping
 from contextlib import suppress
-from typing import Any, TextIO
+from io import StringIO
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import Processor
 
 from app.core.carriers import described
+from app.core.changes import Changes
+from app.core.errors import REPORTED
+from app.core.masking import masked, masked_field, masked_text
 from app.core.settings import LogFormat, Settings
 
 Event = MutableMapping[str, Any]
@@ -27,6 +32,32 @@ def say_what_it_is_about(logger: object, method: str, event: Event) -> Event:
     return event
 
 
+INTERNAL = {"_record", "_from_structlog", "exc_info"}
+"""Fields that are not rendered as they are."""
+
+
+def hide_secrets(logger: object, method: str, event: Event) -> Event:
+    """Mask what must not be in a log."""
+    return {
+        name: value if name in INTERNAL else masked_field(name, value)
+        for name, value in event.items()
+    }
+
+
+def hide_in_traceback(logger: object, method: str, event: Event) -> Event:
+    """The same in the messages of exceptions."""
+    if "exception" in event:
+        event["exception"] = masked(event["exception"])
+    return event
+
+
+def plain_traceback(stream: TextIO, error: structlog.typing.ExcInfo) -> None:
+    """Write a traceback without secrets, and without the values of variables."""
+    text = StringIO()
+    structlog.dev.plain_traceback(text, error)
+    stream.write(masked_text(text.getvalue()))
+
+
 SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
@@ -36,6 +67,7 @@ SHARED: list[Processor] = [
     drop_color_message,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
     structlog.processors.StackInfoRenderer(),
+    hide_secrets,
 ]
 
 
@@ -48,14 +80,15 @@ TRACEBACKS = structlog.processors.ExceptionRenderer(
 def renderers(log_format: LogFormat) -> list[Processor]:
     """The processors that render a line."""
     if log_format is LogFormat.JSON:
-        return [TRACEBACKS, structlog.processors.JSONRenderer()]
-    plain = structlog.dev.plain_traceback
-    return [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)]
+        return [TRACEBACKS, hide_in_traceback, structlog.processors.JSONRenderer()]
+    colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")  # noqa: TID251, of every program
+    return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain_traceback)]
 
 
 # These would log whole URLs, statements with values, forms, or a line for each connection or file.
 QUIET = {
     "aiosqlite": logging.INFO,
+    "alembic.runtime.plugins": logging.WARNING,
     "app.core.db.engine.ConnectionPool": logging.WARNING,
     "httpx2": logging.WARNING,
     "httpcore2": logging.INFO,
@@ -92,11 +125,29 @@ class Lines(structlog.WriteLogger):
             super().info(message)
 
 
+def is_unreported(record: logging.LogRecord) -> bool:
+    """Whether the exception of this line was not logged before, with what is known of its request."""
+    return not (record.exc_info and getattr(record.exc_info[1], REPORTED, False))
+
+
+REPEATED = {
+    "cache_unavailable",
+    "jobs_wait_for_the_database",
+    "limits_unavailable",
+    "no connection to the database: %s",
+    "not_ready",
+    "the database failed: %s",
+}
+"""What each request and each probe would log anew during an outage."""
+
+
 class Output(logging.StreamHandler[TextIO]):
-    """Writes lines to standard error."""
+    """Writes lines to standard error; what is `REPEATED` only if it is new, or a minute old."""
 
     def __init__(self, log_format: LogFormat, level: int) -> None:
         super().__init__()
+        self.changes = Changes()
+        self.addFilter(self.is_news)
         self.direct: structlog.typing.FilteringBoundLogger = structlog.wrap_logger(
             Lines(self.stream),
             processors=[
@@ -108,7 +159,18 @@ class Output(logging.StreamHandler[TextIO]):
             ],
             wrapper_class=structlog.make_filtering_bound_logger(level),
         ).bind(logger=ACCESS)
-        """Writes the same lines without the detour through the standard library."""
+        """Writes the lines of requests, which have no secrets, without the detour through the standard library."""
+
+    def is_news(self, record: logging.LogRecord) -> bool:
+        """Whether it is worth a line."""
+        fields: dict[str, object] = {"event": record.msg, "args": record.args}
+        if isinstance(record.msg, dict):
+            fields = cast("dict[str, object]", record.msg)
+        if fields.get("event") not in REPEATED:
+            return True
+        varying = {"timestamp", *described()}
+        said = {name: value for name, value in fields.items() if name not in varying}
+        return self.changes.are_news(repr((record.name, said)))
 
 
 def access_log() -> structlog.typing.FilteringBoundLogger | structlog.stdlib.BoundLogger:
@@ -139,4 +201,5 @@ def configure(settings: Settings) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).propagate = True
+    logging.getLogger("uvicorn.error").addFilter(is_unreported)
     logging.getLogger("uvicorn.access").disabled = True  # ours says more and costs less

@@ -1,8 +1,8 @@
 """The middleware of every request, in the order of `middleware`; plain ASGI, which costs least."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from logging import INFO
 from time import perf_counter
 from typing import cast
@@ -10,27 +10,26 @@ from typing import cast
 from fastapi import Request
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.datastructures import Headers
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.websockets import WebSocketDisconnect
 
-from app.core import correlation
+from app.core import correlation, deadline
+from app.core.bodies import BodyLimit
 from app.core.carriers import begun, carrying
-from app.core.errors import Unavailable, problem_response, render
+from app.core.changes import Changes
+from app.core.compression import compressed, is_compressible
+from app.core.errors import Unavailable, problem_response, render, report_bug
 from app.core.logging import access_log
+from app.core.observers import Observer
 from app.core.protection import PROTECTION, KnownHosts, transport
-from app.core.routing import GeneralMethods, is_quiet
+from app.core.read_after import HEADER, ReadAfterWrite
+from app.core.routing import GeneralMethods, is_quiet, template_of
 from app.core.settings import Settings
-
-READ_AT_MOST = 8
-"""How many times the limit of an oversized body is read, for clients that send before they read."""
-READ_SECONDS = 5.0
-"""How long reading it may take."""
 
 FAILED = 400
 """The lowest status that is not a success."""
-
 
 SENT = ("Authorization", "Content-Type", "If-Match", "If-None-Match")
 """The headers that pages of other origins may send, besides those of features."""
@@ -58,32 +57,49 @@ def at_end(scope: Scope, act: Callable[[], None]) -> None:
 
 
 class Responses:
-    """Adds the headers that every response has, its id among them, and logs one line for each request, but successful probes.
+    """Adds the headers that every response has, its id among them, and logs one line for each request.
 
-    Never its query or headers, which may hold secrets.
+    Never its query or headers, which may hold secrets; of probes only what changes, and a failure once a minute.
     """
 
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str]) -> None:
+    def __init__(self, app: ASGIApp, headers: Mapping[str, str], compress_from: int) -> None:
         self.app = app
+        self.compress_from = compress_from or sys.maxsize
+        """The least size in bytes of a body that is compressed; 0 compresses none."""
         self.headers = [(name.lower().encode(), text.encode()) for name, text in headers.items()]
+        self.probes = Changes()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         log = access_log()
+        observers = observers_at(scope)
+        for each in observers:
+            each.begin()
         started, status = perf_counter(), 0
         added = scope[HEADERS] = dict[bytes, bytes]()
         ended = scope[ENDED] = list[Callable[[], None]]()
+        held: Message | None = None
 
         async def complete(message: Message) -> None:
-            nonlocal status
+            nonlocal status, held
             if message["type"] == "http.response.start":
                 status = int(message["status"])  # an HTTPStatus is logged by name
                 identity = (correlation.NAME, (correlation.correlation_id.get() or "").encode())
                 given = [*message.get("headers", ()), identity, *added.items()]
                 names = dict(given)
                 message["headers"] = given + [each for each in self.headers if each[0] not in names]
+                large = int(names.get(b"content-length", 0)) >= self.compress_from
+                if large and is_compressible(scope, names):
+                    held = message
+                    return
+            elif held:
+                start, held = held, None
+                if not message.get("more_body"):
+                    body: bytes = message.get("body", b"")
+                    start, message["body"] = await compressed(scope["method"], start, body)
+                await send(start)
             await send(message)
 
         try:
@@ -91,15 +107,30 @@ class Responses:
         finally:
             for act in ended:
                 act()
-            if log.is_enabled_for(INFO) and not (is_quiet(scope) and 0 < status < FAILED):
+            seconds, method, route = perf_counter() - started, scope["method"], template_of(scope)
+            for each in observers:
+                each.end(method, route, status, seconds)
+            quiet = is_quiet(scope) and not self.probes.are_news(
+                route, status, usual=0 < status < FAILED
+            )
+            if not quiet and log.is_enabled_for(INFO):
                 log.info(
                     "request",
-                    method=scope["method"],
+                    method=method,
                     path=scope["path"],
+                    route=route,
                     status=status,
-                    duration_ms=round((perf_counter() - started) * 1000, 2),
+                    duration_ms=round(seconds * 1000, 2),
                     client=scope["client"][0] if scope.get("client") else None,
                 )
+
+
+def observers_at(scope: Scope) -> Sequence[Observer]:
+    """Of the service; an application that was not started has none."""
+    try:
+        return scope["state"]["service"].observers
+    except KeyError:
+        return ()
 
 
 class Carrying:
@@ -114,7 +145,7 @@ class Carrying:
 
 
 class TooSlow(Unavailable):
-    """The request was not answered in time; what it did was rolled back, unless it was being committed."""
+    """The request took too long; its changes were rolled back, unless they were being committed."""
 
     # The rest of a body that arrives too slowly is not waited for.
     headers: Mapping[str, str] = {**Unavailable.headers, "Connection": "close"}
@@ -134,11 +165,15 @@ class ErrorBoundary:
         self.seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self.connect(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         started = late = False
-        task = cast("asyncio.Task[None]", asyncio.current_task())
+        loop = asyncio.get_running_loop()
+        task = cast("asyncio.Task[None]", asyncio.current_task(loop))
 
         def stop() -> None:
             nonlocal late
@@ -149,11 +184,13 @@ class ErrorBoundary:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                deadline.cancel()
+                timer.cancel()
+                deadline.deadline.set(None)
             await send(message)
 
         # `asyncio.timeout` does the same for three times the price, which every request would pay.
-        deadline = asyncio.get_running_loop().call_later(self.seconds, stop)
+        timer = loop.call_later(self.seconds, stop)
+        deadline.deadline.set(timer.when())
         try:
             try:
                 await self.app(scope, receive, note_start)
@@ -162,63 +199,24 @@ class ErrorBoundary:
                     raise
                 raise TooSlow from None
             finally:
-                deadline.cancel()
+                timer.cancel()
+                deadline.deadline.set(None)
         except Exception as error:
             if started:
+                report_bug(scope, error)
                 raise
             response = await render(Request(scope), error)
             await response(scope, receive, send)
 
-
-class BodyLimit:
-    """Refuse a body of more than `limit` bytes, announced or not.
-
-    A connection closed with unread bytes is reset, and a client that sends everything before it reads
-    would never see the response. So the rest of the body is read first, within limits.
-    """
-
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self.app = app
-        self.limit = limit
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+    async def connect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket; a client that leaves is no bug."""
+        try:
             await self.app(scope, receive, send)
+        except WebSocketDisconnect:
             return
-        headers: dict[bytes, bytes] = dict(scope["headers"])
-        announced = headers.get(b"content-length", b"")
-        if announced.isdigit() and int(announced) > self.limit:
-            # Reading would invite a client that asks first (`Expect: 100-continue`) to send.
-            read = b"expect" not in headers and int(announced) <= READ_AT_MOST * self.limit
-            raise self.refusal(close=not (read and await self.drain(receive, 0)))
-        received = 0
-
-        async def count() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.limit:
-                ended = not message.get("more_body") or await self.drain(receive, received)
-                raise self.refusal(close=not ended)
-            return message
-
-        await self.app(scope, count, send)
-
-    async def drain(self, receive: Receive, received: int) -> bool:
-        """Read and discard the rest; returns whether the body ended within the limits."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(READ_SECONDS):
-                while received <= READ_AT_MOST * self.limit:
-                    message = await receive()
-                    received += len(message.get("body", b""))
-                    if not message.get("more_body"):
-                        return True
-        return False
-
-    def refusal(self, *, close: bool) -> HTTPException:
-        """The error to raise; FastAPI lets no other exception escape from reading a body."""
-        headers = {"Connection": "close"} if close else None
-        return HTTPException(413, f"The body is larger than {self.limit} bytes.", headers)
+        except Exception as error:
+            report_bug(scope, error)
+            raise
 
 
 class CORS(CORSMiddleware):
@@ -227,11 +225,11 @@ class CORS(CORSMiddleware):
     async def simple_response(
         self, scope: Scope, receive: Receive, send: Send, request_headers: Headers
     ) -> None:
-        """Answer any other request; the response to one that no browser sent differs by one header."""
+        """Answer any other request; one that no browser sent needs nothing of CORS."""
+        add_headers(scope, {"Vary": "Origin, Accept-Encoding"})
         if "origin" in request_headers:
             await super().simple_response(scope, receive, send, request_headers)
         else:
-            add_headers(scope, {"Vary": "Origin"})
             await self.app(scope, receive, send)
 
     def preflight_response(self, request_headers: Headers) -> Response:
@@ -256,17 +254,25 @@ def middleware(
     Browsers may also send these `headers`, and show pages those that are `exposed`.
     """
     named = [Middleware(KnownHosts, hosts=hosts)] if (hosts := settings.allowed_hosts) else []
+    replicated, mark = [], []
+    if settings.database_replica_urls:
+        replicated, mark = [Middleware(ReadAfterWrite, settings=settings)], [HEADER]
     return [
         Middleware(Carrying),
-        Middleware(Responses, headers=PROTECTION | transport(settings)),
+        Middleware(
+            Responses,
+            headers=PROTECTION | transport(settings),
+            compress_from=settings.compress_from,
+        ),
         Middleware(
             CORS,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=[*SENT, correlation.HEADER, *headers],
-            expose_headers=[correlation.HEADER, "ETag", "Link", "Location", *exposed],
+            allow_headers=[*SENT, correlation.HEADER, *mark, *headers],
+            expose_headers=[correlation.HEADER, "ETag", "Link", "Location", *mark, *exposed],
             max_age=600,
         ),
+        *replicated,
         Middleware(ErrorBoundary, seconds=settings.request_timeout),
         *named,
         Middleware(BodyLimit, limit=settings.max_body_size),

@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator, Sequence
 from enum import StrEnum
 from http import HTTPStatus
+from inspect import getdoc
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 
-from app.core.errors import MEDIA_TYPE, FieldProblem, Problem
+from app.core.errors import KINDS, MEDIA_TYPE, FieldProblem, Problem
 from app.core.feature import Feature, RequestHeader
 from app.core.queries import Query
 from app.core.security.access import uncounted
@@ -153,6 +154,7 @@ def with_problems(
     for model in (Problem, FieldProblem):
         schemas[model.__name__] = model.model_json_schema(ref_template=SCHEMA + "{model}")
         schemas[model.__name__].pop("$defs", None)
+    schemas["Problem"]["properties"]["type"]["description"] = types_of_problems()
     signed_in = SIGNED_IN | {status: text for f in features for status, text in f.refusals.items()}
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -163,6 +165,7 @@ def with_problems(
             of_kind = WRITING if method != "get" else {}
             of_kind |= {} if name in free else limited
             declare(path[method], of_kind, signed_in)
+            summarize(path[method])
             for parameter in path[method].get("parameters", []):
                 parameter["schema"] = without_null(parameter["schema"])
                 if parameter["schema"].pop(REQUIRED, False):
@@ -170,6 +173,25 @@ def with_problems(
                 if "description" in parameter["schema"]:
                     parameter["description"] = parameter["schema"]["description"]
     return document
+
+
+END_OF_SENTENCE = re.compile(r"(?<!e\.g)(?<!i\.e)\.\s+|\n\s*\n")
+
+
+def summarize(operation: dict[str, Any]) -> None:
+    """Take the first sentence of the docstring as the summary, instead of the function's name."""
+    name = re.sub(r"_v\d+\Z", "", operation["operationId"]).replace("_", " ").title()
+    if operation["summary"] == name and "description" in operation:
+        summary, *rest = END_OF_SENTENCE.split(operation.pop("description"), maxsplit=1)
+        operation["summary"] = " ".join(summary.split()).removesuffix(".")
+        if rest:
+            operation["description"] = rest[0]
+
+
+def types_of_problems() -> str:
+    """What the service can answer with, each with its status and when it occurs, as Markdown."""
+    kinds = [f"* `{name}` ({it.status:d}): {getdoc(it)}" for name, it in sorted(KINDS.items())]
+    return "`about:blank`, `urn:problem-type:validation-error` or:\n\n" + "\n".join(kinds)
 
 
 def is_uncounted(route: RouteContext) -> bool:

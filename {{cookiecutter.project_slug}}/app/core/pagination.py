@@ -5,32 +5,16 @@ bound to the list, the order and the filters.
 """
 
 import hashlib
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
-from functools import lru_cache
-from typing import Annotated, Any, ClassVar, Generic, Self, TypeVar, cast
+from functools import cached_property, lru_cache
+from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 from urllib.parse import parse_qsl, quote, urlencode
-from uuid import UUID
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    GetJsonSchemaHandler,
-    PrivateAttr,
-    StringConstraints,
-    TypeAdapter,
-    model_validator,
-)
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
-from sqlalchemy import Column, ColumnElement, Select, and_, bindparam, func, or_, select
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic_core import to_json
+from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
-from sqlalchemy.orm import InstrumentedAttribute
 from starlette.requests import HTTPConnection
 from starlette.types import Scope
 
@@ -38,101 +22,13 @@ from app.core import cursors
 from app.core.carriers import partition
 from app.core.middleware import add_link
 from app.core.queries import Query
-from app.core.schemas import Instant
 from app.core.service import service_of
+from app.core.sorting import SortableBy
 
 Item = TypeVar("Item")
 
 PLACE = "place_"
 """How the parameters in `beyond` begin."""
-
-KEY_TYPES: dict[type, TypeAdapter[Any]] = {
-    bool: TypeAdapter(bool),
-    int: TypeAdapter(Annotated[int, Field(ge=-(2**63), lt=2**63)]),
-    Decimal: TypeAdapter(Decimal),
-    str: TypeAdapter(Annotated[str, StringConstraints(pattern=r"^[^\x00]*$")]),
-    date: TypeAdapter(date),
-    datetime: TypeAdapter(Instant),
-    UUID: TypeAdapter(UUID),
-}
-"""What a cursor can hold, by the Python type of the column."""
-
-
-def stored(attribute: InstrumentedAttribute[Any]) -> Column[Any]:
-    """The column behind an attribute."""
-    return attribute.property.columns[0]
-
-
-class SortableBy:
-    """The columns that a list can be sorted by, besides the id; part of the type of its `sort`."""
-
-    def __init__(
-        self, first: InstrumentedAttribute[Any], *others: InstrumentedAttribute[Any]
-    ) -> None:
-        last: InstrumentedAttribute[Any] = first.class_.id
-        self.columns = {column.key: column for column in [first, *others, last]}
-        term = f"-?({'|'.join(self.columns)})"
-        self.pattern = f"^{term}(,{term})*$"
-
-    def __get_pydantic_core_schema__(
-        self, source: type[Any], handler: GetCoreSchemaHandler
-    ) -> CoreSchema:
-        return core_schema.no_info_after_validator_function(self.allowed, handler(source))
-
-    def __get_pydantic_json_schema__(
-        self, schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        return handler(schema) | {
-            "pattern": self.pattern,
-            "examples": ["-" + ",".join(list(self.columns)[:2])],
-            "description": "Fields to sort by; prefix one with `-` for descending order",
-        }
-
-    def names_all(self, sort: object) -> bool:
-        """Whether all of these are sortable columns."""
-        return isinstance(sort, str) and re.fullmatch(self.pattern, sort) is not None
-
-    def allowed(self, sort: str) -> str:
-        """Return `sort`, or raise an error that lists the sortable columns."""
-        if not self.names_all(sort):
-            names = {"names": ", ".join(self.columns)}
-            raise PydanticCustomError(
-                "unknown_sort", "Sort by {names}; prefix one with `-` for descending order", names
-            )
-        return sort
-
-    def complete(self, sort: str) -> dict[str, str]:
-        """The terms of the complete order by name: without duplicates, and the id last, to make it total."""
-        terms: dict[str, str] = {}
-        for term in [*sort.split(","), "-id" if sort.startswith("-") else "id"]:
-            terms.setdefault(term.removeprefix("-"), term)
-        return terms
-
-    @lru_cache(maxsize=256)  # noqa: B019, it lives as long as the class of its list
-    def order(
-        self, terms: tuple[tuple[str, str], ...], *, reverse: bool
-    ) -> Sequence[ColumnElement[Any]]:
-        """These terms as columns; from the end, if reversed."""
-        return [
-            self.columns[name].asc() if (term == name) is not reverse else self.columns[name].desc()
-            for name, term in terms
-        ]
-
-    def key_type(self, name: str) -> TypeAdapter[Any]:
-        """The type of this column's values in a cursor."""
-        return KEY_TYPES[stored(self.columns[name]).type.python_type]
-
-    def faults(self) -> Iterator[str]:
-        """Why a list cannot be paged in some of these orders."""
-        for name, attribute in self.columns.items():
-            column = stored(attribute)
-            kind = column.type.python_type
-            if attribute.class_ is not self.columns["id"].class_:
-                yield f"{name}: {column} is not a column of the listed rows"
-            elif column.nullable:
-                yield f"{name}: {column} may be NULL, and no page can start after NULL"
-            elif kind not in KEY_TYPES:
-                yield f"{name}: {column} holds {kind.__name__}, which is not in KEY_TYPES"
 
 
 class ListQuery(Query):
@@ -144,7 +40,7 @@ class ListQuery(Query):
     cursor: str | None = Field(
         None,
         max_length=2000,
-        description="`next_cursor` of a page of this list with the same order and filters: the items after it; "
+        description="`next_cursor` of a page in the same order and with the same filters: the items after it; "
         "cannot be combined with `before` or `offset`",
     )
     before: str | None = Field(
@@ -154,20 +50,17 @@ class ListQuery(Query):
         None, ge=0, le=10_000, description="Items to skip; cannot be combined with a cursor"
     )
     sort: str
-    with_total: bool = Field(False, description="Also count all items")
-    _backwards: bool = PrivateAttr(default=False)
+    with_total: bool = Field(False, description="Also return the total number of items")
     _scope: Scope | None = PrivateAttr(default=None)
 
     def backwards(self) -> Self:
         """The same list from its end, or before `cursor`; the order of a page's items stays."""
-        copy = self.model_copy()
-        copy._backwards = True
-        return copy
+        return self.model_copy(update={"is_backwards": True})
 
-    @property
+    @cached_property
     def is_backwards(self) -> bool:
         """Whether the list is read from its end, or from a place to its beginning."""
-        return self._backwards or self.before is not None
+        return self.before is not None
 
     @property
     def place(self) -> str | None:
@@ -186,14 +79,11 @@ class ListQuery(Query):
         scope = self._scope
         if scope is None:
             return
-        given = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        kept = [each for each in given if each[0] not in {"cursor", "before"}]
-        beside = {"next": ("cursor", found.next_cursor), "prev": ("before", found.previous_cursor)}
-        links = [
-            f'<{quote(scope["path"])}?{urlencode([*kept, place])}>; rel="{relation}"'
-            for relation, place in beside.items()
-            if place[1]
-        ]
+        kept = without_place if len(scope["query_string"]) < SHORT else without_place.__wrapped__
+        here = kept(scope["path"], scope["query_string"])
+        beside = {'cursor={}>; rel="next"': found.next_cursor}
+        beside['before={}>; rel="prev"'] = found.previous_cursor
+        links = [here + link.format(quote(at, safe="")) for link, at in beside.items() if at]
         if links:
             add_link(scope, ", ".join(links))
 
@@ -220,16 +110,27 @@ class ListQuery(Query):
         return self
 
     def sort_terms(self) -> dict[str, str]:
-        """The terms of the requested order, by name."""
+        """The terms of the requested order, by name; not to be changed."""
         return self.sortable.complete(self.sort)
 
     def fingerprint(self) -> str:
         """What a cursor is bound to: list, order and filters."""
         filters = self.model_dump_json(exclude=NO_FILTERS)
-        return fingerprint_of(type(self), self.sort, filters, *partition())
+        sort = ",".join(self.sort_terms().values())  # however the client has put it
+        return fingerprint_of(type(self), sort, filters, *partition())
 
 
 NO_FILTERS = set(ListQuery.model_fields)
+SHORT = 500
+"""The length of a URL's query from which on it is not kept, as clients choose it."""
+
+
+@lru_cache(maxsize=128)
+def without_place(path: str, query_string: bytes) -> str:
+    """The beginning of a link to another page of this list, up to its place."""
+    given = parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)
+    kept = urlencode([each for each in given if each[0] not in {"cursor", "before"}])
+    return f"<{quote(path)}?{kept}{'&' if kept else ''}"
 
 
 @lru_cache(maxsize=1024)
@@ -246,11 +147,11 @@ class Page(BaseModel, Generic[Item]):
     model_config = ConfigDict(from_attributes=True)
 
     items: list[Item]
-    next_cursor: str | None = Field(None, description="Cursor of the next page; null on the last")
+    next_cursor: str | None = Field(None, description="Cursor for the next page; null on the last")
     previous_cursor: str | None = Field(
-        None, description="For `before`: the page before this one; null on the first"
+        None, description="For `before`: cursor for the previous page; null on the first"
     )
-    total: int | None = Field(None, description="Number of all items, if requested")
+    total: int | None = Field(None, description="Total number of items, if requested")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,22 +175,70 @@ async def paginate(session: AsyncSession, statement: Select[Item], query: ListQu
     """One page of `statement`, which selects objects of the ORM, in the requested order."""
     statement = statement.order_by(None)
     keys = service_of(session).keys
-    if query.offset is not None:
-        part = statement.order_by(*order_by(query)).limit(query.limit).offset(query.offset)
-        rows = (await session.scalars(part)).all()
-        return Found(rows, None, await count(session, statement, query))
-    part = statement.order_by(*order_by(query, reverse=query.is_backwards)).limit(query.limit + 1)
-    if query.place is not None:
-        part = part.where(beyond(query))
-    place = place_of(query, keys) if query.place is not None else {}
-    rows = (await session.scalars(part, place)).all()
-    total = await count(session, statement, query)
-    return page_of(rows, query, keys[0], total)
+    place = place_of(query, keys)
+    order = order_by(query, reverse=query.is_backwards, parted=True)
+
+    async def read(part: Part, size: int, skip: int) -> Sequence[Item]:
+        found = statement.where(*conditions(query, part)).order_by(*order).limit(size)
+        return (await session.scalars(found.offset(skip) if skip else found, place)).all()
+
+    async def count(null: bool | None = None) -> int:
+        counted = statement.where(*conditions(query, Part(null))).subquery()
+        return await session.scalar(select(func.count()).select_from(counted)) or 0
+
+    rows = await read_parts(query, place, read, count)
+    return page_of(rows, query, keys[0], await count() if query.with_total else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a list that is one range of an index, as no database reads values and NULL of a column as one."""
+
+    null: bool | None = None
+    """Whether the first column of the order is NULL there; `None` if it never is, and the part is the whole list."""
+    placed: bool = False
+    """Whether the part begins at a `place_of`."""
+    nulls: tuple[str, ...] = ()
+    """The columns that are NULL at that place."""
+
+
+def parts_of(query: ListQuery, place: Mapping[str, Any]) -> list[Part]:
+    """The parts of the list from this place on, as they are read; NULL is greater than every value."""
+    name, term = next(iter(query.sort_terms().items()))
+    nulls = tuple(each.removeprefix(PLACE) for each, value in place.items() if value is None)
+    if not query.sortable.may_be_null(name):
+        return [Part(None, bool(place), nulls)]
+    both = [False, True] if (term == name) is not query.is_backwards else [True, False]
+    if not place:
+        return [Part(null) for null in both]
+    begun, *others = both[both.index(name in nulls) :]
+    return [Part(begun, True, nulls), *map(Part, others)]
+
+
+async def read_parts(
+    query: ListQuery,
+    place: Mapping[str, Any],
+    read: Callable[[Part, int, int], Awaitable[Sequence[Item]]],
+    count: Callable[[bool | None], Awaitable[int]],
+) -> Sequence[Item]:
+    """The rows of a page, and one more if there is one; `read` takes the part, and how many rows to read and to skip."""
+    first, *others = parts_of(query, place)
+    left, skip = query.limit + (query.offset is None), query.offset or 0
+    rows = await read(first, left, skip)
+    for part in others:
+        if len(rows) == left:
+            break
+        if skip:
+            skip = 0 if rows else max(0, skip - await count(first.null))
+        rows = [*rows, *await read(part, left - len(rows), skip)]
+    return rows
 
 
 def page_of(rows: Sequence[Item], query: ListQuery, key: str, total: int | None) -> Found[Item]:
     """A page of these rows, which are in the order in which they were read, and one more if there is one."""
     items, more, began = [*rows[: query.limit]], len(rows) > query.limit, query.place is not None
+    if query.offset is not None:
+        return Found(rows, None, total)
     if query.is_backwards:
         items.reverse()
 
@@ -304,40 +253,51 @@ def page_of(rows: Sequence[Item], query: ListQuery, key: str, total: int | None)
     return found
 
 
-def order_by(query: ListQuery, *, reverse: bool = False) -> Sequence[ColumnElement[Any]]:
+def order_by(
+    query: ListQuery, *, reverse: bool = False, parted: bool = False
+) -> Sequence[ColumnElement[Any]]:
     """`-price,name` as columns; from the end, if reversed."""
-    return query.sortable.order(tuple(query.sort_terms().items()), reverse=reverse)
+    return query.sortable.order(tuple(query.sort_terms().items()), reverse=reverse, parted=parted)
 
 
-def beyond(query: ListQuery) -> ColumnElement[bool]:
-    """The condition of the rows after a `place_of`, or before it if the list is read backwards.
+def conditions(query: ListQuery, part: Part) -> Iterator[ColumnElement[bool]]:
+    """The conditions of the rows of this part."""
+    if part.null is not None:
+        first = query.sortable.columns[next(iter(query.sort_terms()))]
+        # Not `IS NULL`, beside which some databases sort rows that an index has in order.
+        yield first.is_not_distinct_from(None) if part.null else first.is_not(None)
+    if part.placed:
+        yield beyond(query, part)
+
+
+def beyond(query: ListQuery, part: Part) -> ColumnElement[bool]:
+    """The condition of the rows of a part after a `place_of`, or before it if the list is read backwards.
 
     Each column but the last one bounds those after it, so that an index is entered at the place: databases differ in
     whether they do so for a comparison of rows, which could not express orders of mixed directions either.
     """
     condition: ColumnElement[bool] | None = None
-    for name, term in reversed(query.sort_terms().items()):
+    terms = query.sort_terms()
+    for name, term in reversed(terms.items()):
         column = query.sortable.columns[name]
         bound = bindparam(PLACE + name, type_=column.type)
         ascending = (term == name) is not query.is_backwards
         further = column > bound if ascending else column < bound
-        if condition is None:
-            condition = further
-        else:
-            reached = column >= bound if ascending else column <= bound
-            condition = and_(reached, or_(further, condition))
+        reached = column >= bound if ascending else column <= bound
+        apart = part.null is not None and name == next(iter(terms))
+        if name in part.nulls:
+            further = false() if ascending or apart else column.is_not(None)
+            reached = column.is_(None) if ascending and not apart else true()
+        elif ascending and not apart and query.sortable.may_be_null(name):
+            further, reached = (or_(each, column.is_(None)) for each in (further, reached))
+        condition = further if condition is None else and_(reached, or_(further, condition))
     return cast("ColumnElement[bool]", condition)
 
 
 def place_of(query: ListQuery, keys: Sequence[str]) -> dict[str, Any]:
-    """Where the cursor points to, as values of the parameters in `beyond`."""
+    """Where the cursor points to, as values of the parameters in `beyond`; nothing without a cursor."""
+    if query.place is None:
+        return {}
     types = [query.sortable.key_type(name) for name in query.sort_terms()]
-    place = cursors.unsign(query.place or "", query.fingerprint(), types, keys)
+    place = cursors.unsign(query.place, query.fingerprint(), types, keys)
     return {PLACE + name: value for name, value in zip(query.sort_terms(), place, strict=True)}
-
-
-async def count(session: AsyncSession, statement: Select[Any], query: ListQuery) -> int | None:
-    """The number of all items, if the client requests it."""
-    if not query.with_total:
-        return None
-    return await session.scalar(select(func.count()).select_from(statement.subquery()))

@@ -34,12 +34,12 @@ def transport(settings: Settings) -> dict[str, str]:
 
 
 class UnknownHost(Failure):
-    """The request is for a host that is not this service."""
+    """The request names a host that this service does not serve."""
 
     status = HTTPStatus.MISDIRECTED_REQUEST
 
     def __init__(self) -> None:
-        super().__init__("This service has another name. Its operator lists them in ALLOWED_HOSTS.")
+        super().__init__("The host name is not allowed. Its operator can add it to ALLOWED_HOSTS.")
 
 
 class KnownHosts:

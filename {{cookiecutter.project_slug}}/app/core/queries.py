@@ -1,10 +1,41 @@
 """The parameters of a URL's query, as one model."""
 
-from typing import Any, ClassVar, Self, get_args, get_origin
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args, get_origin
 
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+)
 from starlette.requests import HTTPConnection
+
+Value = TypeVar("Value")
+
+MOST_VALUES = 50
+
+
+def distinct(values: Sequence[Any]) -> Sequence[Any]:
+    """The values in order, however the client has put them."""
+    return sorted(set(values))
+
+
+def one_or_all(values: Sequence[Any]) -> Any:  # noqa: ANN401, JSON
+    """One value as if there could be no other: cursors made before there could be stay good."""
+    return values[0] if len(values) == 1 else [*values]
+
+
+Several = Annotated[
+    list[Value],
+    Field(min_length=1, max_length=MOST_VALUES),
+    AfterValidator(distinct),
+    PlainSerializer(one_or_all),
+]
+"""One or more values of a parameter that a client may repeat, in any order."""
 
 
 class Query(BaseModel):

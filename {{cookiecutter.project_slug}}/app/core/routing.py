@@ -9,6 +9,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI
 from fastapi.params import Depends
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from fastapi.telemetry._api import _route_selected  # pyright: ignore[reportPrivateUsage]
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.routing import Match, Mount as StarletteMount
@@ -44,10 +45,20 @@ class Deprecated(Depends):
 class Router(APIRouter):
     """A router whose endpoints, WebSockets included, declare whose rows they access."""
 
-    def __init__(self, *, about: About, quiet: bool = False, **options: Any) -> None:  # noqa: ANN401, FastAPI's
+    def __init__(
+        self,
+        *,
+        about: About,
+        quiet: bool = False,
+        confidential: bool = False,
+        **options: Any,  # noqa: ANN401, FastAPI's
+    ) -> None:
         super().__init__(**options)
-        self.about = about
-        self.quiet = quiet
+        self.declaring: dict[str, Any] = {
+            "about": about,
+            "quiet": quiet,
+            "confidential": confidential,
+        }
         self.added: list[tuple[str, Endpoint, dict[str, Any]]] = []
         """What `add_api_route` was called with."""
 
@@ -72,7 +83,7 @@ class Router(APIRouter):
             options["responses"] = together(*declared_responses, options.get("responses") or {})
             options["route_class_override"] = ObservedRoute
         super().add_api_route(path, endpoint, dependencies=others, **options)
-        vars(self.routes[-1]).update(about=self.about, quiet=self.quiet, declared=declared)
+        vars(self.routes[-1]).update(self.declaring, declared=declared)
 
     def add_api_websocket_route(
         self,
@@ -88,7 +99,7 @@ class Router(APIRouter):
 
     async def note(self, connection: HTTPConnection) -> None:
         """Record in the scope whose rows the WebSocket accesses."""
-        connection.scope[ABOUT] = self.about
+        connection.scope[ABOUT] = self.declaring["about"]
 
     def version(self, prefix: str, *, without: Collection[Endpoint] = ()) -> "Router":
         """The endpoints of this router under the prefix of another version, but those that it replaces or drops.
@@ -96,7 +107,7 @@ class Router(APIRouter):
         They are the same functions, and this router stays as it is.
         """
         path = self.prefix.removeprefix(API_PREFIX)
-        other = Router(about=self.about, quiet=self.quiet, prefix=prefix + path, tags=self.tags)
+        other = Router(**self.declaring, prefix=prefix + path, tags=self.tags)
         for path, endpoint, options in self.added:
             if endpoint not in without:
                 other.add_api_route(path, endpoint, **options)
@@ -104,13 +115,21 @@ class Router(APIRouter):
 
 
 def router(
-    path: str, *, tag: str, about: About, prefix: str = API_PREFIX, quiet: bool = False
+    path: str,
+    *,
+    tag: str,
+    about: About,
+    prefix: str = API_PREFIX,
+    quiet: bool = False,
+    confidential: bool = False,
 ) -> Router:
     """A router for `path` under the API's prefix, shown under `tag` in the documentation.
 
-    Successful requests to a `quiet` one are not logged.
+    Successful requests to a `quiet` one are not logged; the responses of a `confidential` one carry secrets, and are not compressed.
     """
-    return Router(about=about, prefix=prefix + path, tags=[tag], quiet=quiet)
+    return Router(
+        about=about, prefix=prefix + path, tags=[tag], quiet=quiet, confidential=confidential
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +155,20 @@ def about_of(connection: HTTPConnection) -> About:
 def is_quiet(scope: Scope) -> bool:
     """Whether successful requests to the called endpoint are not logged."""
     return getattr(scope.get("route"), "quiet", False)
+
+
+def is_confidential(scope: Scope) -> bool:
+    """Whether the responses of the called endpoint carry secrets."""
+    return getattr(scope.get("route"), "confidential", False)
+
+
+TEMPLATE = "app.template"
+"""The key in the scope for the path of the called route, as it was declared."""
+
+
+def template_of(scope: Scope) -> str | None:
+    """The path of the called route, with the names of its parameters; there are as many as routes, whatever clients request."""
+    return scope.get(TEMPLATE) or getattr(scope.get("route"), "path", None)
 
 
 TELEMETRY = "fastapi.telemetry"
@@ -206,14 +239,17 @@ class Shortcut:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # A pattern of Starlette's also matches before a line feed at the end.
-        if scope["type"] == "http" and TELEMETRY not in scope and "\n" not in scope["path"]:
+        if scope["type"] == "http" and "\n" not in scope["path"]:
             path = scope["path"].removeprefix(scope.get("root_path", ""))
             for _, route, plain in self.candidates(path):
                 match, found = route.matches(scope)
                 if match is not Match.FULL:
                     continue
+                scope[TEMPLATE] = route.path
                 if plain:
                     scope.update(found, route=route.original_route, router=self.app.router)
+                    if TELEMETRY in scope:
+                        _route_selected(scope=scope, path=route.path)
                 await self.early(scope, route.original_route, found)
                 if not plain:
                     break
@@ -274,4 +310,8 @@ class GeneralMethods:
                 message = {**message, "body": b""}
             await send(message)
 
-        await self.app({**scope, "method": "GET"}, receive, send_head)
+        got = {**scope, "method": "GET"}
+        try:
+            await self.app(got, receive, send_head)
+        finally:  # for what looks at the request afterwards
+            scope.update({key: got[key] for key in ("route", TEMPLATE) if key in got})

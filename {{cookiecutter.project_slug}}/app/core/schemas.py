@@ -73,7 +73,7 @@ class Output(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-Version = Annotated[int, Field(description="Counts the changes; in quotes, the `ETag`")]
+Version = Annotated[int, Field(description="Increases with each change; in quotes, the `ETag`")]
 
 
 class Stored(Output):

@@ -9,14 +9,21 @@ from fastapi import Depends
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection
 
+from app.core.changes import Changes
 from app.core.db.carried import SERVICE
+from app.core.db.following import Follow
 from app.core.db.session import Database, after_commit
+from app.core.draining import Draining
+from app.core.errors import Unavailable, is_expected
 from app.core.events import Event, Listener, Listeners
 from app.core.feature import Customers, Feature, Kinds
 from app.core.jobs import Jobs, Queue
+from app.core.observers import Observer
+from app.core.outbound import Outbound
 from app.core.resources import Resource
 from app.core.security.principal import Admit, Narrow, Scheme
 from app.core.settings import FeatureSettings, Settings
+from app.core.telemetry import Telemetry
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -24,7 +31,7 @@ T = TypeVar("T")
 Kind = TypeVar("Kind", bound=FeatureSettings)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Service:
     """Composed in `app/service.py`; two services in one process share nothing."""
 
@@ -37,12 +44,33 @@ class Service:
     jobs: Jobs
     queue: Queue
     database: Database
+    outbound: Outbound
     listeners: Listeners
     schemes: Sequence[Scheme]
     narrowing: Sequence[Narrow]
     admissions: Sequence[Admit]
     customers: Customers
+    draining: Draining = field(default_factory=Draining)
+    telemetry: Sequence[Telemetry] = ()
+    outages: Changes = field(default_factory=Changes)
+    """Those that were reported."""
     opened: dict[Resource[Any], Any] = field(default_factory=dict[Resource[Any], Any])
+    observers: list[Observer] = field(default_factory=list[Observer])
+    """Only where requests are served."""
+
+    @property
+    def following(self) -> list[Follow]:
+        """What follows the statements of its databases."""
+        return [each.statements for each in self.telemetry if each.statements]
+
+    def report(self, error: Exception, where: str, *, secret: bool = False) -> None:
+        """Hand an error that is no failure of a client's to what collects errors; of an outage one a minute."""
+        if is_expected(error):
+            return
+        if not isinstance(error, Unavailable) or self.outages.are_news((type(error), where)):
+            for each in self.telemetry:
+                if each.report:
+                    each.report(error, where, secret=secret)
 
     def of(self, kind: type[Kind]) -> Kind:
         """The settings of a feature."""
@@ -91,8 +119,9 @@ def notify_later(service: Service, listener: Listener, event: Event) -> Any:  # 
     async def notify() -> None:
         try:
             await listener.handle(service, event)
-        except Exception:
+        except Exception as error:
             log.exception("listener_failed", event_name=event.name)
+            service.report(error, f"listener to {event.name}")
 
     return notify
 

@@ -8,19 +8,9 @@ from pathlib import Path
 from typing import Annotated, Self
 
 from fastapi import Depends
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    ImportString,
-    InstanceOf,
-    PlainSerializer,
-    SecretStr,
-    model_validator,
-)
+from pydantic import Field, ImportString, SecretStr, model_validator
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
@@ -28,9 +18,10 @@ from pydantic_settings import (
 from sqlalchemy import URL
 from starlette.requests import HTTPConnection
 
-from app.core.db.dialects import parse_url
+from app.core.db.dialects import dialect_of
 from app.core.jobs import Queue
-from app.core.mail import Mailer
+from app.core.mail import Mailer, lacks_key
+from app.core.values import CommaSeparated, DatabaseUrl, DatabaseUrls, RedisUrl, WritableFolder
 
 
 class Environment(StrEnum):
@@ -42,6 +33,13 @@ class Environment(StrEnum):
     PRODUCTION = "production"
 
 
+class Pooler(StrEnum):
+    """What stands between the service and its database."""
+
+    TRANSACTION = "transaction"
+    """A pooler that hands each transaction another connection, such as PgBouncer."""
+
+
 DEPLOYED = frozenset({Environment.STAGING, Environment.PRODUCTION})
 
 
@@ -50,27 +48,6 @@ class LogFormat(StrEnum):
 
     JSON = "json"
     CONSOLE = "console"
-
-
-def _split(value: object) -> object:
-    """Accept `a,b` as well as a list, so that a variable needs no JSON."""
-    if isinstance(value, str):
-        return [item.strip() for item in value.split(",") if item.strip()]
-    return value
-
-
-def _redis(url: SecretStr) -> SecretStr:
-    if not url.get_secret_value().startswith(("redis://", "rediss://", "unix://")):
-        raise ValueError("is not a URL of Redis: write redis://:secret@host:6379/0")
-    return url
-
-
-DatabaseUrl = Annotated[
-    InstanceOf[URL],
-    BeforeValidator(parse_url),
-    PlainSerializer(lambda url: url.render_as_string(hide_password=True), return_type=str),
-]
-CommaSeparated = Annotated[list[str], NoDecode, BeforeValidator(_split)]
 
 
 SECRETS = "/run/secrets"
@@ -132,25 +109,34 @@ class Settings(FeatureSettings):
     database_role: str = Field(default="app_service", pattern="^[a-z0-9_]{0,63}$")
     database_pool_size: int = Field(default=15, ge=1, le=1000)
     database_timeout: float = Field(default=10.0, gt=0, le=600)
+    database_pooler: Pooler | None = None
+    database_replica_urls: DatabaseUrls = []
+    database_read_after_seconds: float = Field(default=10.0, ge=1, le=3600)
 
-    redis_url: Annotated[SecretStr, AfterValidator(_redis)] | None = None
+    redis_url: RedisUrl | None = None
 
     mailer: ImportString[Callable[..., Mailer]] = Field(
         default="app.core.mail.console.ConsoleMailer", validate_default=True
     )
     mail_from: str = "{{ cookiecutter.author_email }}"
     smtp_url: SecretStr = SecretStr("smtp://127.0.0.1:25")
+    mail_api_url: str = Field(default="", pattern=r"^(https?://[^\s?#@]+)?$")
+    mail_api_key: SecretStr = SecretStr("")
 
     job_queue: ImportString[Callable[..., Queue]] | None = None
     job_concurrency: int = Field(default=4, ge=1, le=1000)
     job_poll_seconds: float = Field(default=1.0, gt=0, le=3600)
+
+    archive_dir: WritableFolder = None
 
     cors_origins: CommaSeparated = []
     allowed_hosts: CommaSeparated = []
     trusted_proxies: CommaSeparated = ["127.0.0.1", "::1"]
     hsts_seconds: int = Field(default=31_536_000, ge=0)
     request_timeout: float = Field(default=60.0, gt=0, le=3600)
+    compress_from: int = Field(default=1024, ge=0)
     recent_sign_in_minutes: int = Field(default=20, ge=1, le=1440)
+    drain_seconds: float | None = Field(default=None, ge=0, le=600)
     max_body_size: int = Field(default=1_048_576, ge=1)
     shutdown_timeout: int = Field(default=30, ge=0)
     worker_timeout: int = Field(default=60, ge=1)
@@ -162,14 +148,29 @@ class Settings(FeatureSettings):
 
     def faults(self) -> list[str]:
         """Everything that a deployed service must not run with."""
-        return [text for unfit, text in FAULTS if unfit(self)]
+        return faults_of(self, FAULTS)
 
     @model_validator(mode="after")
     def refuse_faults(self) -> Self:
-        """Report every fault of a deployed service at once."""
-        if self.deployed and (faults := self.faults()):
+        """Report every fault of a deployed service at once, and what fits nowhere in the others."""
+        if faults := self.faults() if self.deployed else faults_of(self, MISTAKES):
             raise ValueError("; ".join(faults))
         return self
+
+
+def faults_of(settings: Settings, faults: "Faults") -> list[str]:
+    """Those that these settings have."""
+    return [text for unfit, text in faults if unfit(settings)]
+
+
+def _is_replicated(settings: Settings) -> bool:
+    """Whether the replicas are of the same kind as the database."""
+    driver = settings.database_url.drivername if settings.database_url else None
+    return all(url.drivername == driver for url in settings.database_replica_urls)
+
+
+def _is_poolable(url: URL | None) -> bool:
+    return url is not None and dialect_of(url).poolable
 
 
 def _is_sqlite(url: URL | None) -> bool:
@@ -197,8 +198,23 @@ ORIGIN = re.compile(r"https://([a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(:(?!4
 HOST = re.compile(r"(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|\[[0-9a-f:]+\]")
 MOST_BODY = 1024**3
 
-
-FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
+Faults = list[tuple[Callable[[Settings], bool], str]]
+MISTAKES: Faults = [
+    (
+        lambda s: bool(s.database_pooler and not _is_poolable(s.database_url)),
+        "DATABASE_POOLER is set, but DATABASE_URL names no database that works behind one: unset it",
+    ),
+    (
+        lambda s: bool(s.database_pooler and not s.migration_database_url),
+        "DATABASE_POOLER is set, but migrations need a session of their own: name the database itself in"
+        " MIGRATION_DATABASE_URL",
+    ),
+    (
+        lambda s: not _is_replicated(s),
+        "DATABASE_REPLICA_URLS does not name replicas of DATABASE_URL: set both, to copies of one database",
+    ),
+]
+FAULTS: Faults = [
     (
         lambda s: s.secret_key is None,
         "SECRET_KEY is not set: generate one with `openssl rand -hex 32`",
@@ -224,6 +240,14 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
         "MAILER is for development only: set it to app.core.mail.smtp.SMTPMailer",
     ),
     (
+        lacks_key,
+        "MAILER needs MAIL_API_URL and MAIL_API_KEY: set both, the key in the form that .env.example shows",
+    ),
+    (
+        lambda s: s.mail_api_url.startswith("http://"),
+        "MAIL_API_URL is not https://, but MAIL_API_KEY is sent there",
+    ),
+    (
         lambda s: OPEN_PASSWORD.match(s.smtp_url.get_secret_value()) is not None,
         "SMTP_URL sends a password without TLS: use smtps:// or smtp+starttls://",
     ),
@@ -235,6 +259,7 @@ FAULTS: list[tuple[Callable[[Settings], bool], str]] = [
         lambda s: _is_sqlite(s.database_url) or _is_sqlite(s.migration_database_url),
         "DATABASE_URL or MIGRATION_DATABASE_URL names SQLite, which is for development only",
     ),
+    *MISTAKES,
     (
         lambda s: s.debug,
         "DEBUG is on, which logs every SQL statement with its values",

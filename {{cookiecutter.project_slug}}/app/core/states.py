@@ -16,7 +16,7 @@ State = TypeVar("State", bound=StrEnum)
 
 
 class WrongState(Conflict):
-    """The resource is in a state from which there is no such transition."""
+    """The resource is in a state that does not allow this transition."""
 
     def __init__(self, action: str, state: str) -> None:
         super().__init__(f"Cannot {action}: the state is {state}.", state=state)

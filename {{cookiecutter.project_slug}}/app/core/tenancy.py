@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.core.carrying import Carrier
+from app.core.carrying import EVERY, Carrier
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ def current() -> UUID | None:
 def label(session: AsyncSession | None = None) -> str:
     """The tenant's part of a key (of a cache, limit, lock or cursor) that tenants must not share."""
     found: Scope = getattr(session.sync_session, "scope", None) if session else None
-    return str(found if isinstance(found, UUID) else current() or "")
+    found = found or scope.get()
+    return EVERY if isinstance(found, AllTenants) else str(found or "")
 
 
 carrier = Carrier(

@@ -13,6 +13,8 @@ from uvicorn.supervisors.multiprocess import Process
 
 logger = logging.getLogger(__name__)
 
+ENDING = {signal.SIGTERM, signal.SIGINT}
+JOIN_SECONDS = 0.2
 HINTS = {
     "SIGKILL": ": unless it was sent on purpose, the machine is out of memory: use fewer --workers",
     "SIGSEGV": ": a native library crashed",
@@ -25,6 +27,8 @@ def run_workers(config: Config, listener: socket) -> None:
     workers.run()
     if workers.failed:
         sys.exit(STARTUP_FAILURE)
+    if workers.forced:
+        sys.exit(128 + workers.forced)
 
 
 class Workers(Multiprocess):
@@ -35,6 +39,24 @@ class Workers(Multiprocess):
         self.asked: dict[Process, float] = {}
         """When each worker was last pinged without an answer."""
         self.failed = False
+        self.forced = 0
+        """The second signal."""
+
+    def terminate_all(self) -> None:
+        """Stop each worker; once the last one stops listening, so does the port."""
+        for each in self.sockets:
+            each.close()
+        super().terminate_all()
+
+    def join_all(self) -> None:
+        """Wait until they have ended; a second signal ends them at once."""
+        for process in self.processes:
+            while process.exitcode is None and not self.forced:
+                process.process.join(JOIN_SECONDS)
+                self.forced = next((each for each in self.signal_queue if each in ENDING), 0)
+        for process in self.processes if self.forced else ():
+            process.process.kill()
+            process.join()
 
     def keep_subprocess_alive(self) -> None:
         """Check each worker once."""

@@ -12,7 +12,7 @@ Document = Annotated[Path, typer.Argument(help="As printed by `app openapi`.")]
 
 
 def compare_documents(old: Document, new: Document) -> None:
-    """List what in the new OpenAPI document breaks clients of the old one; fails if anything does."""
+    """List changes between two OpenAPI documents that break clients of the old one; fail if there are any."""
     changes = [*breaking(document_in(old), document_in(new))]
     for change in changes:
         typer.echo(change)

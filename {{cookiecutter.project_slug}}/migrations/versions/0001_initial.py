@@ -102,6 +102,7 @@ def upgrade() -> None:
         sa.Column("unique_until", UTCDateTime(), nullable=True),
         sa.Column("actor", sa.JSON(none_as_null=True), nullable=True),
         sa.Column("correlation_id", sa.String(length=64), nullable=True),
+        sa.Column("trace_context", sa.String(length=64), nullable=True),
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.Column("tenant_id", sa.Uuid(), nullable=True),
         # {% endif %}
@@ -109,6 +110,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("unique_key", name="uq_jobs_unique_key"),
     )
     op.create_index("ix_jobs_created_at", "jobs", ["created_at", "id"], unique=False)
+    op.create_index("ix_jobs_finished_at", "jobs", ["finished_at", "id"], unique=False)
     op.create_index("ix_jobs_name_due_at", "jobs", ["name", "due_at"], unique=False)
     op.create_index("ix_jobs_state", "jobs", ["state", "finished_at", "due_at"], unique=False)
     # {% if cookiecutter.multi_tenancy == "row" %}
@@ -353,6 +355,8 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), server_default="1", nullable=False),
         sa.Column("deleted_at", UTCDateTime(), nullable=True),
         sa.Column("live", sa.Boolean(), server_default=sa.text("true"), nullable=True),
+        sa.Column("created_by", sa.Uuid(), nullable=True),
+        sa.Column("updated_by", sa.Uuid(), nullable=True),
         # {% if cookiecutter.multi_tenancy == "row" %}
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name="fk_products_tenant_id"),
         # {% endif %}

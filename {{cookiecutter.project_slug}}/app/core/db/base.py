@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, MetaData, Uuid
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy import JSON, MetaData, Uuid, event
+from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, RelationshipProperty, mapped_column
 from uuid_utils.compat import uuid7
 
 from app.core.db.types import UTCDateTime
@@ -22,6 +22,8 @@ NAMING = {
 # In a table's `info`: its rows are never changed, and kept for the number of days in the setting whose
 # environment variable is the value; 0 is forever.
 APPEND_ONLY = "append_only"
+# In a column's `info`: a list is filtered by parts of its text.
+SEARCHED = "searched"
 
 
 def utc_now() -> datetime:
@@ -40,6 +42,17 @@ class Base(DeclarativeBase):
         list[str]: JSON(),
     }
 
+    from_primary: ClassVar[bool] = False
+    """Whether no replica is asked about its rows, as what was revoked would be valid while the replica lags."""
+
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-3)
     created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=-2)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=-1)
+
+
+@event.listens_for(Base, "before_mapper_configured", propagate=True)
+def raise_lazy_loads(mapper: Mapper[Any], _: type[Base]) -> None:
+    """Have each relationship that says nothing else refuse to load itself: the statement that needs it names it (`selectinload`)."""
+    for each in mapper.iterate_properties:
+        if isinstance(each, RelationshipProperty) and each.lazy == "select":
+            each.lazy, each.strategy_key = "raise", (("lazy", "raise"),)

@@ -14,6 +14,7 @@ from sqlalchemy.util import await_, greenlet_spawn
 
 from app.core.db import dialects
 from app.core.db.dialects.access import MissingRoleError, UnsafeLoginError
+from app.core.db.dialects.again import ALIVE, IDLE_SINCE, OPENED
 from app.core.db.dialects.faults import Fault
 from app.core.db.errors import DatabaseUnavailable, NotMigrated, named
 from app.core.db.refusals import Refused, opened
@@ -25,16 +26,17 @@ IDLE_SECONDS = 30.0  # below it a connection is trusted: testing each one costs 
 PING_SECONDS = 2.0  # a firewall may have forgotten a connection: then nothing ever answers on it
 RECYCLE_SECONDS = 1800
 REPLACED_SECONDS = 5.0  # from this age on, a connection's fault invalidates all others
-OPENED = "opened"  # in a connection's `info`
 SPARE_CONNECTIONS = 2  # besides those of requests: for health checks and metrics
 
 
-def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
-    """The service's engine; `database_url` must be set. With `log`, it logs why connecting fails."""
+def create_engine(
+    settings: Settings, *, log: bool = False, variable: str = "DATABASE_URL"
+) -> AsyncEngine:
+    """The service's engine; `database_url`, from this variable, must be set. With `log`, it logs why connecting fails."""
     url = settings.database_url
     if url is None:
         raise ValueError("no database URL: open the embedded database first")
-    dialect = dialects.dialect_of(url)
+    dialect, pooled = dialects.dialect_of(url), settings.database_pooler is not None
     engine = create_async_engine(
         url,
         echo=settings.debug,
@@ -44,16 +46,22 @@ def create_engine(settings: Settings, *, log: bool = False) -> AsyncEngine:
         max_overflow=0,
         pool_timeout=settings.database_timeout,
         pool_recycle=RECYCLE_SECONDS,
-        connect_args=dialect.connect_args(url, timeout=settings.database_timeout),
+        connect_args={
+            **dialect.connect_args(url, timeout=settings.database_timeout),
+            **(dialect.pooled_args if pooled else {}),
+        },
     )
-    dialect.configure(engine.sync_engine, role=settings.database_role, deployed=settings.deployed)
-    report_refusals(engine.sync_engine, log=log)
+    dialect.configure(
+        engine.sync_engine, role=settings.database_role, deployed=settings.deployed, pooled=pooled
+    )
+    report_refusals(engine.sync_engine, variable, log=log)
+    dialect.execute_again(engine.sync_engine)
     drop_useless_connections(engine.sync_engine)
     test_idle_connections(engine.sync_engine)
     return engine
 
 
-def report_refusals(engine: Engine, *, log: bool) -> None:
+def report_refusals(engine: Engine, variable: str, *, log: bool) -> None:
     """Raise `DatabaseUnavailable` if a connection cannot be opened, whatever the driver raises."""
     told: str | None = None
 
@@ -63,9 +71,7 @@ def report_refusals(engine: Engine, *, log: bool) -> None:
     ) -> DBAPIConnection:
         nonlocal told
         try:
-            connection = opened(
-                engine.url, "DATABASE_URL", lambda: dialect.connect(*args, **kwargs)
-            )
+            connection = opened(engine.url, variable, lambda: dialect.connect(*args, **kwargs))
         except Refused as refusal:
             if log and str(refusal) != told:  # once, however many requests and jobs run into it
                 logger.warning("%s", refusal)
@@ -95,11 +101,13 @@ class ConnectionPool(AsyncAdaptedQueuePool):
 
 def drop_useless_connections(engine: Engine) -> None:
     """Drop connections that the server stopped answering, or that turn out to be read-only."""
-    fault_of = dialects.dialect_of(engine.url).fault_of
+    dialect = dialects.dialect_of(engine.url)
+    fault_of = dialect.fault_of
 
     @event.listens_for(engine, "connect")
     def note_age(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
         record.info[OPENED] = monotonic()
+        record.info[ALIVE] = dialect.liveness(connection)
 
     @event.listens_for(engine, "handle_error")
     def look(context: ExceptionContext) -> None:
@@ -120,17 +128,20 @@ def drop_useless_connections(engine: Engine) -> None:
 
 
 def test_idle_connections(engine: Engine) -> None:
-    """Replace a connection that died while idle, before it is used."""
+    """Replace a connection that died while idle, before it is used: it is known to be closed, or does not answer."""
 
     @event.listens_for(engine, "checkin")
     def remember(connection: DBAPIConnection | None, record: ConnectionPoolEntry) -> None:
-        record.info["idle_since"] = monotonic()
+        record.info[IDLE_SINCE] = monotonic()
 
     @event.listens_for(engine, "checkout")
     def ping(
         connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection
     ) -> None:
-        if monotonic() - record.info.get("idle_since", monotonic()) < IDLE_SECONDS:
+        info = record.info
+        if not info[ALIVE]():
+            raise DisconnectionError
+        if IDLE_SINCE not in info or monotonic() - info[IDLE_SINCE] < IDLE_SECONDS:
             return
         try:
             await_(answer(engine.dialect, connection))

@@ -32,7 +32,7 @@ class DatabaseUnavailable(Unavailable):
 
 
 class DatabaseTimeout(DatabaseUnavailable):
-    """The database did not answer, or did not get a lock, in time."""
+    """The database did not respond, or did not get a lock, in time."""
 
     told = "The database did not answer in time. Try again shortly."
 
@@ -51,6 +51,18 @@ class NotMigrated(DatabaseUnavailable):
     state = "not migrated: run `app db upgrade`"
 
 
+class SchemaChanged(DatabaseUnavailable):
+    """A migration changed a table while a transaction was using it."""
+
+    told = "The database is being migrated. Try again shortly."
+
+
+class Outdated(DatabaseUnavailable):
+    """The database is newer than this code, and no longer has what it needs."""
+
+    told = "A newer version of the service takes over. Try again shortly."
+
+
 def named(error: BaseException | None) -> str:
     """The type and message of an error; some, such as a timeout, have no message."""
     return f"{type(error).__name__}: {error}".removesuffix(": ")
@@ -65,6 +77,7 @@ class LostRace(Conflict):
 
 FAILURES: dict[Fault | None, Callable[[], Failure]] = {
     Fault.LATE: DatabaseTimeout,
+    Fault.CHANGED: SchemaChanged,
     Fault.LOST_RACE: LostRace,
     Fault.READ_ONLY: DatabaseReadOnly,
 }

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.dialects.access import Access
+from app.core.db.errors import NotMigrated
 from app.core.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -121,6 +122,19 @@ async def current(session: AsyncSession) -> str | None:
         return None
 
 
-async def is_current(session: AsyncSession) -> bool:
-    """Whether the database has every migration that this code needs."""
-    return await current(session) == head()
+@cache
+def known() -> frozenset[str]:
+    """Every revision that this code knows."""
+    script = ScriptDirectory.from_config(config())
+    return frozenset(each.revision for each in script.walk_revisions())
+
+
+async def ahead(session: AsyncSession) -> str | None:
+    """The revision of a database that a newer release has migrated, as at each rolling deployment.
+
+    `NotMigrated` if it lacks a migration that this code needs.
+    """
+    found = await current(session)
+    if found is None or (found in known() and found != head()):
+        raise NotMigrated
+    return found if found != head() else None

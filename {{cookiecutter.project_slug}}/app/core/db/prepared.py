@@ -6,7 +6,7 @@ are not needed for a SELECT whose SQL, parameters and types are known beforehand
 
 from collections import namedtuple
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, suppress
 from functools import cached_property, lru_cache
 from typing import Any, Generic, TypeVarTuple, cast
 
@@ -19,13 +19,12 @@ from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
 from app.core.db.dialects import BY_SCHEME
+from app.core.db.dialects.again import forget_prepared, is_lost, is_stale
 from app.core.db.dialects.faults import Fault
 
 Ts = TypeVarTuple("Ts")
 Process = Callable[[Any], Any]
 
-STALE = ("InvalidCachedStatementError", "InternalServerError")
-"""What a driver raises if a migration has changed what a statement reads since the connection prepared it."""
 REMEMBERED = 256
 """How many statements stay compiled: each is a constant of the code, or one of few variants."""
 
@@ -109,13 +108,11 @@ class Prepared(Generic[*Ts]):
         dialect: Any = self.dialect
         dbapi = dialect.loaded_dbapi
         late = BY_SCHEME[dialect.name].fault_of(error) is Fault.LATE
-        stale = isinstance(error, tuple(getattr(dbapi, name, ()) for name in STALE))
-        lost = isinstance(error, OSError) or dialect.is_disconnect(error, connection, cursor)
+        stale, lost = is_stale(dialect, error), is_lost(dialect, connection, cursor, error)
         if lost or stale:
             connection.invalidate(error)
         if stale or (lost and not late):
-            # As SQLAlchemy does for its own statements: the next connection's may be stale as well.
-            dialect._invalidate_schema_cache()
+            forget_prepared(dialect)
             return ConnectionLost()
         if isinstance(error, OSError):
             return OperationalError(
@@ -137,6 +134,10 @@ class Reads:
 
     own_listeners = 0
     """How many listeners to statements need not hear of these."""
+    guard: Callable[[str], None] | None = None
+    """What refuses statements by their text."""
+    around: Callable[[str], AbstractContextManager[object]] | None = None
+    """What follows them, by their text."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
@@ -187,9 +188,14 @@ class Reads:
             prepared = cast("Prepared[*Ts]", self.prepared(statement))
             arguments = prepared.arguments(values)
             self.check(cast("Prepared[*tuple[Any, ...]]", prepared), arguments)
+            if self.guard:
+                self.guard(prepared.sql)
             self.begin(connection)
             try:
-                return prepared.read(connection, arguments)
+                if self.around is None:
+                    return prepared.read(connection, arguments)
+                with self.around(prepared.sql):
+                    return prepared.read(connection, arguments)
             finally:
                 self.end(connection)
         finally:

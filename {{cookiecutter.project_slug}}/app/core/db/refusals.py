@@ -49,18 +49,24 @@ def opened(url: URL, variable: str, connect: Callable[[], DBAPIConnection]) -> D
 
 def refused(url: URL, variable: str, error: Exception) -> Refused:
     """What the driver raised, without a password."""
-    causes = list(chain(error))
-    for cause in causes:
-        for code in (getattr(cause, "sqlstate", None), *cause.args[:1]):
-            if isinstance(code, str | int) and (advice := dialect_of(url).refusals.get(code)):
-                return Refused(f"{variable}: {reason(cause)}: {advice}", lasting=True)
+    if known := lasting(url, variable, error):
+        return known
     found = next(
         text.format(place=place(url), reason=reason(cause))
         for kind, text in AWAY.items()
-        for cause in causes
+        for cause in chain(error)
         if isinstance(cause, kind)
     )
     return Refused(f"{variable}: {found}", lasting=False)
+
+
+def lasting(url: URL, variable: str, error: BaseException) -> Refused | None:
+    """What the server refuses until it is corrected, if it is that."""
+    for cause in chain(error):
+        for code in (getattr(cause, "sqlstate", None), *cause.args[:1]):
+            if isinstance(code, str | int) and (advice := dialect_of(url).refusals.get(code)):
+                return Refused(f"{variable}: {reason(cause)}: {advice}", lasting=True)
+    return None
 
 
 def chain(error: BaseException | None) -> Iterator[BaseException]:

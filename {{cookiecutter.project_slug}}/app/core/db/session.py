@@ -4,9 +4,9 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import Annotated, Any, TypeVar, TypeVarTuple
+from typing import Annotated, Any, TypeVar, TypeVarTuple, cast
 
 from fastapi import Depends
 from sqlalchemy import Row, Select
@@ -21,7 +21,7 @@ from app.core.db import (
     tenancy,
     # {% endif %}
 )
-from app.core.db.carried import AFTER_COMMIT, ENGINE, SERVICE
+from app.core.db.carried import AFTER_COMMIT, ANYWAY, ENGINE, SERVICE
 from app.core.db.dialects import Dialect, dialect_of
 from app.core.db.dialects.faults import Fault
 from app.core.db.errors import (
@@ -29,9 +29,12 @@ from app.core.db.errors import (
     DatabaseTimeout,
     DatabaseUnavailable,
     NotMigrated,
+    Outdated,
     named,
     reporting_deletion,
 )
+from app.core.db.following import follow
+from app.core.db.freshness import Followers
 from app.core.db.prepared import Reads
 from app.core.db.refusals import is_lasting
 from app.core.errors import Failure
@@ -48,7 +51,7 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Database:
     """The connections of this process."""
 
@@ -62,10 +65,22 @@ class Database:
     dialect: Dialect
     info: dict[str, Any]
     """The `info` of each session."""
+    replicas: Followers | None = None
+    waiting: set[object] = field(default_factory=set[object])
+    """Those that wait for a slot."""
 
-    def carry(self, service: object) -> None:
-        """Have every session opened from here on refer to its service."""
+    @property
+    def pool(self) -> engines.ConnectionPool:
+        """Its open connections."""
+        return cast("engines.ConnectionPool", self.reads.engine.sync_engine.pool)
+
+    def carry(self, service: Any) -> None:  # noqa: ANN401, it imports this module
+        """Have every session opened from here on refer to its service, which may follow statements."""
         self.info[SERVICE] = service
+        for enter in service.following:
+            follow(self.info[ENGINE], self.reads, enter)
+        if self.replicas:
+            self.replicas.carry(service)
 
     @asynccontextmanager
     async def slot(self) -> AsyncGenerator[None]:
@@ -82,19 +97,28 @@ class Database:
     async def enter(self) -> None:
         """Wait for a slot, which must be released."""
         if self.slots.locked():
+            waiter = object()
+            self.waiting.add(waiter)
             try:
                 async with asyncio.timeout(self.timeout):  # `wait_for` may swallow a cancellation
                     await self.slots.acquire()
             except TimeoutError:
                 raise DatabaseUnavailable from None
+            finally:
+                self.waiting.discard(waiter)
         else:
             await self.slots.acquire()
 
-    async def rows(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
+    async def rows(
+        self, statement: Select[*Ts], values: Mapping[str, Any], *, may_lag: bool = False
+    ) -> Sequence[Row[*Ts]]:
         """The answer to a statement that was built once, by the values of its bind parameters.
 
-        Without a session, which would cost more than the query.
+        Without a session, which would cost more than the query. If it `may_lag`, a replica may answer: what is shown may
+        be a few seconds old, but what is decided by may not.
         """
+        if may_lag and self.replicas:
+            return await self.replicas.rows(statement, values)
         try:
             await self.enter()
             try:
@@ -160,7 +184,10 @@ async def failure_of(database: Database, error: DBAPIError) -> Failure | None:
     """The failure to report to the client; `None` if `error` is a bug."""
     fault = database.dialect.fault_of(error.orig)
     if fault is Fault.INCOMPLETE:
-        return None if await probe(database, migrations.is_current) else NotMigrated()
+        try:
+            return Outdated() if await probe(database, migrations.ahead) else None
+        except NotMigrated as failure:
+            return failure
     if fault is None and not error.connection_invalidated:
         return None
     return FAILURES.get(fault, DatabaseUnavailable)()
@@ -191,10 +218,21 @@ async def unit_of_work(database: Database) -> AsyncGenerator[AsyncSession]:
         async with transaction(database, waiting) as session:
             yield session
     finally:
-        for act in waiting:  # the connection is free by now, as they may need one of their own
+        await act_all(waiting)  # the connection is free by now, as they may need one of their own
+
+
+async def act_all(waiting: Sequence[Callable[[], object]]) -> None:
+    """Call each, whatever becomes of the others; raises the first error."""
+    errors: list[BaseException] = []
+    for act in waiting:
+        try:
             done = act()
             if isawaitable(done):
                 await done
+        except BaseException as error:  # noqa: BLE001, it is raised below
+            errors.append(error)
+    for first in errors[:1]:
+        raise first
 
 
 @asynccontextmanager
@@ -209,25 +247,41 @@ async def transaction(
                     yield session
                 except Failure as failure:
                     if failure.keeps_work:
-                        waiting += await commit(session)
+                        await commit(session, waiting)
                     raise
-                waiting += await commit(session)
+                await commit(session, waiting)
 
 
-async def commit(session: AsyncSession) -> list[Callable[[], object]]:
-    """Commit; returns what waited for it."""
-    await session.commit()
-    return session.info.pop(AFTER_COMMIT, [])
+async def commit(session: AsyncSession, waiting: list[Callable[[], object]]) -> None:
+    """Commit; adds what waited for it."""
+    try:
+        await session.commit()
+    except asyncio.CancelledError:  # it may have been committed nevertheless
+        waiting += session.info.get(ANYWAY, [])
+        raise
+    waiting += session.info.pop(AFTER_COMMIT, [])
 
 
-def after_commit(session: AsyncSession, act: Callable[[], object]) -> None:
-    """Call `act` once `session` is committed; never if it is rolled back."""
+def after_commit(session: AsyncSession, act: Callable[[], object], *, anyway: bool = False) -> None:
+    """Call `act` once `session` is committed; never if it is rolled back.
+
+    If `anyway`, call it also if it is unknown whether the session was committed.
+    """
     session.info.setdefault(AFTER_COMMIT, []).append(act)
+    if anyway:
+        session.info.setdefault(ANYWAY, []).append(act)
 
 
 @asynccontextmanager
-async def reading(database: Database) -> AsyncGenerator[AsyncSession]:
-    """A session for reads only: what is written in it is never committed as one transaction."""
+async def reading(database: Database, *, may_lag: bool = False) -> AsyncGenerator[AsyncSession]:
+    """A session for reads only: what is written in it is never committed as one transaction.
+
+    If it `may_lag`, it may read from a replica.
+    """
+    if may_lag and database.replicas:
+        async with database.replicas.reading() as session:
+            yield session
+        return
     async with telling_outages(database), database.slot(), database.reader() as session:
         yield session
 
@@ -259,8 +313,8 @@ async def get_session(connection: HTTPConnection) -> AsyncGenerator[AsyncSession
 
 
 async def get_read_session(connection: HTTPConnection) -> AsyncGenerator[AsyncSession]:
-    """Read without a transaction's round trips."""
-    async with reading(connection.state.service.database) as session:
+    """Read without a transaction's round trips, and from a replica if one is configured."""
+    async with reading(connection.state.service.database, may_lag=True) as session:
         yield session
 
 

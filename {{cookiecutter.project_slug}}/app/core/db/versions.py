@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Mapped, declared_attr, mapped_column
 
+from app.core.db.freshness import wrote
 from app.core.errors import Failure
 
 Expected = Collection[int] | None
@@ -23,18 +24,18 @@ class VersionChanged(Failure):
 
     def __init__(self, version: int) -> None:
         super().__init__(
-            "This was changed meanwhile. Read it again, and make your change to what you find.",
+            "This has been changed in the meantime. Read it again and reapply your change.",
             version=version,
         )
 
 
 class VersionRequired(Failure):
-    """The request does not say which version it changes."""
+    """The request does not say which version it is based on."""
 
     status = HTTPStatus.PRECONDITION_REQUIRED
 
     def __init__(self) -> None:
-        super().__init__("Send the `ETag` of what you change as `If-Match`.")
+        super().__init__("Send the `ETag` of what you are changing as `If-Match`.")
 
 
 class Versioned:
@@ -54,4 +55,5 @@ def require(row: Versioned, expected: Expected, *, always: bool = False) -> None
         if always:
             raise VersionRequired
     elif row.version not in expected:
+        wrote()  # the client needs the version that it was refused for
         raise VersionChanged(row.version)

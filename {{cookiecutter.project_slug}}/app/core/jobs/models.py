@@ -29,6 +29,7 @@ class JobRun(Record):
         Index("ix_jobs_name_due_at", "name", "due_at"),
         Index("ix_jobs_state", "state", "finished_at", "due_at"),
         Index("ix_jobs_created_at", "created_at", "id"),
+        Index("ix_jobs_finished_at", "finished_at", "id"),
     )
 
     name: Mapped[str] = mapped_column(String(128))
@@ -49,3 +50,5 @@ class JobRun(Record):
     unique_until: Mapped[datetime | None]
     actor: Mapped[dict[str, Any] | None]
     correlation_id: Mapped[str | None] = mapped_column(String(64))
+    trace_context: Mapped[str | None] = mapped_column(String(64))
+    """The span that enqueued it, if requests are traced, as a `traceparent` (W3C Trace Context)."""

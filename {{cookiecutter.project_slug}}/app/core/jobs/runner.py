@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
 import structlog
 
+from app.core import deadline
 from app.core.carriers import carrying, resumed
 from app.core.db.base import utc_now
 from app.core.db.session import Database, telling_outages, unit_of_work
@@ -41,9 +43,16 @@ class AttemptFailedError(Exception):
 
 async def execute(service: Service, job: Job[...], run: JobRun) -> None:
     """Run a claimed job once, and record the outcome."""
-    with carrying(resumed(run)):  # logged and audited as part of the request that enqueued it
+    ends = asyncio.get_running_loop().time() + job.time_limit.total_seconds()
+    with ExitStack() as stack:
+        # Logged, audited and traced as part of the request that enqueued it.
+        stack.enter_context(carrying([*resumed(run), (deadline.carrier, ends)]))
+        around = [each.attempts for each in service.telemetry if each.attempts]
+        told = [stack.enter_context(enter(job, run.id, run.attempts)) for enter in around]
         started = perf_counter()
         outcome = await attempt(service, job, run)
+        for tell in told:
+            tell(outcome)
         seconds = perf_counter() - started
         observe(job.name, outcome, seconds)
         log.info(
@@ -78,6 +87,7 @@ async def attempt(service: Service, job: Job[...], run: JobRun) -> str:
     # Outside `except`: a failure from here on would carry the error, and its secrets, into the log.
     if isinstance(error, Unavailable) and not begun.is_set():
         return await release(database, run)
+    service.report(error, f"job {job.name}", secret=job.secret)
     return await fail(database, job, run, error)
 
 
@@ -88,7 +98,7 @@ async def work(service: Service, job: Job[...], run: JobRun, begun: asyncio.Even
         try:
             arguments = arguments_for(job, run, service.keys)
             async with telling_outages(service.database):
-                await job.function(Work(session, service, run.attempts), **arguments)
+                await job.function(Work(session, service, run.attempts, run.id), **arguments)
         except Exception as error:  # noqa: BLE001
             raise AttemptFailedError(error) from None
         done = await store.settle(

@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from app.core.outbound import Outbound
 from app.core.schemas import UNSAFE
 
 NOT_IN_A_SUBJECT = re.compile(rf"[\s{UNSAFE}]+")
@@ -30,12 +31,19 @@ class Mail:
 
 
 class Mailer(Protocol):
-    """A mail adapter, constructed with the settings."""
+    """A mail adapter, constructed with the settings, and with what calls other services."""
 
     for_development: ClassVar[bool]
 
-    def __init__(self, settings: Any) -> None: ...  # noqa: ANN401, the settings import this module
+    def __init__(self, settings: Any, outbound: Outbound) -> None: ...  # noqa: ANN401, they import this module
 
     async def send(self, mail: Mail) -> None:
         """Send a mail; raise on failure, `Undeliverable` if it is permanent."""
         ...
+
+
+def lacks_key(settings: Any) -> bool:  # noqa: ANN401, likewise
+    """Whether mail goes through an HTTP API, but no address is set, or no key of its form."""
+    form: re.Pattern[str] | None = getattr(settings.mailer, "key_form", None)
+    key = settings.mail_api_key.get_secret_value()
+    return form is not None and not (settings.mail_api_url and form.fullmatch(key))

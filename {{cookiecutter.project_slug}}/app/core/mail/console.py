@@ -4,6 +4,7 @@ import sys
 from typing import Any, ClassVar
 
 from app.core.mail import Mail
+from app.core.outbound import Outbound
 
 
 class ConsoleMailer:
@@ -11,7 +12,7 @@ class ConsoleMailer:
 
     for_development: ClassVar[bool] = True
 
-    def __init__(self, settings: Any) -> None:  # noqa: ANN401, it needs none
+    def __init__(self, settings: Any, outbound: Outbound) -> None:  # noqa: ANN401, it needs none
         pass
 
     async def send(self, mail: Mail) -> None:

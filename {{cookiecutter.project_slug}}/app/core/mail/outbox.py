@@ -28,7 +28,7 @@ async def deliver(
     work: Work, *, to: str, subject: str, text: str, html: str, command: str = ""
 ) -> None:
     """Send one mail; if the process dies at that moment, it may be sent twice."""
-    mailer = work.settings.mailer(work.settings)
+    mailer = work.settings.mailer(work.settings, work.service.outbound)
     try:
         await mailer.send(Mail(to, subject, text, html, command))
     except Undeliverable as refused:

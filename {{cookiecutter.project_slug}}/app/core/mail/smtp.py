@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 from aiosmtplib import SMTPRecipientsRefused, send
 
 from app.core.mail import Mail, Undeliverable
+from app.core.outbound import Outbound
 from app.core.settings import Settings
 
 TIMEOUT = 30.0  # seconds
@@ -18,7 +19,7 @@ class SMTPMailer:
 
     for_development: ClassVar[bool] = False
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, outbound: Outbound) -> None:
         self.sender = settings.mail_from
         self.url = urlsplit(settings.smtp_url.get_secret_value())
 

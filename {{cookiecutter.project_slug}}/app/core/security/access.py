@@ -69,7 +69,7 @@ class SignInAgain(Unauthorized):
 
     def __init__(self, minutes: int) -> None:
         super().__init__(
-            f"This requires that you signed in within the last {minutes} minutes. Sign in again."
+            f"This requires a sign-in within the last {minutes} minutes. Sign in again."
         )
         challenge = f'Bearer error="insufficient_user_authentication", max_age={minutes * 60}'
         self.headers = {"WWW-Authenticate": challenge}
@@ -134,7 +134,7 @@ class Authenticated(OAuth2PasswordBearer):
 authenticated = Authenticated(
     LOGIN,
     scheme_name="OAuth2PasswordBearer",
-    description="Sign in with e-mail address and password; leave the other fields as they are.",
+    description="Sign in with email address and password; leave the other fields as they are.",
 )
 
 

@@ -16,6 +16,9 @@ COMMON = frozenset(
     Path(__file__).with_name("common_passwords.txt").read_text(encoding="utf-8").split()
 )
 
+UNUSABLE = ""
+"""A stored hash that no password matches."""
+
 
 class Context(Protocol):
     """The part of passlib's untyped `CryptContext` that is used."""
@@ -42,7 +45,7 @@ def check(password: str, email: str) -> None:
     if not SHORTEST <= len(password) <= LONGEST:
         raise WeakPassword(f"A password must have {SHORTEST} to {LONGEST} characters.")
     if folded in {email.casefold(), email.casefold().split("@")[0]}:
-        raise WeakPassword("The password must not be the e-mail address.")
+        raise WeakPassword("The password must not be the email address.")
     if folded in COMMON or folded.rstrip("0123456789!.?*#$") in COMMON or len(set(folded)) < 4:  # noqa: PLR2004
         raise WeakPassword("This password is too easy to guess.")
 

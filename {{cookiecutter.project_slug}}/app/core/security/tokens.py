@@ -20,7 +20,7 @@ REMEMBERED = 2048
 
 
 class InvalidToken(Unauthorized):
-    """The token is foreign, of another type, tampered with, or expired."""
+    """The token was issued elsewhere, is of another type, was tampered with, or has expired."""
 
     def __init__(self) -> None:
         super().__init__("The access token is missing, invalid or expired. Sign in again.")

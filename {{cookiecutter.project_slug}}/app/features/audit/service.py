@@ -5,14 +5,19 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+from prometheus_client import Counter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.context import actor
 from app.core.correlation import correlation_id
+from app.core.db.session import after_commit
 from app.features.audit.models import AuditEvent
 
 SECRET = ("password", "token", "secret", "hash")
 MASK = "***"
+EVENTS = Counter(
+    "audit_events", "Actions in the audit log, such as auth.logged_in, by name", ["action"]
+)
 
 
 def record(
@@ -26,6 +31,7 @@ def record(
 ) -> None:
     """Record an action of the current actor, in the same transaction as the change."""
     who = actor.get()
+    after_commit(session, EVENTS.labels(action).inc)
     session.add(
         AuditEvent(
             action=action,

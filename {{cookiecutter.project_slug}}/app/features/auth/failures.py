@@ -10,7 +10,7 @@ class WrongCredentials(Unauthorized):
 
     def __init__(self) -> None:
         super().__init__(
-            "The e-mail address or the password is wrong, or the address is not verified yet."
+            "The email address or the password is wrong, or the address is not verified yet."
         )
 
 
@@ -24,7 +24,7 @@ class InvalidRefreshToken(Unauthorized):
 
 
 class InvalidMailedToken(Unprocessable):
-    """The token was mistyped, used, replaced by a newer one, or has expired."""
+    """The token is invalid, has been used or replaced by a newer one, or has expired."""
 
     def __init__(self) -> None:
         super().__init__("The link is no longer valid. Request a new one.")

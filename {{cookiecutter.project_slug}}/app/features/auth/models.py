@@ -18,6 +18,7 @@ class AuthSession(Base):
         Index("ix_auth_sessions_user_id", "user_id", "created_at"),
         Index("ix_auth_sessions_expires_at", "expires_at"),
     )
+    from_primary = True
 
     user_id: Mapped[UUID] = mapped_column(
         ForeignKey("users.id", name="fk_auth_sessions_user_id", ondelete="CASCADE")
@@ -37,6 +38,7 @@ class RefreshToken(Base):
         UniqueConstraint("token_hash", name="uq_refresh_tokens_token_hash"),
         Index("ix_refresh_tokens_session_id", "session_id"),
     )
+    from_primary = True
 
     session_id: Mapped[UUID] = mapped_column(
         ForeignKey("auth_sessions.id", name="fk_refresh_tokens_session_id", ondelete="CASCADE")
@@ -55,6 +57,7 @@ class MailedToken(Base):
         Index("ix_mailed_tokens_user_id", "user_id", "purpose"),
         Index("ix_mailed_tokens_expires_at", "expires_at"),
     )
+    from_primary = True
 
     user_id: Mapped[UUID] = mapped_column(
         ForeignKey("users.id", name="fk_mailed_tokens_user_id", ondelete="CASCADE")

@@ -25,9 +25,9 @@ from app.features.auth.schemas import (
     Tokens,
 )
 
-router = new_router("/auth", tag="auth", about=SERVICE)
+router = new_router("/auth", tag="auth", about=SERVICE, confidential=True)
 
-REFUSED = problems({401: "Wrong credentials, or a token that is not valid"})
+REFUSED = problems({401: "Wrong credentials or an invalid token"})
 
 
 @router.post("/register", status_code=202, dependencies=[public])
@@ -45,13 +45,13 @@ async def verify_email(database: DatabaseDep, wanted: EmailVerification) -> None
 
 @router.post("/login", dependencies=[public], responses=REFUSED)
 async def login(database: DatabaseDep, form: LoginForm, user_agent: UserAgent = "") -> Tokens:
-    """Sign in with e-mail address and password."""
+    """Sign in with email address and password."""
     return await sessions.login(database, form.username, form.password, user_agent)
 
 
 @router.post("/refresh", dependencies=[public], responses=REFUSED)
 async def refresh(arrived: Arrived, database: DatabaseDep, wanted: Refresh) -> Tokens:
-    """Exchange a refresh token for new tokens. Each can be used once."""
+    """Exchange a refresh token for new tokens. A refresh token can be used once."""
     return await sessions.refresh(database, wanted.refresh_token, arrived)
 
 
@@ -108,7 +108,7 @@ async def change_password(
 async def change_email(
     principal: CurrentPrincipal, database: DatabaseDep, settings: SettingsDep, wanted: EmailChange
 ) -> Accepted:
-    """Request a change of e-mail address. Both addresses must confirm it by mail."""
+    """Request a change of email address. Both addresses must confirm it by mail."""
     await accounts.change_email(database, settings, principal, wanted)
     return Accepted()
 

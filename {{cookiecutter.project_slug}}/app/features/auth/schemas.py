@@ -32,7 +32,7 @@ class PasswordForm(BaseModel):
     """The form of OAuth2's password grant (RFC 6749, section 4.3.2)."""
 
     grant_type: Literal["password"] = "password"
-    username: str = Field(min_length=1, examples=["ada@example.com"], description="Your address")
+    username: str = Field(min_length=1, examples=["ada@example.com"], description="Your email")
     password: str = Field(min_length=1, examples=["correct horse battery staple"])
 
 

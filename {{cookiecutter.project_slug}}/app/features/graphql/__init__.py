@@ -3,6 +3,7 @@
 from app.core.feature import Feature
 from app.features.graphql.cli import cli
 from app.features.graphql.router import router
+from app.features.graphql.schema import operations
 from app.features.graphql.settings import GraphQLSettings
 
-feature = Feature(router=router, settings=(GraphQLSettings,), cli=cli)
+feature = Feature(router=router, operations=operations, settings=(GraphQLSettings,), cli=cli)

@@ -19,7 +19,7 @@ def print_schema() -> None:
 
 @cli.command()
 def compare(older: Annotated[Path, Argument(help="A schema printed earlier.")]) -> None:
-    """List what breaks clients of an older schema; fails if anything does."""
+    """List changes that break clients of an older schema; fail if there are any."""
     changes = find_breaking_changes(schema_in(older), core)
     for change in changes:
         echo(f"{change.type.name.lower().replace('_', ' ')}: {change.description}")

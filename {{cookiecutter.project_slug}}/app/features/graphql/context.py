@@ -30,7 +30,7 @@ Key = TypeVar("Key", bound=Hashable)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The caller towards the service's own rows, or those of one customer."""
+    """The caller with regard to the service's own rows, or those of one customer."""
 
     connection: HTTPConnection
     principal: Principal
@@ -117,7 +117,7 @@ class Context:
     @asynccontextmanager
     async def reading(self) -> AsyncGenerator[AsyncSession]:
         """A session for reads."""
-        async with self.turn, reading(self.service.database) as session:
+        async with self.turn, reading(self.service.database, may_lag=True) as session:
             yield session
 
     @asynccontextmanager

@@ -30,11 +30,17 @@ def described(error: GraphQLError, *, refused: bool = False) -> dict[str, Any]:
     return told
 
 
-def problem_of(error: GraphQLError, *, refused: bool) -> dict[str, Any]:
-    """The problem document of an error; unexpected ones go to the log only."""
+def cause_of(error: GraphQLError) -> Exception | None:
+    """What was raised, unless it is an error of the query."""
     cause = error.original_error
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
+    return cause
+
+
+def problem_of(error: GraphQLError, *, refused: bool) -> dict[str, Any]:
+    """The problem document of an error; unexpected ones go to the log only."""
+    cause = cause_of(error)
     if isinstance(cause, Failure):
         kind = problem_type(type(cause))
         return problem_document(

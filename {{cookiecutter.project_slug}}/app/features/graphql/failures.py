@@ -18,7 +18,7 @@ from app.core.errors import (
 
 
 class UnsupportedMediaType(Failure):
-    """A form could be sent by any web page that the caller visits; JSON needs the consent of CORS."""
+    """The body is not JSON; any web page could send a form, but JSON only if CORS allows it."""
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
 
@@ -70,14 +70,14 @@ class QueryTooSlow(Unavailable):
 
 
 class OneAttempt(Forbidden):
-    """A request that could try many passwords would escape the limits for requests."""
+    """The request presents several passwords or tokens, which would evade the limits on attempts."""
 
     def __init__(self) -> None:
-        super().__init__("One request can present one password or refresh token.")
+        super().__init__("A request can present only one password or refresh token.")
 
 
 class InvalidId(Unprocessable):
-    """An id is malformed, or that of another type."""
+    """The id is malformed, or belongs to another type."""
 
     def __init__(self, kind: str) -> None:
         super().__init__(f"This is not the id of a {kind}.")
@@ -91,7 +91,7 @@ class NodeNotFound(NotFound):
 
 
 class OneList(Unprocessable):
-    """A cursor is a place in one list, and the lists of several parents are asked for."""
+    """A cursor is a position in one list, but the lists of several parents were requested."""
 
     def __init__(self) -> None:
         super().__init__("Continue one list at a time: select one parent by its id.")

@@ -25,7 +25,7 @@ LARGEST = 100
 TOTAL = "totalCount"
 
 
-@strawberry.type(description="Where a page is in its list")
+@strawberry.type(description="The position of a page in its list")
 class PageInfo:
     """Relay's."""
 
@@ -35,7 +35,7 @@ class PageInfo:
     end_cursor: str | None
 
 
-@strawberry.type(description="A node, and its place in the list")
+@strawberry.type(description="A node and its position in the list")
 class Edge(Generic[Node]):
     """Relay's."""
 
@@ -50,7 +50,7 @@ class Connection(Generic[Node]):
     edges: list[Edge[Node]]
     nodes: list[Node]
     page_info: PageInfo
-    total_count: int | None = strawberry.field(description="The number of all items of the list")
+    total_count: int | None = strawberry.field(description="The total number of items in the list")
 
 
 def page_of(found: Found[Any], kind: Any, selected: Collection[str]) -> Connection[Any]:  # noqa: ANN401, a type of the schema

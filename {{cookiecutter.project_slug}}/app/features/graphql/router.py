@@ -30,10 +30,10 @@ router = new_router("/graphql", tag="graphql", about=SERVICE, prefix="")
 
 
 class IdeOff(NotFound):
-    """The editor is for development."""
+    """The editor is off, because introspection is."""
 
     def __init__(self) -> None:
-        super().__init__("Send queries with POST. The editor is off, as introspection is.")
+        super().__init__("Send queries with POST. The editor is off because introspection is off.")
 
 
 class PostOnly(Failure):

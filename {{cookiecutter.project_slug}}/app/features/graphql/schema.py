@@ -1,5 +1,6 @@
 """The schema: what each module under `types` adds to the queries and the mutations."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import strawberry
@@ -7,9 +8,10 @@ from graphql import GraphQLError, GraphQLSchema
 from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.tools import merge_types
-from strawberry.types import ExecutionContext
+from strawberry.types import ExecutionContext, get_object_definition
 
 from app.features.graphql import nodes
+from app.features.graphql.fields import Access
 from app.features.graphql.schemas import SCALARS
 from app.features.graphql.types import (
     audit,
@@ -79,3 +81,12 @@ schema = Schema(
     config=StrawberryConfig(scalar_map=SCALARS, relay_max_results=100),
 )
 core: GraphQLSchema = schema._schema  # pyright: ignore[reportPrivateUsage], to validate and to compare
+
+
+def operations() -> Iterator[tuple[str, str, str, Any]]:
+    """Every query and mutation, with its access."""
+    for kind, type_ in (("QUERY", schema.query), ("MUTATION", schema.mutation)):
+        for field in get_object_definition(type_, strict=True).fields:
+            name = schema.config.name_converter.get_graphql_name(field)
+            for access in (each for each in field.extensions if isinstance(each, Access)):
+                yield "/graphql", kind, name, access.access

@@ -38,7 +38,7 @@ def big_int(value: object) -> int:
     """The integer; as with `Int`, from a number only, and not rounded."""
     number = int(value) if isinstance(value, float) and value.is_integer() else value
     if isinstance(number, bool) or not isinstance(number, int) or abs(number) > LARGEST:
-        raise GraphQLError("BigInt cannot represent what is not an integer of up to 64 bits.")
+        raise GraphQLError("BigInt can only represent integers of up to 64 bits.")
     return number
 
 

@@ -14,6 +14,7 @@ from graphql import (
     GraphQLSyntaxError,
     NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
+    OperationType,
     get_operation_ast,
     get_variable_values,
     parse,
@@ -24,11 +25,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import HTTPConnection
 
 from app.core.admission import admission_of, reprice
-from app.core.errors import Failure
+from app.core.db.freshness import only_reads
+from app.core.errors import Failure, report
 from app.core.service import Service
 from app.features.graphql import metrics
 from app.features.graphql.context import Context
-from app.features.graphql.errors import described
+from app.features.graphql.errors import cause_of, described
 from app.features.graphql.failures import InvalidQuery, QueryTooLarge, QueryTooSlow
 from app.features.graphql.limits import cost, measure, require, require_few_values
 from app.features.graphql.schema import core, schema
@@ -134,6 +136,8 @@ async def execute(
     except (Refused, GraphQLError, InvalidQuery, QueryTooLarge) as error:
         return refusal(error)
     await reprice(connection, price)
+    if operation.operation is OperationType.QUERY:
+        only_reads()
     context = Context(connection=connection, service=service, document=document)
     answer = await answered(context, request, limits.timeout_seconds)
     if refused := admission_of(
@@ -172,5 +176,7 @@ async def answered(context: Context, request: Request, seconds: float) -> dict[s
         return {"data": None, "errors": [described(error)]}
     answer: dict[str, Any] = {"data": result.data}
     if result.errors:
+        for cause in filter(None, map(cause_of, result.errors)):
+            report(context.connection.scope, cause)
         answer["errors"] = [described(each) for each in result.errors]
     return answer

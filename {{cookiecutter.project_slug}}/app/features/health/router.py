@@ -1,4 +1,8 @@
-"""Probes for an orchestrator."""
+"""Endpoints of the probes."""
+
+from typing import Annotated
+
+from fastapi import Header
 
 from app.core.openapi import problems
 from app.core.routing import SERVICE, router as new_router
@@ -8,6 +12,7 @@ from app.features.health import service as health
 from app.features.health.schemas import Alive, Ready
 
 router = new_router("/health", tag="health", about=SERVICE, prefix="", quiet=True)
+Presented = Annotated[str | None, Header(alias="Authorization", include_in_schema=False)]
 
 
 @router.get("/live", dependencies=[uncounted])
@@ -17,10 +22,26 @@ async def live() -> Alive:
 
 
 @router.get(
+    "/startup",
+    dependencies=[uncounted],
+    responses=problems({503: "The service has not been ready yet"}),
+)
+async def startup(service: ServiceDep) -> Alive:
+    """Startup probe: the service has been ready once; use the other probes from then on."""
+    return await health.started(service)
+
+
+@router.get(
     "/ready",
     dependencies=[uncounted],
-    responses=problems({503: "A dependency is unavailable; `checks` names it"}),
+    response_model_exclude_none=True,
+    responses=problems(
+        {
+            503: "A dependency is unavailable, or the service is stopping; `checks` names the cause"
+            " for callers who may see it"
+        }
+    ),
 )
-async def ready(service: ServiceDep) -> Ready:
+async def ready(service: ServiceDep, presented: Presented = None) -> Ready:
     """Readiness probe: the service can do its work; send requests elsewhere if not."""
-    return await health.readiness(service)
+    return await health.readiness(service, presented)

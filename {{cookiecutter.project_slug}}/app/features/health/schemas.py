@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class Alive(BaseModel):
@@ -15,4 +15,6 @@ class Ready(BaseModel):
     """Every dependency of the service responds too."""
 
     status: Literal["ok"] = "ok"
-    checks: dict[str, str]
+    checks: dict[str, str] | None = Field(
+        None, description="The state of each dependency, for callers who may see it"
+    )

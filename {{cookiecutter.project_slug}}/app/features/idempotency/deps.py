@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.core.db.session import SESSION, Database, DatabaseDep
-from app.core.errors import Failure, bug_response, render_failure
+from app.core.errors import Failure, bug_response, failure_response
 from app.core.middleware import add_headers
 from app.core.observing import Answered, Observing, before_commit
 from app.core.openapi import REQUIRED, problems
@@ -95,7 +95,7 @@ async def executing_once(
             case RequestValidationError() | HTTPException():
                 return None  # it was not executed
             case Failure():
-                return answer_of(await render_failure(request, error))
+                return answer_of(failure_response(request, error))
             case _:
                 return answer_of(bug_response(request))
 

@@ -18,6 +18,7 @@ class IdempotencyKey(Record):
         UniqueConstraint("key", name="uq_idempotency_keys_key"),
         Index("ix_idempotency_keys_created_at", "created_at", "id"),
     )
+    from_primary = True
 
     key: Mapped[str] = mapped_column(String(64))
     """A digest of the client's key, the caller, the customer and the operation."""

@@ -18,12 +18,14 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 import structlog
+from prometheus_client import Counter
 from pydantic import BaseModel
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.carriers import partition
 from app.core.db.base import utc_now
 from app.core.db.errors import LostRace, refusing
+from app.core.db.freshness import wrote
 from app.core.db.session import Database, unit_of_work
 from app.core.errors import Conflict, Failure, Forbidden, Unauthorized, Unavailable, Unprocessable
 from app.core.jobs import UnreadableArguments
@@ -35,8 +37,10 @@ from app.features.idempotency.models import IdempotencyKey
 
 log = structlog.stdlib.get_logger(__name__)
 
+REPLAYS = Counter("idempotency_replays", "Requests that were answered as before")
+
 MARGIN = timedelta(seconds=15)
-"""How much longer than a request may take its claim is honoured."""
+"""How much longer than a request may take its claim is honored."""
 LONGEST = 255
 """How long a key may be."""
 BARE = re.compile(r"[!-~]+")
@@ -47,7 +51,7 @@ ATTEMPTS = 5
 
 
 class IdempotencyKeyReused(Unprocessable):
-    """The key belongs to another request."""
+    """The key was used for a different request."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -71,13 +75,13 @@ class ResponseUnreadable(Conflict):
 
     def __init__(self) -> None:
         super().__init__(
-            "The response to this idempotency key can no longer be read. See whether the request"
+            "The response to this idempotency key can no longer be read. Check whether the request"
             " was executed, and use a new key."
         )
 
 
 class InvalidKey(Failure):
-    """The key is missing where it is required, or is not one."""
+    """The key is required but missing, or malformed."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -195,6 +199,8 @@ async def claim(database: Database, key: str, request: str) -> Claim | Answer:
         if found.request != request:
             raise IdempotencyKeyReused
         if found.answer is not None:
+            REPLAYS.inc()
+            wrote()  # the first response, with what it said of that, may have been lost
             return opened(service_of(database).keys, found.answer)
         if found.leased_until >= utc_now():
             break

@@ -45,9 +45,9 @@ def show(context: Context, job_id: UUID) -> None:
 @cli.command()
 def retry(
     context: Context,
-    job_ids: Annotated[list[UUID] | None, Argument(help="Which of them.")] = None,
+    job_ids: Annotated[list[UUID] | None, Argument(help="Ids of the jobs to retry.")] = None,
     *,
-    every: Annotated[bool, Option("--all", help="All dead jobs.")] = False,
+    every: Annotated[bool, Option("--all", help="Retry all dead jobs.")] = False,
     limit: Limit = 1000,
 ) -> None:
     """Retry dead jobs."""

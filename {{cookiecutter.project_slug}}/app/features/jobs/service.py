@@ -21,7 +21,7 @@ class JobNotFound(NotFound):
 
 
 class JobNotDead(Conflict):
-    """Only dead jobs are retried manually: the others run on their own."""
+    """Only dead jobs can be retried manually; the others are retried automatically."""
 
     def __init__(self, state: str) -> None:
         super().__init__(f"The job is {state}; only a dead one can be retried.")

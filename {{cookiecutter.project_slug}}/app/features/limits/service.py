@@ -11,6 +11,7 @@ from ipaddress import IPv6Address, ip_address
 from math import ceil
 from uuid import UUID
 
+from prometheus_client import Counter as Metric
 from starlette.requests import HTTPConnection
 
 from app.core.context import actor
@@ -23,13 +24,15 @@ from app.core.service import Service, service_at
 from app.features.limits.settings import LimitSettings, Rate
 from app.features.limits.windows import Counter, Memory, Store, Window
 
+REFUSED = Metric("limits_refused", "Requests and attempts beyond a limit", ["limit"])
+
 RATE_LIMIT, POLICY = "RateLimit", "RateLimit-Policy"
 TURN = "app.limits.turn"
 """The key in the scope of a request that is served."""
 
 
 class TooManyRequests(Failure):
-    """The caller's requests are too many at the moment."""
+    """The caller has sent too many requests."""
 
     status = HTTPStatus.TOO_MANY_REQUESTS
 
@@ -148,22 +151,31 @@ async def count(
     admitted, windows = await limiter.store.hit([counter for _, counter in kinds], weight)
     policies: list[str] = []
     states: list[str] = []
-    wait = 0.0
     for (name, (_, rate)), window in zip(kinds, windows, strict=True):
         policies.append(f'"{name}";q={rate.quota};w={rate.seconds}')
         states.append(f'"{name}";r={window.left(rate)};t={ceil(rate.seconds - window.elapsed)}')
-        if not admitted:
-            wait = max(wait, window.wait(rate, min(weight, rate.quota)))
     if connection.scope["type"] == "http":
         add_headers(connection.scope, {POLICY: ", ".join(policies), RATE_LIMIT: ", ".join(states)})
     if not admitted:
-        raise TooManyRequests(wait)
+        raise TooManyRequests(refused(kinds, windows, weight))
+
+
+def refused(kinds: Sequence[tuple[str, Counter]], windows: Sequence[Window], weight: int) -> float:
+    """The longest time to wait for room in one of these windows; counts the refusal."""
+    waits = [
+        (window.wait(rate, min(weight, rate.quota)), name)
+        for (name, (_, rate)), window in zip(kinds, windows, strict=True)
+    ]
+    seconds, name = max(waits)
+    REFUSED.labels(name).inc()
+    return seconds
 
 
 def take_turn(connection: HTTPConnection, limiter: Limiter, caller: str) -> None:
     """Refuse a caller who waits for too many responses already."""
     running = limiter.running
     if running[caller] >= limiter.settings.concurrent:
+        REFUSED.labels("concurrent").inc()
         raise TooManyRequests(1, "requests at once")
     running[caller] += 1
 
@@ -181,16 +193,16 @@ async def attempt(service: Service, kind: Attempt, account: str | None = None) -
     Those of a stranger do not keep the owner out.
     """
     limiter, place = service.resource(limiting), network(actor.get().address)
-    counters = limiter.counters(f"{kind}_address", place)
+    subjects = [(f"{kind}_address", place)]
     if account is not None:
-        counters += limiter.counters(f"{kind}_account", f"{fingerprint(account)}:{place}")
-    await refuse_excess(limiter, counters)
+        subjects.append((f"{kind}_account", f"{fingerprint(account)}:{place}"))
+    await refuse_excess(limiter, subjects)
 
 
 async def attempt_anywhere(service: Service, kind: Attempt, account: str) -> None:
     """Count an attempt at the account from all addresses together."""
     limiter = service.resource(limiting)
-    await refuse_excess(limiter, limiter.counters(f"{kind}_anywhere", fingerprint(account)))
+    await refuse_excess(limiter, [(f"{kind}_anywhere", fingerprint(account))])
 
 
 async def attempt_mail(service: Service, purpose: str, email: str) -> None:
@@ -208,11 +220,9 @@ async def succeeded(service: Service, account: str) -> None:
         await limiter.store.forget([name for name, _ in counters])
 
 
-async def refuse_excess(limiter: Limiter, counters: Sequence[Counter]) -> None:
-    """Count in all of these windows, or refuse the attempt."""
-    if not counters:
-        return
-    admitted, windows = await limiter.store.hit(counters, 1)
-    if not admitted:
-        waits = [window.wait(rate, 1) for window, (_, rate) in zip(windows, counters, strict=True)]
-        raise TooManyAttempts(max(waits))
+async def refuse_excess(limiter: Limiter, subjects: Sequence[tuple[str, str]]) -> None:
+    """Count in all windows of these, or refuse the attempt."""
+    if kinds := limiter.of(subjects):
+        admitted, windows = await limiter.store.hit([counter for _, counter in kinds], 1)
+        if not admitted:
+            raise TooManyAttempts(refused(kinds, windows, 1))

@@ -53,7 +53,7 @@ return {admitted, answer}
 
 
 class LimitsUnavailable(Unavailable):
-    """Requests cannot be counted, and are not admitted uncounted."""
+    """Requests cannot be counted at the moment, and are refused (`LIMITS_CLOSED`)."""
 
     def __init__(self) -> None:
         super().__init__("The service cannot count requests at the moment. Try again shortly.")

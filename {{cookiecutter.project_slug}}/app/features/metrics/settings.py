@@ -11,6 +11,8 @@ class MetricsSettings(FeatureSettings):
 
     model_config = SettingsConfigDict(env_prefix="METRICS_", env_ignore_empty=True)
 
+    enabled: bool = True
+    """If false, nothing is measured; nor is it where the service is deployed without a token."""
     token: SecretStr | None = Field(default=None, min_length=16)
 
     def faults(self) -> list[str]:

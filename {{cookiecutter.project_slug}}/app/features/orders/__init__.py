@@ -6,6 +6,7 @@ from app.features.orders.jobs import expire_unpaid
 from app.features.orders.models import Order, OrderLine
 from app.features.orders.permissions import OrderPermission
 from app.features.orders.router import router
+from app.features.orders.sample import sample
 from app.features.orders.settings import OrderSettings
 
 feature = Feature(
@@ -19,4 +20,5 @@ feature = Feature(
     tenant_permissions=dict.fromkeys(("owner", "admin"), tuple(OrderPermission)),
     # {% endif %}
     settings=(OrderSettings,),
+    sample=sample,
 )

@@ -8,7 +8,7 @@ from app.features.orders.models import OrderState
 
 
 class OrderPlaced(Event):
-    """An order was placed, and its pieces were taken from the stock."""
+    """An order was placed, and its items were taken from stock."""
 
     name: ClassVar[str] = "order.placed"
 

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 
 class OrderPermission(StrEnum):
-    """Permissions on orders. Everybody who orders sees and cancels their own."""
+    """Permissions on orders. Buyers can always see and cancel their own."""
 
     PLACE = "orders:place"
     READ = "orders:read"

@@ -19,14 +19,14 @@ from app.features.orders.schemas import NewOrder, OrderDetails, OrderQuery, Orde
 router = new_router("/orders", tag="orders", about=CUSTOMER)
 
 NOT_FOUND = problems({404: "No such order, or it belongs to another buyer"})
-WRONG_STATE = problems({409: "Not possible in the order's state"})
+WRONG_STATE = problems({409: "The order's state does not allow it"})
 
 
 @router.post("", status_code=201, dependencies=[Can(OrderPermission.PLACE), idempotent_only])
 async def place_order(
     principal: CurrentPrincipal, session: SessionDep, new: NewOrder, response: Response
 ) -> OrderDetails:
-    """Place an order at the current prices. Its pieces are reserved until it is paid, or no longer can be."""
+    """Place an order at the current prices. Its items are reserved until it is paid or expires."""
     order = await service.place(session, principal, new)
     response.headers["Location"] = f"{router.prefix}/{order.id}"
     return order
@@ -94,5 +94,5 @@ async def deliver_order(session: SessionDep, order_id: UUID) -> OrderDetails:
     responses=NOT_FOUND | WRONG_STATE,
 )
 async def refund_order(session: SessionDep, order_id: UUID) -> OrderDetails:
-    """Record that a paid order was refunded. Unless it was shipped, its pieces go back to the stock."""
+    """Record that a paid order was refunded. Unless it was shipped, its items are returned to stock."""
     return await service.advance(session, order_id, "refund")

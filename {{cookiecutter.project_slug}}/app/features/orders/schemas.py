@@ -5,8 +5,9 @@ from uuid import UUID
 
 from pydantic import AwareDatetime, Field, model_validator
 
-from app.core.listing import Equal
+from app.core.listing import In
 from app.core.pagination import ListQuery, SortableBy
+from app.core.queries import Several
 from app.core.schemas import WHOLE, Input, Output, Stored
 from app.features.orders.models import Order, OrderState
 
@@ -15,7 +16,7 @@ Quantity = Annotated[int, Field(ge=1, le=10_000, examples=[2]), WHOLE]
 
 
 class NewLine(Input):
-    """Pieces of a product to order."""
+    """A product, and how many of it to order."""
 
     product_id: UUID = Field(examples=["01890000-0000-7000-8000-000000000000"])
     quantity: Quantity
@@ -32,14 +33,14 @@ class NewOrder(Input):
     def once_each(self) -> Self:
         """Each product has one line."""
         if len({line.product_id for line in self.lines}) < len(self.lines):
-            raise ValueError("give each product once, with the sum of its pieces")
+            raise ValueError("list each product once, with the total quantity")
         return self
 
 
 class OrderRead(Stored):
     """An order, as in lists."""
 
-    buyer_id: UUID = Field(description="The user who placed it, also once the account is deleted")
+    buyer_id: UUID = Field(description="The user who placed it, even after the account is deleted")
     state: OrderState
     currency: str
     total: int = Field(description="In the currency's smallest unit")
@@ -52,7 +53,7 @@ class OrderLineRead(Output):
     product_id: UUID
     sku: str
     name: str
-    price: int = Field(description="Of one piece, in the currency's smallest unit")
+    price: int = Field(description="Per item, in the currency's smallest unit")
     quantity: int
 
 
@@ -60,11 +61,13 @@ class OrderDetails(OrderRead):
     """An order with its lines."""
 
     lines: list[OrderLineRead]
-    actions: list[str] = Field(description="What can be done with it in its state")
+    actions: list[str] = Field(description="Actions that its state allows")
 
 
 class OrderQuery(ListQuery):
     """Filters for orders."""
 
     sort: Annotated[str, SortableBy(Order.created_at)] = "-created_at"
-    state: Annotated[OrderState | None, Equal(Order.state)] = None
+    state: Annotated[Several[OrderState] | None, In(Order.state)] = Field(
+        None, description="Orders in any of these states; can be repeated"
+    )

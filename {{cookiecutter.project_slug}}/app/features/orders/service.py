@@ -40,7 +40,7 @@ class OrderNotFound(NotFound):
 
 
 class SeveralCurrencies(Unprocessable):
-    """The products of an order are not priced in the same currency."""
+    """The products in the order are priced in different currencies."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -52,11 +52,11 @@ class TotalTooHigh(Unprocessable):
     """The total is more than all clients can represent."""
 
     def __init__(self) -> None:
-        super().__init__(f"The total is more than {HIGHEST_TOTAL}. Order fewer pieces.")
+        super().__init__(f"The total is more than {HIGHEST_TOTAL}. Order fewer items.")
 
 
 async def place(session: AsyncSession, principal: Principal, new: NewOrder) -> OrderDetails:
-    """Place an order at the current prices, and take its pieces from the stock."""
+    """Place an order at the current prices, and take its items from stock."""
     wanted = {line.product_id: line.quantity for line in new.lines}
     sold = await products.take(session, wanted)
     if len({product.currency for product in sold}) > 1:

@@ -8,10 +8,10 @@ from app.features.orders.models import Order, OrderState
 
 
 class PaymentTooLate(Conflict):
-    """The order was not paid in time; its pieces go back to the stock."""
+    """The order was not paid in time; its items are returned to stock."""
 
     def __init__(self) -> None:
-        super().__init__("The time to pay this order is over. Place a new one.")
+        super().__init__("The time to pay for this order has expired. Place a new one.")
 
 
 def in_time(order: Order) -> None:

@@ -5,6 +5,7 @@ from app.features.products.jobs import change_prices, purge_products
 from app.features.products.models import Product
 from app.features.products.permissions import ProductPermission
 from app.features.products.router import router
+from app.features.products.sample import sample
 from app.features.products.settings import ProductSettings
 
 feature = Feature(
@@ -17,4 +18,5 @@ feature = Feature(
     tenant_permissions=dict.fromkeys(("owner", "admin"), tuple(ProductPermission)),
     # {% endif %}
     settings=(ProductSettings,),
+    sample=sample,
 )

@@ -8,7 +8,7 @@ from app.core.jobs.outbox import enqueue
 from app.core.jobs.purge import purge
 from app.core.jobs.schedule import cron
 from app.core.jobs.work import Work
-from app.features import audit
+from app.features import audit, cache
 from app.features.products import repository
 from app.features.products.models import Product
 from app.features.products.settings import ProductSettings
@@ -26,6 +26,7 @@ async def change_prices(
     session = work.session
     count, last = await repository.change_prices(session, currency, percent, until, after)
     change = {"currency": currency, "percent": percent, "count": count}
+    cache.invalidate(session, repository.STATISTICS_TAG)
     audit.record(session, "product.prices_changed", "product", None, after=change)
     if last is not None:
         await enqueue(

@@ -3,12 +3,13 @@
 from sqlalchemy import BigInteger, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
+from app.core.db.authors import Authored
 from app.core.db.deletion import Restorable
 from app.core.db.resource import Resource
 from app.core.db.versions import Versioned
 
 
-class Product(Versioned, Restorable, Resource):
+class Product(Versioned, Restorable, Authored, Resource):
     """A product for sale."""
 
     __tablename__ = "products"

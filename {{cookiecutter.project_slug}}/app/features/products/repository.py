@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, case, select, update
+from sqlalchemy import ColumnElement, Row, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.base import utc_now
-from app.core.db.deletion import SHOWN, WITH_DELETED
+from app.core.db.deletion import SHOWN, WITH_DELETED, visible
 from app.core.db.session import Database
 from app.core.listing import Listing
 from app.core.pagination import Found
@@ -18,6 +18,20 @@ from app.features.products.schemas import HIGHEST_PRICE, ProductQuery
 
 BATCH = 1000
 PRODUCTS = Listing(ProductQuery, Product)
+STATISTICS_TAG = "product statistics"
+"""Of what is cached of this statement."""
+STATISTICS = (
+    select(
+        Product.currency,
+        func.count().label("products"),
+        func.sum(case((Product.stock == 0, 1), else_=0)).label("out_of_stock"),
+        func.sum(Product.stock).label("pieces"),
+        func.sum(Product.stock * Product.price).label("value"),
+    )
+    .where(*visible(Product))
+    .group_by(Product.currency)
+    .order_by(Product.currency)
+)
 
 
 async def get(reader: Database | AsyncSession, product_id: UUID) -> Row[Any] | None:
@@ -60,6 +74,11 @@ async def lock_all(
 async def page(reader: Database | AsyncSession, query: ProductQuery) -> Found[Row[Any]]:
     """Matching products, newest first by default."""
     return await PRODUCTS.page(reader, query)
+
+
+async def statistics(database: Database) -> Sequence[object]:
+    """A row for each currency."""
+    return await database.rows(STATISTICS, {})
 
 
 async def change_prices(

@@ -26,10 +26,12 @@ from app.features.products.schemas import (
     ProductQuery,
     ProductRead,
     ProductsRead,
+    ProductStatistics,
 )
 
 products = new_router("/products", tag="products", about=CUSTOMER)
 prices = new_router("/price-changes", tag="products", about=CUSTOMER)
+statistics = new_router("/product-statistics", tag="products", about=CUSTOMER)
 imports = new_router("/product-imports", tag="products", about=CUSTOMER)
 
 NOT_FOUND = problems({404: "No such product"})
@@ -94,7 +96,7 @@ async def change_product(
 async def delete_product(
     session: SessionDep, product: LockedProduct, conditions: WriteConditions
 ) -> None:
-    """Delete a product. It can be restored for a while; its SKU is free at once."""
+    """Delete a product. It can be restored for a while; its SKU can be reused immediately."""
     await service.delete(session, product, conditions.expected)
 
 
@@ -102,7 +104,7 @@ async def delete_product(
     "/{product_id}/restore",
     response_model=ProductRead,
     dependencies=[Can(ProductPermission.WRITE)],
-    responses=problems({404: "No such product was deleted"}) | TAKEN,
+    responses=problems({404: "No such deleted product"}) | TAKEN,
 )
 async def restore_product(session: SessionDep, product_id: UUID) -> Product:
     """Restore a deleted product."""
@@ -121,6 +123,15 @@ async def create_products(session: SessionDep, new: NewProducts) -> dict[str, Se
     return {"items": await service.create_all(session, new)}
 
 
+@statistics.get("", dependencies=[Can(ProductPermission.READ)])
+async def get_statistics(database: DatabaseDep) -> ProductStatistics:
+    """Get statistics of all products, by currency.
+
+    Up to a minute old; imports and bulk price changes show immediately.
+    """
+    return await service.statistics(database)
+
+
 @prices.post("", status_code=202, dependencies=[Can(ProductPermission.WRITE), idempotent])
 async def change_prices(session: SessionDep, wanted: PriceChange) -> PriceChange:
     """Raise or lower all prices in one currency by a percentage, in the background.
@@ -134,4 +145,5 @@ async def change_prices(session: SessionDep, wanted: PriceChange) -> PriceChange
 router = APIRouter()
 router.include_router(products)
 router.include_router(prices)
+router.include_router(statistics)
 router.include_router(imports)

@@ -1,6 +1,7 @@
 """Requests and responses."""
 
 from typing import Annotated
+from uuid import UUID
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
@@ -28,7 +29,7 @@ Price = Annotated[
     WHOLE,
 ]
 Stock = Annotated[
-    int, Field(ge=0, le=10**9, examples=[40], description="Pieces that can be ordered"), WHOLE
+    int, Field(ge=0, le=10**9, examples=[40], description="Number of items in stock"), WHOLE
 ]
 Currency = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="ISO 4217 code")
@@ -84,9 +85,27 @@ class ProductRead(Stored):
     price: int
     currency: str
     stock: int
+    created_by: UUID | None = Field(description="The user who created it")
+    updated_by: UUID | None = Field(description="The user who last changed it, or ordered it")
     deleted_at: AwareDatetime | None = Field(
         description="When it was deleted; it can be restored for a while"
     )
+
+
+class CurrencyStatistics(Output):
+    """The products in one currency."""
+
+    currency: str
+    products: int
+    out_of_stock: int
+    pieces: int = Field(description="Total number of items in stock")
+    value: int = Field(description="Value of the stock, in the currency's smallest unit")
+
+
+class ProductStatistics(Output):
+    """Statistics of all products."""
+
+    currencies: list[CurrencyStatistics]
 
 
 class ProductsRead(Output):
@@ -104,12 +123,12 @@ class ProductQuery(ListQuery):
     name: Annotated[Line | None, Containing(Product.name)] = Field(
         None,
         max_length=200,
-        description="Part of the name, case-insensitive. Not indexed: when few products match, all are read,"
-        " about a second per million",
+        description="Part of the name, case-insensitive. If few products match, all of them may be read,"
+        " which takes about a second per million",
     )
     currency: Annotated[Currency | None, Equal(Product.currency)] = None
     min_price: Annotated[int | None, AtLeast(Product.price)] = Field(None, ge=0, le=HIGHEST_PRICE)
     deleted: Annotated[bool | None, Deleted(Product.deleted_at)] = Field(
-        None, description="Only products that were deleted, which are hidden otherwise"
+        None, description="Only deleted products, which are otherwise hidden"
     )
     max_price: Annotated[int | None, AtMost(Product.price)] = Field(None, ge=0, le=HIGHEST_PRICE)

@@ -15,10 +15,18 @@ from app.core.db.session import Database
 from app.core.db.versions import Expected, require
 from app.core.errors import Conflict, NotFound, Unprocessable
 from app.core.jobs.outbox import enqueue
-from app.features import audit
+from app.features import audit, cache
 from app.features.products import jobs, repository
 from app.features.products.models import Product
-from app.features.products.schemas import NewProduct, NewProducts, PriceChange, ProductChange
+from app.features.products.schemas import (
+    NewProduct,
+    NewProducts,
+    PriceChange,
+    ProductChange,
+    ProductStatistics,
+)
+
+MINUTE = 60
 
 
 class ProductNotFound(NotFound):
@@ -36,18 +44,18 @@ class UnknownProduct(Unprocessable):
 
 
 class OutOfStock(Conflict):
-    """Fewer pieces are left than were ordered."""
+    """Fewer items are in stock than were ordered."""
 
     def __init__(self, product: Product) -> None:
         super().__init__(
-            f"Not enough pieces of {product.name}: {product.stock} left.",
+            f"Not enough of {product.name} in stock: {product.stock} left.",
             sku=product.sku,
             available=product.stock,
         )
 
 
 class SkuTaken(Conflict):
-    """A stock-keeping unit identifies one product."""
+    """Another product has this stock-keeping unit."""
 
     def __init__(self, *skus: str) -> None:
         named = ", ".join(skus) or "of one of these"
@@ -78,6 +86,7 @@ async def create_all(session: AsyncSession, new: NewProducts) -> Sequence[Produc
         audit.record(session, "product.created", "product", product.id, after=after)
     with refusing("uq_products_sku", SkuTaken()):
         await session.flush()
+    cache.invalidate(session, repository.STATISTICS_TAG)
     return created
 
 
@@ -157,6 +166,13 @@ async def give_back(session: AsyncSession, pieces: Mapping[UUID, int]) -> None:
     for product_id, product in found.items():
         product.stock += pieces[product_id]
     await session.flush()
+
+
+@cache.cached(seconds=MINUTE, tags=[repository.STATISTICS_TAG])
+async def statistics(database: Database) -> ProductStatistics:
+    """Statistics of all products: at most a minute old, and without what an import has changed since."""
+    rows = await repository.statistics(database)
+    return ProductStatistics.model_validate({"currencies": rows}, from_attributes=True)
 
 
 async def change_prices(session: AsyncSession, wanted: PriceChange) -> None:

@@ -10,6 +10,8 @@ from app.features.tenants.listeners import listeners
 from app.features.tenants.models import Invitation, Membership, Tenant
 from app.features.tenants.permissions import OFFICE, PlatformPermission, TenantPermission
 from app.features.tenants.router import router
+from app.features.tenants.sample import sample
+from app.features.tenants.service import acting_for
 from app.features.tenants.settings import TenantSettings
 
 feature = Feature(
@@ -25,5 +27,7 @@ feature = Feature(
     headers=(HEADER,),
     refusals={404: "You are not a member of a tenant with this id"},
     customers=each_tenant,
+    customer=("tenant", acting_for),
     settings=(TenantSettings,),
+    sample=sample,
 )

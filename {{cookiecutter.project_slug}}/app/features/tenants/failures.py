@@ -11,7 +11,7 @@ class TenantNotFound(NotFound):
 
 
 class InvalidTenant(Unprocessable):
-    """What the header says is no id."""
+    """The header does not contain an id."""
 
     def __init__(self) -> None:
         super().__init__("X-Tenant-ID is not the id of a tenant.")
@@ -25,7 +25,7 @@ class TenantSuspended(Forbidden):
 
 
 class ContradictoryTenants(Unprocessable):
-    """A request acts in one tenant."""
+    """The path and the header name different tenants; a request acts in one."""
 
     def __init__(self) -> None:
         super().__init__("The path and the header X-Tenant-ID name different tenants.")
@@ -46,14 +46,14 @@ class InvitationNotFound(NotFound):
 
 
 class InvalidInvitation(Unprocessable):
-    """The token is mistyped, used, replaced, revoked, expired, or was sent to another address."""
+    """The token is invalid, used, replaced, revoked or expired, or was sent to another address."""
 
     def __init__(self) -> None:
         super().__init__("The invitation is no longer valid, or was sent to another address.")
 
 
 class AlreadyMember(Conflict):
-    """Members are not invited again."""
+    """The user is already a member."""
 
     def __init__(self) -> None:
         super().__init__("A user with this address is already a member.")
@@ -67,7 +67,7 @@ class OwnersOnly(Forbidden):
 
 
 class LastOwner(Conflict):
-    """A tenant always has an owner."""
+    """A tenant must always have an owner."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -83,7 +83,7 @@ class PersonalTenant(Conflict):
 
 
 class TooMany(Conflict):
-    """A limit, against abuse."""
+    """A limit that prevents abuse has been reached."""
 
     def __init__(self, what: str, most: int) -> None:
         super().__init__(f"There can be at most {most} {what}.")

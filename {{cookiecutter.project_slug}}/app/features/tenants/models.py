@@ -51,6 +51,7 @@ class Membership(TenantTagged, Base):
         UniqueConstraint("tenant_id", "user_id", name="uq_memberships_tenant_id_user_id"),
         Index("ix_memberships_user_id", "user_id", "created_at", "id"),
     )
+    from_primary = True
 
     tenant_id: Mapped[UUID] = mapped_column(  # pyright: ignore[reportIncompatibleVariableOverride]
         ForeignKey("tenants.id", name="fk_memberships_tenant_id", ondelete="CASCADE")
@@ -60,8 +61,8 @@ class Membership(TenantTagged, Base):
     )
     role: Mapped[str] = mapped_column(String(16))
 
-    tenant: Mapped[Tenant] = relationship(lazy="raise")
-    user: Mapped[User] = relationship(lazy="raise")
+    tenant: Mapped[Tenant] = relationship()
+    user: Mapped[User] = relationship()
 
 
 class Invitation(TenantTagged, Base):
@@ -74,6 +75,7 @@ class Invitation(TenantTagged, Base):
         Index("ix_invitations_expires_at", "expires_at"),
         Index("ix_invitations_invited_by", "invited_by"),
     )
+    from_primary = True
 
     tenant_id: Mapped[UUID] = mapped_column(  # pyright: ignore[reportIncompatibleVariableOverride]
         ForeignKey("tenants.id", name="fk_invitations_tenant_id", ondelete="CASCADE")

@@ -22,13 +22,13 @@ from app.features.tenants.schemas import (
     Acceptance,
     InvitationQuery,
     InvitationRead,
+    MemberChange,
     MemberQuery,
     MemberRead,
     MembershipQuery,
     MembershipRead,
     NewInvitation,
     NewTenant,
-    RoleChange,
     TenantEventQuery,
     TenantEventRead,
     TenantQuery,
@@ -150,7 +150,7 @@ async def rename_tenant(member: CurrentMember, session: SessionDep, wanted: NewT
     responses=NO_TENANT | CONFLICT,
 )
 async def delete_tenant(member: CurrentMember, session: SessionDep) -> None:
-    """Delete a tenant. It is inaccessible at once, and purged after a grace period."""
+    """Delete a tenant. It becomes inaccessible immediately, and is purged after a grace period."""
     await service.delete(session, member)
 
 
@@ -193,7 +193,7 @@ async def list_members(
     responses=NO_MEMBER | CONFLICT,
 )
 async def change_member_role(
-    member: CurrentMember, session: SessionDep, user_id: UUID, wanted: RoleChange
+    member: CurrentMember, session: SessionDep, user_id: UUID, wanted: MemberChange
 ) -> None:
     """Change the role of a member."""
     await members.change_role(session, member, user_id, wanted.role)

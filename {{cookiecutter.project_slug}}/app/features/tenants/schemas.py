@@ -14,7 +14,7 @@ from app.features.audit.schemas import AuditQuery
 from app.features.tenants.models import Invitation, Membership, Tenant, TenantRole
 from app.features.users.schemas import Email
 
-# A URL, an e-mail address or a telephone number.
+# A URL, an email address or a telephone number.
 LINK = re.compile(r"://|[^\W_][.。][^\W\d_]{2}|(?<!\w)(?:\d[ ()./-]*){9,}(?!\w)")
 
 
@@ -23,7 +23,7 @@ def refuse_link(name: str) -> str:
     visible = "".join(each for each in name if unicodedata.category(each) != "Cf")
     if LINK.search(unicodedata.normalize("NFKC", visible)):
         raise ValueError(
-            "must not look like a link, an e-mail address or a telephone number: put a space"
+            "must not look like a link, an email address or a telephone number: put a space"
             " after each dot, and avoid long numbers"
         )
     return name
@@ -60,7 +60,7 @@ class TenantRead(Stored):
     )
     suspended_at: AwareDatetime | None
     deleted_at: AwareDatetime | None = Field(
-        description="Inaccessible since then; purged after a grace period"
+        description="Inaccessible since this time; purged after a grace period"
     )
 
 
@@ -94,7 +94,7 @@ class MemberRead(Output):
     created_at: AwareDatetime
 
 
-class RoleChange(Input):
+class MemberChange(Input):
     """The new role of a member."""
 
     role: TenantRole

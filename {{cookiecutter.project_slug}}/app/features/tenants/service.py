@@ -1,5 +1,6 @@
 """Rules about tenants."""
 
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -35,6 +36,11 @@ async def get(session: AsyncSession, tenant_id: UUID) -> Tenant:
     if tenant is None:
         raise TenantNotFound
     return tenant
+
+
+async def acting_for(session: AsyncSession, tenant_id: UUID) -> AbstractContextManager[None]:
+    """A context in which sessions are those of this tenant."""
+    return within((await get(session, tenant_id)).id)
 
 
 async def locked(session: AsyncSession, tenant_id: UUID) -> Tenant:

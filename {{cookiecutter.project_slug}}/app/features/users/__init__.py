@@ -8,6 +8,7 @@ from app.features.users.permissions import RolePermission, UserPermission
 from app.features.users.repository import ACCOUNT, by_email, credentials, credentials_of, lock
 from app.features.users.roles import seed
 from app.features.users.router import router
+from app.features.users.sample import sample
 from app.features.users.service import add
 
 __all__ = ["ACCOUNT", "add", "by_email", "credentials", "credentials_of", "feature", "lock"]
@@ -19,5 +20,6 @@ feature = Feature(
     permissions=(UserPermission, RolePermission),
     seed=seed,
     demo=demo,
+    sample=sample,
     cli=cli,
 )

@@ -49,10 +49,10 @@ Address = Annotated[
     str,
     Option(
         "--email",
-        prompt="E-mail address",
+        prompt="Email address",
         parser=email_address,
         metavar="TEXT",
-        help="The address of the account.",
+        help="Email address of the account.",
     ),
 ]
 
@@ -61,8 +61,7 @@ Address = Annotated[
 async def migrated(service: Service) -> AsyncGenerator[AsyncSession]:
     """A transaction on a migrated database."""
     async with unit_of_work(service.database) as session:
-        if await migrations.current(session) != migrations.head():
-            raise RuntimeError("the database is not migrated: run `app db upgrade` first")
+        await migrations.ahead(session)
         yield session
 
 
@@ -113,7 +112,7 @@ def create(
         str,
         Option(prompt=True, hide_input=True, confirmation_prompt=True, envvar="USER_PASSWORD"),
     ],
-    role: Annotated[list[str] | None, Option(help="May be repeated; `member` by default.")] = None,
+    role: Annotated[list[str] | None, Option(help="Can be repeated; `member` by default.")] = None,
     name: Annotated[str, Option("--full-name", parser=full_name, metavar="TEXT")] = "",
 ) -> None:
     """Create a verified account."""

@@ -16,6 +16,7 @@ class Role(Versioned, Base):
 
     __tablename__ = "roles"
     __table_args__ = (UniqueConstraint("name", name="uq_roles_name"),)
+    from_primary = True
 
     name: Mapped[str] = mapped_column(ExactText(64))
     description: Mapped[str] = mapped_column(String(200), default="")
@@ -32,6 +33,7 @@ class User(Base):
         UniqueConstraint("email", name="uq_users_email"),
         Index("ix_users_created_at", "created_at", "id"),
     )
+    from_primary = True
 
     email: Mapped[str] = mapped_column(ExactText(320))
     full_name: Mapped[str] = mapped_column(String(200), default="")
@@ -39,9 +41,7 @@ class User(Base):
     is_active: Mapped[bool] = mapped_column(default=True)
     email_verified_at: Mapped[datetime | None]
 
-    roles: Mapped[list[Role]] = relationship(
-        secondary="user_roles", order_by=Role.name, lazy="raise"
-    )
+    roles: Mapped[list[Role]] = relationship(secondary="user_roles", order_by=Role.name)
 
 
 class UserRole(Base):
@@ -52,6 +52,7 @@ class UserRole(Base):
         UniqueConstraint("user_id", "role_id", name="uq_user_roles_user_id_role_id"),
         Index("ix_user_roles_role_id", "role_id"),
     )
+    from_primary = True
 
     user_id: Mapped[UUID] = mapped_column(
         ForeignKey("users.id", name="fk_user_roles_user_id", ondelete="CASCADE")

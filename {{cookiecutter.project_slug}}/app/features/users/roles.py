@@ -26,35 +26,35 @@ class RoleNotFound(NotFound):
 
 
 class RoleNameTaken(Conflict):
-    """Names of roles are unique."""
+    """Another role has this name."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"There is already a role named {name}.")
 
 
 class RoleInUse(Conflict):
-    """The role is still assigned."""
+    """The role is still assigned to users."""
 
     def __init__(self) -> None:
         super().__init__("This role is still assigned to users. Remove it from them first.")
 
 
 class BuiltInRole(Conflict):
-    """The service relies on the role."""
+    """The role is built in, and the service relies on it."""
 
     def __init__(self, name: str) -> None:
         super().__init__(f"The role {name} is built in and cannot be changed in this way.")
 
 
 class Escalation(Forbidden):
-    """Callers cannot grant or withdraw permissions that they do not hold."""
+    """The caller cannot grant or withdraw permissions that they do not hold."""
 
     def __init__(self) -> None:
         super().__init__("This involves permissions that you do not hold.")
 
 
 class LastAdministrator(Conflict):
-    """The service always has an administrator."""
+    """The service must always have an administrator."""
 
     def __init__(self) -> None:
         super().__init__("This is the last active administrator.")

@@ -82,7 +82,7 @@ async def get_user(user: UserOr404) -> User:
 async def change_user(
     principal: CurrentPrincipal, session: SessionDep, user: UserOr404, wanted: UserChange
 ) -> User:
-    """Update an account. Deactivating it revokes its sessions at once."""
+    """Update an account. Deactivating it revokes its sessions immediately."""
     return await service.change(session, principal, user, wanted)
 
 

@@ -14,7 +14,7 @@ Email = Annotated[
     Field(
         max_length=254,
         examples=["ada@example.com"],
-        description="At a public domain, not under `.test`, `.local` or the like",
+        description="Must be at a public domain, not under `.test`, `.local` or the like",
     ),
     AfterValidator(str.lower),
 ]

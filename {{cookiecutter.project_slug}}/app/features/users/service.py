@@ -27,7 +27,7 @@ class UserNotFound(NotFound):
 
 
 class EmailTaken(Conflict):
-    """An address belongs to one account. Never revealed to strangers."""
+    """Another account has this address; strangers never learn that."""
 
     def __init__(self) -> None:
         super().__init__("There is already an account with this address.")

@@ -1,11 +1,12 @@
 """What differs between databases, one module for each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
 from sqlalchemy import URL, Connection, DateTime, Engine, String, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
 from app.core.db.dialects import (
@@ -57,8 +58,26 @@ class Dialect(Protocol):
         """Arguments of the driver's `connect`; `timeout` bounds connecting and each statement."""
         ...
 
-    def configure(self, engine: Engine, *, role: str, deployed: bool) -> None:
-        """Prepare every connection that the service's engine will open."""
+    @property
+    def poolable(self) -> bool:
+        """Whether the service works behind a pooler of transactions."""
+        ...
+
+    @property
+    def pooled_args(self) -> Mapping[str, Any]:
+        """Further arguments of `connect` for a connection to such a pooler."""
+        ...
+
+    def configure(self, engine: Engine, *, role: str, deployed: bool, pooled: bool) -> None:
+        """Prepare every connection that the service's engine will open; those to a pooler keep nothing."""
+        ...
+
+    def liveness(self, connection: DBAPIConnection) -> Callable[[], bool]:
+        """What says, without asking the server, whether this connection was closed; called at each checkout."""
+        ...
+
+    def execute_again(self, engine: Engine) -> None:
+        """Execute what is lost with its connection again, if nothing has happened on it."""
         ...
 
     def keep_index_order(self, connection: Connection) -> None:
@@ -73,6 +92,14 @@ class Dialect(Protocol):
         """Fail as a write would if the database is read-only on this connection."""
         ...
 
+    def written(self, connection: Connection) -> Any:  # noqa: ANN401, the database's own
+        """How much a primary has written, if it can be compared with what its replicas have."""
+        ...
+
+    def replayed(self, connection: Connection) -> Any:  # noqa: ANN401, likewise
+        """How much of that a replica has; `None` if it does not say."""
+        ...
+
     def lock(self, connection: Connection) -> None:
         """Let one process at a time migrate; released with the connection."""
         ...
@@ -83,6 +110,10 @@ class Dialect(Protocol):
 
     def enforces(self, connection: Connection, access: Access) -> bool:
         """Whether append-only tables keep their rows for as long as `access` says."""
+        ...
+
+    def index_text(self, connection: Connection, access: Access) -> None:
+        """Index text that is searched for parts of it, if the server can."""
         ...
 
     def embedded(self, directory: Path) -> AbstractContextManager[URL]:

@@ -16,6 +16,8 @@ class Access:
     append_only: Mapping[str, int]
     """Tables whose rows are never changed, and for how many days they are kept at least; 0 is
     forever."""
+    searched: Sequence[tuple[str, str]] = ()
+    """Table and column of text that lists are filtered by parts of."""
 
 
 class UnsafeLoginError(RuntimeError):
@@ -32,3 +34,5 @@ def refusal(table: str, days: int) -> str:
 
 
 KEPT = "kept for"
+PARTS = "parts_of_"
+"""How the names of indexes begin that `index_text` creates; no migration knows of them."""

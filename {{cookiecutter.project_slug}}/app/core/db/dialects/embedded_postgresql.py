@@ -4,6 +4,7 @@ Only its programs are used. The package itself cannot start them if a path has a
 stops a server once a process that used it has crashed.
 """
 
+import logging
 import os
 import re
 import socket
@@ -20,6 +21,8 @@ from pwd import getpwnam, getpwuid
 from shutil import rmtree
 
 from sqlalchemy import URL
+
+logger = logging.getLogger(__name__)
 
 ACCOUNT = "pgserver"
 SUPERUSER = "postgres"
@@ -91,7 +94,7 @@ def start(data: Path) -> Path:
         if owner != os.geteuid():
             open_way(programs(), data, folder)
         if not (data / "PG_VERSION").exists():
-            initialise(data, owner, log)
+            initialize(data, owner, log)
         run("pg_ctl", "start", "-s", "-w", "-D", data, "-l", log, "-o", options, log=log)
     except BaseException:
         remove(folder)
@@ -99,14 +102,18 @@ def start(data: Path) -> Path:
     return folder
 
 
-def initialise(data: Path, owner: int, log: Path) -> None:
+def initialize(data: Path, owner: int, log: Path) -> None:
     """Create an empty database, completely or not at all."""
     draft = data.with_suffix(".new")
     rmtree(draft, ignore_errors=True)
-    draft.mkdir(mode=0o700)
-    os.chown(draft, owner, -1)
-    run("initdb", "-D", draft, "-U", SUPERUSER, "--auth=trust", "--encoding=utf8", log=log)
-    draft.rename(data)
+    logger.info("creating a database in %s: this takes a few seconds, once", data)
+    try:
+        draft.mkdir(mode=0o700)
+        os.chown(draft, owner, -1)
+        run("initdb", "-D", draft, "-U", SUPERUSER, "--auth=trust", "--encoding=utf8", log=log)
+        draft.rename(data)
+    finally:
+        rmtree(draft, ignore_errors=True)
 
 
 def stop(data: Path, folder: Path) -> None:
@@ -145,7 +152,8 @@ def run(program: str, *arguments: str | Path, log: Path) -> None:
             every = [line.rstrip() for line in text]
         said = [line for line in every if not line.startswith(("pg_ctl:", "Examine"))] or every
         raise RuntimeError(
-            "the built-in PostgreSQL does not start: fix the error below, or set DATABASE_URL to a"
+            "the built-in PostgreSQL does not start: fix the error below; or move"
+            f" {log.with_suffix('')} away, and an empty database is created; or set DATABASE_URL to a"
             f" server of your own. {log} ends:\n" + "\n".join(said[-TAIL:])
         )
 

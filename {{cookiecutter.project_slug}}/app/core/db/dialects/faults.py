@@ -12,5 +12,7 @@ class Fault(Enum):
     """It is a standby, or read-only for another reason."""
     INCOMPLETE = auto()
     """It lacks a table or a column: a migration is missing, or the statement is wrong."""
+    CHANGED = auto()
+    """A migration has just changed what the statement reads."""
     LOST_RACE = auto()
     """It rolled this transaction back, because of a conflict with another."""

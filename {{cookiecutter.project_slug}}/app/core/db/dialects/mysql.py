@@ -1,7 +1,7 @@
 """MySQL and MariaDB, through asyncmy."""
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from hashlib import sha256
 from pathlib import Path
@@ -12,6 +12,7 @@ from sqlalchemy.dialects.mysql import DATETIME
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 
+from app.core.db.dialects import again
 from app.core.db.dialects.access import Access, refusal
 from app.core.db.dialects.faults import Fault
 from app.core.db.dialects.sqlite import embedded as sqlite_file
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 driver = "mysql+asyncmy"
 schemes = ("mysql", "mariadb")
+poolable = False
+pooled_args: Mapping[str, Any] = {}
 instant: DateTime = DATETIME(fsp=6)
 # https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html
 refusals: Mapping[str | int, str] = {
@@ -27,6 +30,8 @@ refusals: Mapping[str | int, str] = {
     1045: "correct the user or the password",
     1698: "correct the user or the password",  # MariaDB answers so to some users that it does not know
     1049: "create it, or correct the name",
+    1021: "free space on the disk of the server",
+    1142: "grant the user that right, or name another user",
 }
 # Switching autocommit on and off costs more round trips here than the transaction it avoids.
 read_options: Mapping[str, Any] = {}
@@ -93,7 +98,7 @@ def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
     }
 
 
-def configure(engine: Engine, *, role: str, deployed: bool) -> None:
+def configure(engine: Engine, *, role: str, deployed: bool, pooled: bool) -> None:
     """The same strict session on every connection."""
 
     @event.listens_for(engine, "connect")
@@ -102,6 +107,25 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
         for statement in SESSION:
             cursor.execute(statement)
         cursor.close()
+
+
+def liveness(connection: Any) -> Callable[[], bool]:  # noqa: ANN401, SQLAlchemy's adapter
+    """The driver notices when the server closes a connection."""
+    driver = connection.driver_connection
+    return lambda: not driver._stream_broken
+
+
+def execute_again(engine: Engine) -> None:
+    """The first statement of a transaction begins it."""
+    again.execute_again(engine, is_first, fault_of)
+
+
+def is_first(cursor: Any, statement: str) -> bool:  # noqa: ANN401, SQLAlchemy's
+    """Whether nothing was executed in its transaction before; without one, whether it only reads."""
+    connection = cursor._connection
+    if connection.get_autocommit():
+        return again.only_reads(statement)
+    return not connection.get_transaction_status()
 
 
 def keep_index_order(connection: Connection) -> None:
@@ -120,6 +144,13 @@ def demand_writable(connection: Connection) -> None:
     found = set(connection.scalars(text(READ_ONLY)))
     if found and (found != {"read_only"} or not connection.scalar(text(EXEMPT))):
         connection.exec_driver_sql(REFUSE_READ_ONLY)
+
+
+def written(connection: Connection) -> None:
+    """It shows this only to logins that administer replication."""
+
+
+replayed = written
 
 
 def lock(connection: Connection) -> None:
@@ -218,6 +249,10 @@ def grants(connection: Connection, access: Access) -> Iterator[str]:
     purger = f"{access.role or 'app'}_purge"[:20] + f"_{sha256(database).hexdigest()[:8]}"
     if connection.scalar(text("SELECT 1 FROM mysql.user WHERE user = :name"), {"name": purger}):
         yield f"DROP ROLE {quote(connection, purger)}"
+
+
+def index_text(connection: Connection, access: Access) -> None:
+    """It has no index for any part of a text."""
 
 
 def quote(connection: Connection, name: str) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import warnings
-from collections.abc import Awaitable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,30 @@ from sqlalchemy import URL, Connection, DateTime, Engine, String, event, make_ur
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
-from app.core.db.dialects import access as roles
+from app.core.db.dialects import access as roles, again
 from app.core.db.dialects.access import MissingRoleError, UnsafeLoginError
 from app.core.db.dialects.faults import Fault
 
+logger = logging.getLogger(__name__)
+
 driver = "postgresql+asyncpg"
 schemes = ("postgresql", "postgres")
+poolable = True
+# Nothing is prepared under a name, which another connection would not know. Without one, asyncpg lets no other
+# statement come between preparing and executing.
+pooled_args: Mapping[str, Any] = {
+    "statement_cache_size": 0,
+    "prepared_statement_cache_size": 0,
+    "prepared_statement_name_func": str,
+}
 instant = DateTime(timezone=True)
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 refusals: Mapping[str | int, str] = {
     "3D000": "create it, or correct the name",
     "28P01": "correct the user or the password",
     "28000": "correct the user, or allow it on the server (pg_hba.conf)",
-    "42501": "grant it the right to connect, or correct the user",
+    "42501": "grant the user that right, or name another user",
+    "53100": "free space on the disk of the server",
 }
 # Without BEGIN and COMMIT a read costs one round trip instead of three.
 read_options: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
@@ -43,8 +54,11 @@ FAULTS = {
     "55P03": Fault.LATE,  # lock_timeout
     "57014": Fault.LATE,  # statement_timeout
 }
+CHANGED = "cached statement plan is invalid"  # asyncpg's words
 NO_ROLE = {"22023", "42501"}  # raised by `SET ROLE`
 READ_ONLY = "SELECT current_setting('transaction_read_only')"
+WRITTEN = "SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_lsn() - '0/0' END"
+REPLAYED = "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() - '0/0' END"
 REFUSE = "DO $$ BEGIN RAISE read_only_sql_transaction; END $$"
 
 # Queries that find an over-privileged login or role, and what to do about it.
@@ -78,6 +92,15 @@ BEGIN
         MESSAGE = CASE TG_TABLE_NAME [refusals] ELSE 'this table has no period' END;
 END
 """
+# Names as SQL quotes them, of an index that is missing where it would be used.
+UNINDEXED = """
+SELECT quote_ident(:index), attrelid::regclass::text, quote_ident(attname)
+FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+WHERE attrelid = to_regclass(quote_ident(:table)) AND attname = :column
+AND NOT relrowsecurity AND to_regclass(quote_ident(:index)) IS NULL
+AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')
+"""
+TRIGRAMS_IN = "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'pg_trgm'"
 DROP_UNUSED = """
 DO $$ BEGIN
     DROP FUNCTION IF EXISTS refuse_change();
@@ -133,15 +156,20 @@ def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
     }
 
 
-def configure(engine: Engine, *, role: str, deployed: bool) -> None:
-    """Act as `role` on every connection; refuse an over-privileged login when deployed."""
+def configure(engine: Engine, *, role: str, deployed: bool, pooled: bool) -> None:
+    """Act as `role` on every connection; refuse an over-privileged login when deployed.
+
+    Behind a pooler, what is set on a connection would apply to others: the login must be given the role by the server.
+    """
     engine.dialect.skip_autocommit_rollback = True  # after a read there is nothing to roll back
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, record: object) -> None:
         connection.autocommit = True  # no transaction stays open after the SET
         cursor = connection.cursor()
-        if role:
+        if role and pooled:
+            require(cursor, role)
+        elif role:
             take(cursor, quote(engine, role))
         for query, unsafe in UNSAFE if deployed else ():
             cursor.execute(query)
@@ -149,6 +177,17 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
                 raise UnsafeLoginError(unsafe.format(row[0]))
         cursor.close()
         connection.autocommit = False
+
+
+def require(cursor: DBAPICursor, role: str) -> None:
+    """Refuse to act as anyone else."""
+    cursor.execute("SELECT session_user, current_user")
+    login, current = cursor.fetchone() or ("", "")
+    if current != role:
+        raise UnsafeLoginError(
+            f"DATABASE_POOLER: no role can be assumed through it, so {login} must have it from the beginning: as an"
+            f" administrator, run ALTER ROLE {login} SET role = {role}, and let the pooler reconnect (RECONNECT)"
+        )
 
 
 def take(cursor: DBAPICursor, role: str) -> None:
@@ -159,6 +198,24 @@ def take(cursor: DBAPICursor, role: str) -> None:
         if sqlstate(error) in NO_ROLE:
             raise MissingRoleError(f"DATABASE_ROLE: {error}: run `app db upgrade` first") from error
         raise
+
+
+def liveness(connection: Any) -> Callable[[], bool]:  # noqa: ANN401, SQLAlchemy's adapter
+    """The driver notices when the server closes a connection."""
+    return connection.driver_connection._protocol.is_connected
+
+
+def execute_again(engine: Engine) -> None:
+    """What was sent before BEGIN, or without it, is lost without an effect."""
+    again.execute_again(engine, is_first, fault_of)
+
+
+def is_first(cursor: Any, statement: str) -> bool:  # noqa: ANN401, SQLAlchemy's
+    """Whether nothing was executed in its transaction before; without one, whether it only reads."""
+    connection = cursor._adapt_connection
+    if connection.autocommit:
+        return again.only_reads(statement)
+    return connection._transaction is None
 
 
 def keep_index_order(connection: Connection) -> None:
@@ -181,6 +238,8 @@ def fault_of(error: BaseException | None) -> Fault | None:
     """The fault, by asyncpg's timeout or by PostgreSQL's code."""
     if isinstance(error, TimeoutError):
         return Fault.LATE
+    if CHANGED in str(error):
+        return Fault.CHANGED
     return FAULTS.get(sqlstate(error) or "")
 
 
@@ -188,6 +247,16 @@ def demand_writable(connection: Connection) -> None:
     """Fail on a standby, or where `default_transaction_read_only` is on."""
     if connection.scalar(text(READ_ONLY)) == "on":
         connection.exec_driver_sql(REFUSE)
+
+
+def written(connection: Connection) -> Any:  # noqa: ANN401, an exact number
+    """The end of the write-ahead log."""
+    return connection.exec_driver_sql(WRITTEN).scalar()
+
+
+def replayed(connection: Connection) -> Any:  # noqa: ANN401, likewise
+    """How far a standby has replayed that log; what follows in another way has a log of its own."""
+    return connection.exec_driver_sql(REPLAYED).scalar()
 
 
 def lock(connection: Connection) -> None:
@@ -260,6 +329,38 @@ def enforces(connection: Connection, access: roles.Access) -> bool:
         )
     ).one_or_none()
     return found == (refuse_change(access), 2 * len(access.append_only))
+
+
+def index_text(connection: Connection, access: roles.Access) -> None:
+    """Index text by its trigrams, if the server has the extension.
+
+    Not where policies apply: as LIKE might disclose the rows that they hide, they are evaluated first, without this index.
+    """
+    wanted = [
+        each
+        for table, column in access.searched
+        for each in connection.execute(
+            text(UNINDEXED),
+            {"table": table, "column": column, "index": f"{roles.PARTS}{table}_{column}"[:63]},
+        )
+    ]
+    if not wanted:
+        return
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    except DBAPIError as error:
+        logger.warning(
+            "no index finds parts of a text (%s): as an administrator run CREATE EXTENSION pg_trgm"
+            " in this database, then `app db upgrade` again",
+            error.orig,
+        )
+        return
+    schema = connection.scalar(text(TRIGRAMS_IN))
+    for index, table, column in wanted:
+        connection.exec_driver_sql(
+            f"CREATE INDEX {index} ON {table} USING gin ({column} {schema}.gin_trgm_ops)"
+        )
 
 
 def create_role(connection: Connection, role: str, login: str | None) -> None:

@@ -2,7 +2,7 @@
 
 import logging
 import sqlite3
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,17 @@ from app.core.db.dialects.faults import Fault
 
 logger = logging.getLogger(__name__)
 
+WRITABLE = "create its folder, and let this user write to both"
 driver = "sqlite+aiosqlite"
 schemes = ("sqlite",)
+poolable = False
+pooled_args: Mapping[str, Any] = {}
 instant = DateTime()
-refusals: Mapping[str | int, str] = {}
+refusals: Mapping[str | int, str] = {  # by message: it is the first argument of the error
+    "attempt to write a readonly database": WRITABLE,
+    "database or disk is full": "free space on that disk",
+    "unable to open database file": WRITABLE,
+}
 read_options: Mapping[str, Any] = {"isolation_level": "AUTOCOMMIT"}
 
 FAULTS = {
@@ -39,7 +46,7 @@ def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
     return {"timeout": timeout}
 
 
-def configure(engine: Engine, *, role: str, deployed: bool) -> None:
+def configure(engine: Engine, *, role: str, deployed: bool, pooled: bool) -> None:
     """Readers alongside one writer, enforced foreign keys, and no lock upgrade that can deadlock."""
 
     @event.listens_for(engine, "connect")
@@ -54,6 +61,15 @@ def configure(engine: Engine, *, role: str, deployed: bool) -> None:
     def begin(connection: Connection) -> None:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
             connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def liveness(connection: DBAPIConnection) -> Callable[[], bool]:
+    """A file is never away."""
+    return lambda: True
+
+
+def execute_again(engine: Engine) -> None:
+    """No connection to a file is lost."""
 
 
 def keep_index_order(connection: Connection) -> None:
@@ -72,6 +88,13 @@ def demand_writable(connection: Connection) -> None:
     """Nothing to check in advance: writing to a read-only file fails."""
 
 
+def written(connection: Connection) -> None:
+    """It has no replicas."""
+
+
+replayed = written
+
+
 def lock(connection: Connection) -> None:
     """Not needed: a file is for development, where one process migrates."""
 
@@ -83,6 +106,10 @@ def grant(connection: Connection, access: Access) -> None:
 def enforces(connection: Connection, access: Access) -> bool:
     """There is nothing to grant."""
     return True
+
+
+def index_text(connection: Connection, access: Access) -> None:
+    """It has no index for any part of a text."""
 
 
 @contextmanager

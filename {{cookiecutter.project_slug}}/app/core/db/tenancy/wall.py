@@ -1,4 +1,4 @@
-"""Setting a session's tenant in PostgreSQL, whose policies are the second line of defence."""
+"""Setting a session's tenant in PostgreSQL, whose policies are the second line of defense."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

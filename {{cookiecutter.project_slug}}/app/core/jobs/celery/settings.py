@@ -13,7 +13,7 @@ LOCAL_BROKER = "redis://127.0.0.1:6379/0"
 
 
 class CelerySettings(FeatureSettings):
-    """Each field is the environment variable `CELERY_` and its name in capitals."""
+    """Each field is read from the environment variable `CELERY_` plus its name in upper case."""
 
     model_config = SettingsConfigDict(env_prefix="CELERY_", env_ignore_empty=True)
 

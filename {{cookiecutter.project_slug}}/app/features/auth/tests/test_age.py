@@ -82,7 +82,7 @@ async def test_deleting_the_account_requires_a_recent_sign_in(
     challenge = 'Bearer error="insufficient_user_authentication", max_age=1200'
     assert refused.headers["WWW-Authenticate"] == challenge
     assert refused.json()["detail"] == (
-        "This requires that you signed in within the last 20 minutes. Sign in again."
+        "This requires a sign-in within the last 20 minutes. Sign in again."
     )
     assert (still.status_code, deleted.status_code) == (200, 204)
 

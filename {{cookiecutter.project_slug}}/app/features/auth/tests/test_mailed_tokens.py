@@ -88,7 +88,7 @@ async def test_an_address_that_is_taken_is_told_to_its_owner_only(
 
     assert answer.status_code == 202
     assert [(mail.to, mail.subject) for mail in sent] == [
-        (member.email, "Confirm your new e-mail address"),
+        (member.email, "Confirm your new email address"),
         (other.email, "You already have an account"),
     ]
     confirmed = await client.post(f"{AUTH}/confirm-email", json={"token": token_in(sent[0])})

@@ -134,7 +134,7 @@ async def test_registering_a_known_address_tells_its_owner(
         ("qwertyuiop", "This password is too easy to guess."),
         ("Welcome123!", "This password is too easy to guess."),
         ("aaaaaaaaaaaa", "This password is too easy to guess."),
-        ("ada@example.com", "The password must not be the e-mail address."),
+        ("ada@example.com", "The password must not be the email address."),
     ],
 )
 async def test_a_password_that_would_be_guessed_is_refused(

@@ -86,7 +86,7 @@ ANYTHING: list[Any] = [
     1.5,
     10**400,
     "",
-    "x",
+    "another",
     "\x00",
     [],
     ["x"],

@@ -71,9 +71,11 @@ class Wish:
         return {"sort": self.sort, "filter": named}
 
     def value(self, name: str) -> Any:  # noqa: ANN401, JSON
-        """A value of a filter; that of an enum is in upper case."""
+        """A value of a filter, or several; those of an enum are in upper case."""
         value = self.filters[name]
-        return value.upper() if name == "state" else value
+        if name != "state":
+            return value
+        return value.upper() if isinstance(value, str) else [each.upper() for each in value]
 
 
 def wishes(listing: Listing, count: int) -> list[Wish]:

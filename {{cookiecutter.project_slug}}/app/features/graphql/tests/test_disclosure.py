@@ -27,7 +27,7 @@ def deployed(app: FastAPI, database: Database, settings: Settings) -> AsyncClien
     return client_over(app, serving(database, settings=closed))
 
 
-MISSPELT = [
+MISSPELLED = [
     "{ mee { id } }",
     "{ me { idd } }",
     "{ users(frst: 1) { totalCount } }",
@@ -39,7 +39,7 @@ MISSPELT = [
 ]
 
 
-@pytest.mark.parametrize("query", MISSPELT)
+@pytest.mark.parametrize("query", MISSPELLED)
 async def test_names_are_suggested_only_where_the_schema_is_shown(
     client: AsyncClient, deployed: AsyncClient, query: str
 ) -> None:

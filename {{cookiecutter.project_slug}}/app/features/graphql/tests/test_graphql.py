@@ -9,6 +9,7 @@ from prometheus_client import REGISTRY
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.core.db.errors import DatabaseUnavailable
+from app.core.service import Service
 from app.features.graphql import metrics
 from app.features.graphql.tests.alike import node
 from app.features.graphql.tests.steps import URL, ask, node_id_of, post, refused
@@ -190,6 +191,11 @@ async def test_a_bug_is_not_explained(
     async def broken(*_: object) -> None:
         raise RuntimeError("the secret of the house")
 
+    def report(service: Service, error: Exception, where: str) -> None:
+        reported.append(f"{where}: {type(error).__name__}")
+
+    reported: list[str] = []
+    monkeypatch.setattr(Service, "report", report)
     monkeypatch.setattr(users, "own_account", broken)
     answer = await post(member.client, "{ me { email } }")
 
@@ -200,6 +206,7 @@ async def test_a_bug_is_not_explained(
     assert "secret" not in answer.text
     [record] = [each for each in caplog.records if "unhandled_exception" in str(each.msg)]
     assert record.levelno == logging.ERROR
+    assert reported == ["POST /graphql: RuntimeError"]
 
 
 async def test_an_unavailable_database_is_reported_as_such(

@@ -243,5 +243,6 @@ class GraphQLIsolation(Isolation):
 
 @pytest.mark.slow
 @pytest.mark.timeout(7200)
+@pytest.mark.usefixtures("emptied")
 def test_no_sequence_of_requests_reaches_another_tenant(settings: Settings) -> None:
     run(GraphQLIsolation, settings)

@@ -58,9 +58,9 @@ EVENTS = Listing(
 JOBS = Listing(
     "/jobs",
     "jobs",
-    ["created_at", "id"],
+    ["created_at", "finished_at", "id"],
     {
-        "state": [each.value for each in JobState],
+        "state": [*(each.value for each in JobState), ["done", "queued"], ["dead", "done"]],
         "name": ["things.make", "things.move", "things.lose"],
         "queue": ["default", "other"],
     },
@@ -100,6 +100,7 @@ async def reader(session: AsyncSession, admin: Account) -> Account:
             queue=random.choice(["default", "other"]),
             state=random.choice([JobState.DONE, JobState.DEAD]),
             arguments={},
+            finished_at=random.choice([None, *DAYS]),
             created_at=day,
         )
         session.add_all([role, user, event, job])

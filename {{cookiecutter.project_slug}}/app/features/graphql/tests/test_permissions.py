@@ -6,6 +6,8 @@ import pytest
 from httpx2 import AsyncClient
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from app.core.security.access import anyone, authenticated
+from app.features.graphql.schema import core, operations
 from app.features.graphql.tests.alike import NOBODY, Operation, assert_alike, holder, node
 from app.features.graphql.tests.steps import ask, post
 from conftest import Account, SignIn
@@ -207,3 +209,16 @@ async def test_each_mutation_of_a_request_asks_who_calls(admin: Account, sign_in
         admin.client, "query ($id: ID!) { user(id: $id) { fullName } }", id=node("User", another.id)
     )
     assert shown == {"user": {"fullName": ""}}
+
+
+def test_operations_are_listed_with_their_permissions() -> None:
+    """As `app routes` shows them."""
+    access = {(kind, name): each for _, kind, name, each in operations()}
+
+    assert {kind for kind, _ in access} == {"QUERY", "MUTATION"}
+    assert access["MUTATION", "updateUser"].scopes == ["users:write"]
+    assert access["QUERY", "me"].dependency is authenticated
+    assert access["MUTATION", "login"].dependency is anyone
+    assert core.query_type
+    assert core.mutation_type
+    assert len(access) == len(core.query_type.fields) + len(core.mutation_type.fields)

@@ -34,7 +34,7 @@ class Query:
 class Mutation:
     @field(public, SERVICE)
     async def login(self, info: Info, email: str, password: str) -> Tokens:
-        """Sign in with e-mail address and password. Once per request."""
+        """Sign in with email address and password. Once per request."""
         info.context.attempt()
         form = valid(schemas.PasswordForm, {"username": email, "password": password})
         user_agent = info.context.connection.headers.get("user-agent", "")

@@ -28,7 +28,7 @@ place, pay, write = (
 
 @shows(schemas.OrderLineRead)
 class OrderLine(Shown):
-    price: BigInt = strawberry.field(description="Of one piece, in the currency's smallest unit")
+    price: BigInt = strawberry.field(description="Per item, in the currency's smallest unit")
 
 
 async def get(session: AsyncSession, order_id: UUID) -> schemas.OrderDetails:
@@ -132,7 +132,7 @@ class Mutation:
 
     @field(pay, CUSTOMER)
     async def refund_order(self, info: Info, id: relay.GlobalID) -> Order:
-        """Record that a paid order was refunded. Unless it was shipped, its pieces go back to the stock."""
+        """Record that a paid order was refunded. Unless it was shipped, its items are returned to stock."""
         return await advanced(info, id, "refund")
 
 

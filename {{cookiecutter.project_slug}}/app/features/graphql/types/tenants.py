@@ -192,7 +192,7 @@ class Mutation:
 
     @field(own_tenant, ONE_TENANT, path=tenant_in("id"))
     async def delete_tenant(self, info: Info, id: relay.GlobalID) -> relay.GlobalID:
-        """Delete a tenant. It is inaccessible at once, and purged after a grace period."""
+        """Delete a tenant. It becomes inaccessible immediately, and is purged after a grace period."""
         async with info.context.unit_of_work() as session:
             await service.delete(session, caller(info))
         return id

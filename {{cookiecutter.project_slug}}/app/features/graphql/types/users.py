@@ -128,7 +128,7 @@ class Mutation:
 
     @field(write_users, SERVICE)
     async def update_user(self, info: Info, id: relay.GlobalID, input: UserChange) -> User:
-        """Update an account. Deactivating it revokes its sessions at once."""
+        """Update an account. Deactivating it revokes its sessions immediately."""
         wanted = checked(schemas.UserChange, input)
         async with info.context.unit_of_work() as session:
             user = await service.get(session, uuid_of(User, id))

@@ -54,6 +54,9 @@ async def test_jobs_are_listed_with_how_they_ended(admin: Account, dead_job: UUI
     )
     assert (await admin.client.get(JOBS, params={"name": "mail.deliver"})).json()["items"] == []
     assert (await admin.client.get(JOBS, params={"state": "odd"})).status_code == 422
+    for states, count in ([["dead", "queued"], 1], [["queued", "running"], 0]):
+        found = await admin.client.get(JOBS, params={"state": states, "with_total": True})
+        assert (len(found.json()["items"]), found.json()["total"]) == (count, count)
 
 
 async def test_the_content_of_a_mail_is_not_readable(client: AsyncClient, admin: Account) -> None:

@@ -1,7 +1,7 @@
 """Orders over HTTP: what is ordered, what it costs, and whose it is."""
 
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from httpx2 import AsyncClient
@@ -217,7 +217,7 @@ async def test_what_is_not_paid_in_time_goes_back_to_the_stock(
             order.pay_until = utc_now() - timedelta(seconds=1)
 
     async def expire(session: AsyncSession) -> None:
-        await expire_unpaid.function(Work(session, serving(database), 1))
+        await expire_unpaid.function(Work(session, serving(database), 1, uuid4()))
 
     await for_each_customer(database, age)
     too_late = await act(admin.client, late, "pay")
@@ -233,6 +233,27 @@ async def test_what_is_not_paid_in_time_goes_back_to_the_stock(
     ]
     assert states == ["cancelled", "cancelled", "paid", "pending"]
     assert [await left(admin, each) for each in (tea, cup)] == [8, 8]
+
+
+async def test_orders_are_listed_by_their_states(admin: Account, member: Account) -> None:
+    tea = await stocked(admin, 9)
+    placed, paid, cancelled = [(await place(member.client, (tea, 1))).json() for _ in range(3)]
+    await act(admin.client, paid, "pay")
+    await act(member.client, cancelled, "cancel")
+
+    async def listed(*states: str) -> list[str]:
+        answer = await member.client.get(ORDERS, params={"state": [*states], "sort": "created_at"})
+        return [each["id"] for each in answer.json()["items"]]
+
+    assert await listed() == await listed("cancelled", "paid", "pending")
+    assert await listed("paid", "pending") == [placed["id"], paid["id"]]
+    assert await listed("refunded", "cancelled", "shipped") == [cancelled["id"]]
+    assert await listed("paid") == await listed("paid", "paid") == [paid["id"]]
+    first = await member.client.get(f"{ORDERS}?state=paid&state=pending&limit=1")
+    place_after = first.json()["next_cursor"]
+    for states, status in (("pending,paid", 200), ("paid", 422), ("paid,cancelled", 422)):
+        query = {"state": states.split(","), "cursor": place_after}
+        assert (await member.client.get(ORDERS, params=query)).status_code == status
 
 
 async def test_pieces_of_a_deleted_product_are_there_once_it_is_restored(

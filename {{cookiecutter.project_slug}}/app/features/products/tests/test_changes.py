@@ -6,7 +6,7 @@ from typing import Any
 
 from httpx2 import Response
 
-from conftest import Account
+from conftest import Account, SignIn
 
 TEA: dict[str, Any] = {"sku": "TEA-250", "name": "Green tea, 250 g", "price": 1250}
 URL, LOG = "/api/v1/products", "/api/v1/audit-events"
@@ -65,7 +65,7 @@ WRONG: list[tuple[str, object]] = [
     *((name, None) for name in ("sku", "name", "description", "price", "currency")),
     ("id", "01890000-0000-7000-8000-000000000000"),
     ("created_at", "2026-01-01T00:00:00Z"),
-    ("colour", "green"),
+    ("color", "green"),
     ("price", -1),
     ("price", "a lot"),
     ("price", True),
@@ -196,3 +196,19 @@ async def test_the_document_names_every_answer(admin: Account) -> None:
 
     assert one["patch"]["responses"].keys() == {"200"} | always | with_body
     assert one["delete"]["responses"].keys() == {"204"} | always
+
+
+async def test_a_product_says_who_created_it_and_who_last_changed_it(
+    admin: Account, sign_in: SignIn
+) -> None:
+    other = await sign_in("eve@example.com", "admin")
+    url = await add(admin)
+    created = (await admin.client.get(url)).json()
+    changed = (await change(other, url, price=1)).json()
+    forged = await change(other, url, created_by=str(other.id))
+
+    assert (created["created_by"], created["updated_by"]) == (str(admin.id), str(admin.id))
+    assert (changed["created_by"], changed["updated_by"]) == (str(admin.id), str(other.id))
+    assert forged.status_code == 422
+    await admin.client.post("/api/v1/price-changes", json={"currency": "EUR", "percent": 5})
+    assert (await admin.client.get(url)).json()["updated_by"] == str(admin.id)

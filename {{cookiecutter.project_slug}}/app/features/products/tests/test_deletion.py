@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
@@ -96,7 +97,7 @@ async def test_deleted_products_are_purged_when_their_time_is_over(
             with within:
                 async with unit_of_work(database) as session:
                     await make_older(session, age)
-                    await purge_products.function(Work(session, serving(database), 1))
+                    await purge_products.function(Work(session, serving(database), 1, uuid4()))
 
     async def make_older(session: AsyncSession, age: timedelta) -> None:
         old = select(Product).where(Product.sku == "OLD")

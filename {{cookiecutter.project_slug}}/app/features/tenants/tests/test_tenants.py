@@ -745,7 +745,7 @@ async def test_a_tenant_that_is_half_purged_is_not_restored(
         async with unit_of_work(database) as session:
             await enqueue(session, purge_tenants)
         async with unit_of_work(database) as session:
-            await purge_tenant.function(Work(session, serving(database), 1))
+            await purge_tenant.function(Work(session, serving(database), 1, uuid4()))
     async with reading(database) as session:
         assert await session.scalar(select(Tenant.id).where(Tenant.name == "Acme"))
 

@@ -10,6 +10,7 @@ from sqlalchemy import URL, select
 from typer.testing import CliRunner, Result
 
 from app.core.db.dialects import sqlite
+from app.core.db.errors import NotMigrated
 from app.core.db.session import Database, reading
 from app.core.errors import Failure
 from app.core.service import Service
@@ -62,7 +63,7 @@ async def test_without_migrations_it_is_said_what_to_run(
 ) -> None:
     empty = URL.create(sqlite.driver, database=str(tmp_path / "empty.db"))
 
-    with pytest.raises(RuntimeError, match="run `app db upgrade` first"):
+    with pytest.raises(NotMigrated, match="run `app db upgrade`"):
         await in_service(
             settings.model_copy(update={"database_url": empty}),
             lambda service: create_user(service, EMAIL, PASSWORD, "", ["member"]),

@@ -1,0 +1,1 @@
+"""The reference pages and drawings of the documentation, written from the code."""
