@@ -12,8 +12,9 @@ import httpx2
 
 from benchmarks.databases import Engine, execute
 from benchmarks.processes import settle
-from benchmarks.services import BUILD, PASSWORD, ROOT, command_in, environment, free_port
+from benchmarks.services import BUILD, PASSWORD, ROOT, command_in, environment
 from benchmarks.wrk import Sample, Server, Work, finish, start
+from tests.ports import free_port
 
 EMAIL = "admin@example.com"
 PRODUCTION = {

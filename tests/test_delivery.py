@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from tests.combinations import largest
-from tests.processes import execute, free_port, running, start_database, wait_for
+from tests.ports import free_port
+from tests.processes import execute, running, start_database, wait_for
 from tests.template import bake_with_cookiecutter, commit_all, environment, run, server
 
 pytestmark = pytest.mark.xdist_group("delivery")

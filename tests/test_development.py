@@ -6,7 +6,8 @@ from pathlib import Path
 
 import httpx2
 
-from tests.processes import free_port, running, until, wait_for
+from tests.ports import free_port
+from tests.processes import running, until, wait_for
 from tests.template import bake_with_cookiecutter, edit, run
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import free_port, running, until, wait_for
+from tests.ports import free_port
+from tests.processes import running, until, wait_for
 from tests.template import Answers, environment, run
 
 Installed = Callable[[Answers], Path]

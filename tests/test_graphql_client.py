@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import free_port
+from tests.ports import free_port
 from tests.template import ROOT, Answers, required, run
 from tests.test_newcomer import developing
 

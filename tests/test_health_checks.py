@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.processes import free_port, kill, start, until
+from tests.ports import free_port
+from tests.processes import kill, start, until
 from tests.template import Answers, environment, run
 
 Installed = Callable[[Answers], Path]

@@ -13,7 +13,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.processes import free_port, kill, mysql_database, start, start_database, until, wait_for
+from tests.ports import free_port
+from tests.processes import kill, mysql_database, start, start_database, until, wait_for
 from tests.template import Answers, bake_with_cookiecutter, run, server
 
 JOBS = 1000

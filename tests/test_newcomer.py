@@ -14,7 +14,8 @@ import pytest
 
 from tests.browser import ALIAS, Browser, browsing
 from tests.combinations import largest
-from tests.processes import free_port, running, start_database, until, wait_for
+from tests.ports import free_port
+from tests.processes import running, start_database, until, wait_for
 from tests.template import REPOSITORY, ROOT, Answers, environment, run
 
 Installed = Callable[[Answers], Path]

@@ -12,7 +12,8 @@ import httpx2
 import pytest
 import yaml
 
-from tests.processes import free_port, running, start_database, wait_for
+from tests.ports import free_port
+from tests.processes import running, start_database, wait_for
 from tests.template import Answers, environment, run, server
 
 Installed = Callable[[Answers], Path]
@@ -78,19 +79,20 @@ def test_a_taken_port_is_told_before_anything_starts(
 
 
 def test_it_starts_without_its_database_and_says_so_once(project: Path, tmp_path: Path) -> None:
-    port, away = free_port(), free_port()
-    url = f"postgresql://app:hunter2@127.0.0.1:{away}/app"
-    log = tmp_path / "log"
-    with running(
-        *(project / ".venv/bin/app", "serve", "--port", str(port)),
-        cwd=project,
-        log=log,
-        DATABASE_URL=url,
-        JOB_POLL_SECONDS="0.1",
-    ):
-        for _ in range(5):
-            wait_for(f"http://127.0.0.1:{port}/health/ready", 503)
-        said = log.read_text()
+    port, log = free_port(), tmp_path / "log"
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        away = silent.getsockname()[1]
+        with running(
+            *(project / ".venv/bin/app", "serve", "--port", str(port)),
+            cwd=project,
+            log=log,
+            DATABASE_URL=f"postgresql://app:hunter2@127.0.0.1:{away}/app",
+            JOB_POLL_SECONDS="0.1",
+        ):
+            for _ in range(5):
+                wait_for(f"http://127.0.0.1:{port}/health/ready", 503)
+            said = log.read_text()
 
     assert said.count(f"DATABASE_URL: 127.0.0.1:{away} cannot be reached") == 1
     assert "Traceback" not in said

@@ -11,7 +11,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.processes import free_port, running, start_database, until, wait_for
+from tests.ports import free_port
+from tests.processes import running, start_database, until, wait_for
 from tests.template import Answers, run
 from tests.test_jobs import add_probe
 

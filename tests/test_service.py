@@ -14,10 +14,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from tests.ports import free_port
 from tests.processes import (
     children,
     execute,
-    free_port,
     running,
     standing_still,
     start_database,

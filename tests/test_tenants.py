@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from tests.processes import free_port, mysql_database, running, wait_for
+from tests.ports import free_port
+from tests.processes import mysql_database, running, wait_for
 from tests.template import Answers, bake_with_cookiecutter, commit_all, run
 from tests.test_service import make_admin, sign_in
 from tests.test_update import update

@@ -14,7 +14,8 @@ from rich.terminal_theme import TerminalTheme
 from rich.text import Text
 
 from tests.browser import browsing
-from tests.processes import free_port, running, wait_for
+from tests.ports import free_port
+from tests.processes import running, wait_for
 from tests.template import ROOT, SOURCE, TOOLS, export, nobodys_config, run
 from tests.terminal import ENTER, converse
 

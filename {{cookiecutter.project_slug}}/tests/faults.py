@@ -23,7 +23,8 @@ from app.features.users.models import User
 from conftest import PASSWORD
 from tests.inline import filled
 from tests.outages import eventually
-from tests.processes import Process, free_port, started
+from tests.ports import free_port
+from tests.processes import Process, started
 
 TIMEOUT = 2
 """Seconds that the service waits for its database."""

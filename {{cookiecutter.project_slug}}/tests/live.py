@@ -6,12 +6,12 @@ import sys
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from socket import socket
 
 from httpx2 import AsyncClient, TransportError
 
 from app.core.settings import Settings
 from tests.outages import eventually
+from tests.ports import free_port
 
 SERVE = ("-m", "app", "serve")
 
@@ -28,9 +28,7 @@ def server(
 ) -> Generator[str]:
     """The URL of a service of so many processes, which writes to `log`."""
     assert settings.database_url
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = settings.database_url.render_as_string(hide_password=False)
     options = ["--workers", str(workers), "--host", "127.0.0.1", "--port", str(port)]
     with log.open("ab") as output:

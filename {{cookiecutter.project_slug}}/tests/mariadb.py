@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import URL
 
 from app.core.db.dialects import mysql
-from tests.processes import free_port
+from tests.ports import free_port
 
 
 def program(name: str) -> str:

@@ -16,6 +16,7 @@ import pytest
 from app.core.db import migrations
 from app.core.db.dialects import embedded_postgresql as embedded
 from app.core.settings import Pooler, Settings
+from tests.ports import free_port
 from tests.standby import Server
 
 LOGIN = "pooled"
@@ -63,9 +64,7 @@ def pooled(settings: Settings) -> Generator[tuple[Settings, Server]]:
 @contextmanager
 def listening(program: str, directory: Path, server: Server) -> Generator[int]:
     """The pooler's port; it refuses to run as root."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
+    port = free_port()
     values = {
         "folder": server.folder,
         "inner": embedded.PORT,

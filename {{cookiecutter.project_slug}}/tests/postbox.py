@@ -1,6 +1,5 @@
 """A real SMTP server that keeps what it accepts."""
 
-import socket
 from collections.abc import Generator
 from contextlib import contextmanager
 from email import message_from_bytes
@@ -10,6 +9,8 @@ from email.message import Message
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
+
+from tests.ports import free_port
 
 
 class Postbox:
@@ -35,9 +36,7 @@ class Postbox:
     @contextmanager
     def serving(self) -> Generator[SecretStr]:
         """Listen on a free port; return its URL."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         controller = Controller(self, hostname="127.0.0.1", port=port)
         controller.start()
         yield SecretStr(f"smtp://127.0.0.1:{port}")

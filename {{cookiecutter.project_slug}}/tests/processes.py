@@ -6,23 +6,16 @@ import sys
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from socket import socket
 
 from httpx2 import AsyncClient, TransportError
 
 from app.core.db.migrations import ROOT
 from app.core.settings import Settings
 from tests.outages import eventually
+from tests.ports import free_port
 
 SERVE = ("app", "serve", "--host", "127.0.0.1", "--port")
 PLAIN = ("uvicorn", "--factory", "app.main:create_app", "--port")
-
-
-def free_port() -> int:
-    """A port on which nothing listens."""
-    with socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 class Process:

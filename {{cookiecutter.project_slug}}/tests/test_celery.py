@@ -5,7 +5,6 @@ import json
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
@@ -44,6 +43,7 @@ from app.service import configured_for
 from conftest import PASSWORD, client_of
 from tests.brokers import BROKERS, URLS, clean
 from tests.inline import InlineQueue, database_of, make_due, serving
+from tests.ports import free_port
 
 SCHEDULED = [name for name, each in JOBS.items() if each.schedule]
 # What the test enqueued: beat adds ticks of the service's own schedule, at some hours of the day.
@@ -64,12 +64,6 @@ class Postbox:
         assert body
         self.mails.append(body.get_content())
         return "250 taken"
-
-
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
 
 
 @dataclass

@@ -19,8 +19,9 @@ from app.installed import JOBS
 from app.main import create_app
 from conftest import PASSWORD, client_over
 from tests.brokers import URLS, clean
+from tests.ports import free_port
 from tests.receivers import receiving, until
-from tests.test_celery import environment, free_port
+from tests.test_celery import environment
 
 CONSUMER = 5
 
