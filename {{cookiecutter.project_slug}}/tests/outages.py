@@ -18,6 +18,7 @@ from app.core.db import engine as engine_module, session as session_module
 from app.core.db.engine import create_engine
 from app.core.db.errors import DatabaseTimeout, DatabaseUnavailable
 from app.core.db.session import Database, reading, unit_of_work
+from app.core.db.slots import Slots
 from app.core.jobs import job, runner, store
 from app.core.jobs.models import JobRun, JobState
 from app.core.jobs.outbox import enqueue
@@ -212,7 +213,7 @@ async def assert_probes_answer_soon(
 ) -> None:
     """Probes wait neither for requests nor for a database that hangs."""
     async with behind(relay, settings) as (database, ours):
-        crowded = replace(database, slots=asyncio.Semaphore(0))
+        crowded = replace(database, slots=Slots(0, SHORT))
         async with client_of(app, crowded, ours) as client:
             assert (await client.get("/health/ready")).status_code == 200
             assert (await client.get("/metrics")).status_code == 200

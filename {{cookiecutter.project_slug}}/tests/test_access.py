@@ -1,6 +1,5 @@
 """Every endpoint declares who may call it, and refuses all others."""
 
-import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from httpx2 import AsyncClient
 from starlette.routing import Mount
 
 from app.core.db.session import Database, get_read_session, get_session
+from app.core.db.slots import Slots
 from app.core.routing import SERVICE, About, Mount as MountOf, router as new_router
 from app.core.security.access import anyone, authenticated, calls, public
 from app.core.security.mounting import Guarded
@@ -189,7 +189,7 @@ async def test_no_request_waits_for_a_connection_while_it_holds_one(
     app: FastAPI, committed_admin: Account, committed_db: Database, settings: Settings
 ) -> None:
     """With a single connection, every operation still gets an answer."""
-    alone = replace(committed_db, slots=asyncio.Semaphore(1), timeout=1.0)
+    alone = replace(committed_db, slots=Slots(1, 1.0))
     async with client_of(app, alone, settings) as client:
         client.headers = committed_admin.client.headers
         last = sorted(operations(app), key=lambda each: "logout" in each[1] or "/me" in each[1])

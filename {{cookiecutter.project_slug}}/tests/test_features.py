@@ -1,6 +1,5 @@
 """A feature declares whatever it needs: nothing under `app/core` knows this one."""
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -16,6 +15,7 @@ from starlette.types import Message
 from app.core import configuration
 from app.core.db.base import utc_now
 from app.core.db.session import Database, reading, unit_of_work
+from app.core.db.slots import Slots
 from app.core.jobs.models import JobRun
 from app.core.jobs.runner import run_due
 from app.core.jobs.ticker import Ticker
@@ -100,7 +100,7 @@ async def test_after_the_commit_a_listener_waits_for_no_connection_of_its_reques
     probing: Probing,
 ) -> None:
     """With a single connection it still gets one."""
-    alone = replace(probing.service.database, slots=asyncio.Semaphore(1), timeout=1.0)
+    alone = replace(probing.service.database, slots=Slots(1, 1.0))
     service = replace(probing.service, database=alone)
     alone.carry(service)
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal, TypedDict
+from typing import TypedDict
 from uuid import UUID, uuid4
 
 import pytest
@@ -20,7 +20,9 @@ from app import installed
 from app.core.context import ANONYMOUS, Actor, actor
 from app.core.correlation import correlation_id
 from app.core.db.base import utc_now
+from app.core.db.errors import DatabaseUnavailable
 from app.core.db.session import Database, reading, unit_of_work
+from app.core.db.slots import Slots
 from app.core.jobs import GiveUp, Job, job, local as local_module, purge, store
 from app.core.jobs.local import LocalQueue
 from app.core.jobs.models import JobRun, JobState
@@ -663,26 +665,23 @@ async def test_a_job_that_finds_no_connection_has_not_been_tried(
 ) -> None:
     await table.add(note, text="a")
     run = await table.claim()
-    starved = replace(table.database, slots=asyncio.Semaphore(0), timeout=0.01)
+    starved = replace(table.database, slots=Slots(0, 0.01))
 
     await execute(serving(starved), note, run)
     assert (await table.only()).state == JobState.RUNNING  # until the lease ends
 
-    class OneTurn(asyncio.Semaphore):
-        def locked(self) -> bool:
-            return not self.refused
-
-        async def acquire(self) -> Literal[True]:
+    class OneTurn(Slots):
+        async def enter(self) -> None:
             if self.refused:
-                return await super().acquire()
+                return await super().enter()
             self.refused = True
-            raise TimeoutError
+            raise DatabaseUnavailable
 
         refused = False
 
     await make_due(table.database)
     run = await table.claim()
-    await execute(serving(replace(table.database, slots=OneTurn(5))), note, run)
+    await execute(serving(replace(table.database, slots=OneTurn(5, 1.0))), note, run)
     row = await table.only()
     assert (row.state, row.attempts) == (JobState.QUEUED, 1)
 

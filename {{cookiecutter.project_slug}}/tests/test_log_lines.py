@@ -102,6 +102,18 @@ async def test_an_outage_is_one_line_a_minute_whatever_it_is_asked(
     ]
 
 
+def test_any_value_is_logged(settings: Settings, capsys: pytest.CaptureFixture[str]) -> None:
+    log_as_json(settings)
+    log = logging.access_log()
+    log.info("text", text="é\N{LINE SEPARATOR}\n")
+    log.info("other", other=object, half="\ud800")
+
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.isascii()
+    assert json.loads(first)["text"] == "é\N{LINE SEPARATOR}\n"
+    assert json.loads(second)["other"] == repr(object)
+
+
 def test_what_was_said_is_forgotten_before_it_fills_the_memory() -> None:
     said = changes.Changes()
     for number in range(10 * changes.MOST):

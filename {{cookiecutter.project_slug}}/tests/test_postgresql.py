@@ -8,12 +8,26 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-from uuid import uuid4
+from uuid import UUID, SafeUUID, uuid4
 
 import pytest
 from fastapi import FastAPI
 from httpx2 import AsyncClient
-from sqlalchemy import Integer, bindparam, event, func, make_url, pool, select, text
+from sqlalchemy import (
+    ARRAY,
+    Integer,
+    String,
+    Uuid,
+    bindparam,
+    cast as as_type,
+    event,
+    func,
+    literal,
+    make_url,
+    pool,
+    select,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import QueuePool
@@ -141,6 +155,21 @@ REFUSED = [
     [f"ALTER FUNCTION refuse_change() OWNER TO {LOGIN}"],
     ["DROP FUNCTION refuse_change() CASCADE"],
 ]
+
+
+async def test_uuids_are_those_of_python(database: Database) -> None:
+    given = [uuid4(), None]
+    one, several, as_text = (
+        literal(given[0], Uuid()),
+        literal(given, ARRAY(Uuid())),
+        as_type(literal(str(given[0]), String()), Uuid()),
+    )
+    async with database.writer() as session:
+        found = (await session.execute(select(one, several, as_text))).one()
+
+    assert [*found] == [given[0], given, given[0]]
+    assert type(found[0]) is UUID
+    assert (str(found[0]), found[0].is_safe) == (str(given[0]), SafeUUID.unknown)
 
 
 async def test_no_sql_of_the_service_changes_the_audit_log(own: Settings) -> None:

@@ -1,6 +1,5 @@
 """Statements on the driver's own connection answer, and fail, as in a session."""
 
-import asyncio
 from dataclasses import replace
 from typing import Any, cast
 from uuid import uuid4
@@ -15,6 +14,7 @@ from sqlalchemy.util import greenlet_spawn
 from app.core.db.base import Base
 from app.core.db.prepared import Prepared
 from app.core.db.session import Database, unit_of_work
+from app.core.db.slots import Slots
 from app.core.errors import Unavailable
 from app.features.audit.models import AuditEvent
 from app.features.users import ACCOUNT
@@ -124,7 +124,7 @@ async def test_no_transaction_stays_open(committed_db: Database, engine: AsyncEn
 
 
 async def test_who_waits_too_long_for_a_connection_is_told(committed_db: Database) -> None:
-    starved = replace(committed_db, slots=asyncio.Semaphore(0), timeout=0.01)
+    starved = replace(committed_db, slots=Slots(0, 0.01))
 
     with pytest.raises(Unavailable):
         await starved.rows(ROLES, {"name": "admin"})

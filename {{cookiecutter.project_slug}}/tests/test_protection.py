@@ -218,13 +218,13 @@ async def test_a_request_that_takes_too_long_is_stopped_and_rolled_back(
     serve: Serve, committed_db: Database
 ) -> None:
     client = await serve(request_timeout=0.2)
-    free = committed_db.slots._value
+    free = committed_db.slots.free
     response = await client.post("/waits")
 
     assert response.status_code == 503
     assert response.json()["type"] == SLOW
     assert response.headers["Retry-After"]
-    assert committed_db.slots._value == free
+    assert committed_db.slots.free == free
     async with unit_of_work(committed_db) as session:
         assert await session.scalar(select(JobRun).where(JobRun.name == "never")) is None
 

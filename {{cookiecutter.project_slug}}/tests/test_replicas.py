@@ -246,7 +246,7 @@ async def test_a_session_that_asks_for_credentials_changes_to_the_primary(
     as_text = text("SELECT email FROM users AS u")
     joined = select(AuditEvent.action).outerjoin(User, User.id == AuditEvent.actor_id)
     databases = [service.database, *(each.database for each in replicas_of(service).all)]
-    free = [each.slots._value for each in databases]  # pyright: ignore[reportPrivateUsage]
+    free = [each.slots.free for each in databases]
     with asking():
         for statement in (by_email, as_text, joined):
             async with reading(service.database, may_lag=True) as session:
@@ -255,7 +255,7 @@ async def test_a_session_that_asks_for_credentials_changes_to_the_primary(
                 assert THERE not in (await session.scalars(ACTIONS, {"not": ""})).all()
         found = await service.database.rows(by_email, {}, may_lag=True)
     assert len(found) == 1
-    assert [each.slots._value for each in databases] == free  # pyright: ignore[reportPrivateUsage]
+    assert [each.slots.free for each in databases] == free
 
 
 @cached(seconds=60)

@@ -134,7 +134,7 @@ async def test_requests_in_progress_and_waiting_for_a_connection_are_shown(
     size = measured.service.settings.database_pool_size
     async with AsyncExitStack() as busy:
         for _ in range(size):
-            await busy.enter_async_context(measured.service.database.slot())
+            await busy.enter_async_context(measured.service.database.slots)
         waiting = [asyncio.create_task(account.client.get("/api/v1/users/me")) for _ in range(3)]
         await measured.until(lambda now: now["database_pool_waiting", "primary"] == 3)
         await measured.until(lambda now: now["http_requests_in_progress",] >= 3)

@@ -1,6 +1,5 @@
 """One request is one transaction, and an outage is a 503."""
 
-import asyncio
 import os
 import time
 from collections.abc import AsyncGenerator, Generator
@@ -21,6 +20,7 @@ from app.core.db import migrations
 from app.core.db.engine import create_engine
 from app.core.db.errors import DatabaseUnavailable, NotMigrated, named
 from app.core.db.session import Database, SessionDep, from_engine, probe, reading, unit_of_work
+from app.core.db.slots import Slots
 from app.core.db.types import UTCDateTime
 from app.core.settings import Settings
 from app.main import create_app
@@ -148,7 +148,7 @@ async def test_a_time_without_a_zone_is_refused(notebook: Database) -> None:
 async def test_when_all_connections_are_taken_the_next_is_told_to_come_back(
     committed_db: Database,
 ) -> None:
-    crowded = replace(committed_db, slots=asyncio.Semaphore(1), timeout=0.05)
+    crowded = replace(committed_db, slots=Slots(1, 0.05))
 
     async with unit_of_work(crowded):
         with pytest.raises(DatabaseUnavailable):

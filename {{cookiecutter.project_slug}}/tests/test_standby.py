@@ -197,7 +197,7 @@ async def test_a_session_that_loses_it_reads_on_from_the_primary(
     service: Service, people: tuple[Account, Account], standby: Server
 ) -> None:
     in_recovery = text("SELECT pg_is_in_recovery()")
-    free = service.database.slots._value  # pyright: ignore[reportPrivateUsage]
+    free = service.database.slots.free
     with replicas.asking():
         async with reading(service.database, may_lag=True) as session:
             assert await session.scalar(in_recovery)
@@ -216,7 +216,7 @@ async def test_a_session_that_loses_it_reads_on_from_the_primary(
         async with reading(service.database, may_lag=True) as session:
             await session.scalars(select(JobRun.id).with_for_update())  # what a standby refuses
             assert not await session.scalar(in_recovery)
-    assert service.database.slots._value == free  # pyright: ignore[reportPrivateUsage]
+    assert service.database.slots.free == free
 
 
 async def test_one_that_hangs_costs_a_timeout_and_is_left_out(

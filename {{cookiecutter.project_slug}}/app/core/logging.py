@@ -1,5 +1,6 @@
 """Structured logs: one JSON object per line when deployed, readable lines in development."""
 
+import json
 import logging
 import os
 import sys
@@ -9,6 +10,7 @@ from io import StringIO
 from typing import Any, TextIO, cast
 
 import structlog
+from pydantic_core import PydanticSerializationError, to_json
 from structlog.typing import Processor
 
 from app.core.carriers import described
@@ -77,10 +79,18 @@ TRACEBACKS = structlog.processors.ExceptionRenderer(
 )
 
 
+def as_json(event: Event, **options: Any) -> str:  # noqa: ANN401, structlog's
+    """The line, in a quarter of the time that Python's own encoder needs for it; other objects as structlog shows them."""
+    try:
+        return to_json(event, ensure_ascii=True, fallback=options["default"]).decode()
+    except PydanticSerializationError:  # such as half a surrogate pair
+        return json.dumps(event, **options)
+
+
 def renderers(log_format: LogFormat) -> list[Processor]:
     """The processors that render a line."""
     if log_format is LogFormat.JSON:
-        return [TRACEBACKS, hide_in_traceback, structlog.processors.JSONRenderer()]
+        return [TRACEBACKS, hide_in_traceback, structlog.processors.JSONRenderer(as_json)]
     colors = sys.stderr.isatty() and not os.environ.get("NO_COLOR")  # noqa: TID251, of every program
     return [structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=plain_traceback)]
 

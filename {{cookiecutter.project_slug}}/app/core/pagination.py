@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from typing import Any, ClassVar, Generic, Self, TypeVar, cast
 from urllib.parse import parse_qsl, quote, urlencode
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import to_json
 from sqlalchemy import ColumnElement, Select, and_, bindparam, false, func, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -51,7 +51,6 @@ class ListQuery(Query):
     )
     sort: str
     with_total: bool = Field(False, description="Also return the total number of items")
-    _scope: Scope | None = PrivateAttr(default=None)
 
     def backwards(self) -> Self:
         """The same list from its end, or before `cursor`; the order of a page's items stays."""
@@ -62,6 +61,11 @@ class ListQuery(Query):
         """Whether the list is read from its end, or from a place to its beginning."""
         return self.before is not None
 
+    @cached_property
+    def scope(self) -> Scope | None:
+        """The request's, if there is one; a private attribute of pydantic's would cost several times as much."""
+        return None
+
     @property
     def place(self) -> str | None:
         """The cursor that the page begins at, or ends at if the list is read backwards."""
@@ -71,12 +75,12 @@ class ListQuery(Query):
     async def requested(cls, connection: HTTPConnection) -> Self:
         """What the client requests; the response will have links to the pages beside this one."""
         query = await super().requested(connection)
-        query._scope = connection.scope
+        vars(query)["scope"] = connection.scope
         return query
 
     def link(self, found: "Found[Any]") -> None:
         """Give the response links (RFC 8288) to the pages beside this one."""
-        scope = self._scope
+        scope = self.scope
         if scope is None:
             return
         kept = without_place if len(scope["query_string"]) < SHORT else without_place.__wrapped__

@@ -1,10 +1,12 @@
 """The base of every table."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, MetaData, Uuid, event
+from sqlalchemy import JSON, Column, MetaData, Uuid, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, RelationshipProperty, mapped_column
 from uuid_utils.compat import uuid7
 
@@ -48,6 +50,27 @@ class Base(DeclarativeBase):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7, sort_order=-3)
     created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=-2)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=-1)
+
+    def __init__(self, **values: Any) -> None:  # noqa: ANN401, of any column
+        """A row with these values, and with the constants that the database would add to them.
+
+        With those from the start, SQLAlchemy does not look for values to read back once the row is inserted.
+        """
+        self.registry.constructor(self, **{**constants(type(self)), **values})
+
+
+@cache
+def constants(model: type[Base]) -> Mapping[str, Any]:
+    """The constant defaults of the columns that also have one in the database."""
+    found: dict[str, Any] = {}
+    for each in model.__mapper__.column_attrs:
+        column = each.columns[0]
+        if column is model.__mapper__.version_id_col:
+            found[each.key] = 1
+        elif isinstance(column, Column) and column.server_default and column.default:
+            default: Any = column.default
+            found |= {each.key: default.arg} if default.is_scalar else {}
+    return found
 
 
 @event.listens_for(Base, "before_mapper_configured", propagate=True)

@@ -157,7 +157,7 @@ class Replicas:
         """The same, with a slot, which must be released."""
         if replica := self.choice():
             with suppress(DatabaseUnavailable):
-                await replica.database.enter()
+                await replica.database.slots.enter()
                 return replica
         return None
 
@@ -205,7 +205,7 @@ class Replicas:
             if LEFT not in session.info:  # a statement within this one may have left
                 if not await_(self.leaves(replica, error)):
                     raise
-                await_(self.primary.enter())
+                await_(self.primary.slots.enter())
                 session.info[LEFT] = True
                 session.info[ENGINE] = self.primary.info[ENGINE]
                 session.bind = self.primary.reads.engine.sync_engine

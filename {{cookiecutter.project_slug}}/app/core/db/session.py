@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from inspect import isawaitable
 from typing import Annotated, Any, TypeVar, TypeVarTuple, cast
 
@@ -37,6 +37,7 @@ from app.core.db.following import follow
 from app.core.db.freshness import Followers
 from app.core.db.prepared import Reads
 from app.core.db.refusals import is_lasting
+from app.core.db.slots import Slots
 from app.core.errors import Failure
 from app.core.settings import Settings
 
@@ -59,15 +60,12 @@ class Database:
     reader: async_sessionmaker[AsyncSession]
     reads: Reads
     """What executes statements that were built once."""
-    slots: asyncio.Semaphore
+    slots: Slots
     spare: asyncio.Semaphore
-    timeout: float
     dialect: Dialect
     info: dict[str, Any]
     """The `info` of each session."""
     replicas: Followers | None = None
-    waiting: set[object] = field(default_factory=set[object])
-    """Those that wait for a slot."""
 
     @property
     def pool(self) -> engines.ConnectionPool:
@@ -82,33 +80,6 @@ class Database:
         if self.replicas:
             self.replicas.carry(service)
 
-    @asynccontextmanager
-    async def slot(self) -> AsyncGenerator[None]:
-        """Admit as many at once as there are connections, first come, first served.
-
-        The pool itself is not fair: under load some wait a second while others overtake them.
-        """
-        await self.enter()
-        try:
-            yield
-        finally:
-            self.slots.release()
-
-    async def enter(self) -> None:
-        """Wait for a slot, which must be released."""
-        if self.slots.locked():
-            waiter = object()
-            self.waiting.add(waiter)
-            try:
-                async with asyncio.timeout(self.timeout):  # `wait_for` may swallow a cancellation
-                    await self.slots.acquire()
-            except TimeoutError:
-                raise DatabaseUnavailable from None
-            finally:
-                self.waiting.discard(waiter)
-        else:
-            await self.slots.acquire()
-
     async def rows(
         self, statement: Select[*Ts], values: Mapping[str, Any], *, may_lag: bool = False
     ) -> Sequence[Row[*Ts]]:
@@ -120,11 +91,8 @@ class Database:
         if may_lag and self.replicas:
             return await self.replicas.rows(statement, values)
         try:
-            await self.enter()
-            try:
+            async with self.slots:
                 return await self.reads.rows(statement, values)
-            finally:
-                self.slots.release()
         except DBAPIError as error:
             await tell(self, error)
             raise
@@ -172,9 +140,8 @@ def from_engine(engine: AsyncEngine, settings: Settings) -> Database:
         writer=async_sessionmaker(engine, **options),
         reader=async_sessionmaker(reading, autoflush=False, **options),
         reads=reads,
-        slots=asyncio.Semaphore(settings.database_pool_size),
+        slots=Slots(settings.database_pool_size, settings.database_timeout),
         spare=asyncio.Semaphore(engines.SPARE_CONNECTIONS),
-        timeout=settings.database_timeout,
         dialect=dialect_of(engine.url),
         info=info,
     )
@@ -242,14 +209,26 @@ async def transaction(
     """The session itself; what waits for a commit is in `waiting` if there was one."""
     async with telling_outages(database):
         with reporting_deletion():
-            async with database.slot(), database.writer() as session:
+            async with database.slots:
+                session = database.writer()
                 try:
-                    yield session
-                except Failure as failure:
-                    if failure.keeps_work:
-                        await commit(session, waiting)
-                    raise
-                await commit(session, waiting)
+                    try:
+                        yield session
+                    except Failure as failure:
+                        if failure.keeps_work:
+                            await commit(session, waiting)
+                        raise
+                    await commit(session, waiting)
+                finally:
+                    await close(session)
+
+
+async def close(session: AsyncSession) -> None:
+    """Close it. After a commit nothing is left to wait for, and so no task is needed that a cancellation spares."""
+    if session.in_transaction():
+        await session.__aexit__(None, None, None)
+    else:
+        session.sync_session.close()
 
 
 async def commit(session: AsyncSession, waiting: list[Callable[[], object]]) -> None:
@@ -282,7 +261,7 @@ async def reading(database: Database, *, may_lag: bool = False) -> AsyncGenerato
         async with database.replicas.reading() as session:
             yield session
         return
-    async with telling_outages(database), database.slot(), database.reader() as session:
+    async with telling_outages(database), database.slots, database.reader() as session:
         yield session
 
 

@@ -48,7 +48,7 @@ async def measure(service: Service, requests: Requests) -> None:
         for name, database in databases(service).items():
             SIZE.labels(name).set(database.pool.size())
             IN_USE.labels(name).set(database.pool.checkedout())
-            WAITING.labels(name).set(len(database.waiting))
+            WAITING.labels(name).set(len(database.slots.waiting))
         due = loop.time() + SECONDS
         await asyncio.sleep(SECONDS)
         LAG.observe(max(0.0, loop.time() - due))

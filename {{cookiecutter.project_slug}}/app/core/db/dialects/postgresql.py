@@ -11,10 +11,10 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import URL, Connection, DateTime, Engine, String, event, make_url, text
-from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
+from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.exc import DBAPIError
 
-from app.core.db.dialects import access as roles, again
+from app.core.db.dialects import access as roles, again, uuids
 from app.core.db.dialects.access import MissingRoleError, UnsafeLoginError
 from app.core.db.dialects.faults import Fault
 
@@ -164,7 +164,8 @@ def configure(engine: Engine, *, role: str, deployed: bool, pooled: bool) -> Non
     engine.dialect.skip_autocommit_rollback = True  # after a read there is nothing to roll back
 
     @event.listens_for(engine, "connect")
-    def prepare(connection: DBAPIConnection, record: object) -> None:
+    def prepare(connection: Any, record: object) -> None:  # noqa: ANN401, SQLAlchemy's adapter
+        connection.run_async(uuids.use)
         connection.autocommit = True  # no transaction stays open after the SET
         cursor = connection.cursor()
         if role and pooled:

@@ -14,6 +14,7 @@ from graphql import (
 from httpx2 import AsyncClient
 
 from app.core.db.session import Database
+from app.core.db.slots import Slots
 from app.features.graphql import service
 from app.features.graphql.failures import QueryTooLarge
 from app.features.graphql.limits import MOST_REPEATED, Measure
@@ -231,7 +232,7 @@ async def test_a_query_is_stopped_in_time_and_frees_its_connection(
     monkeypatch: pytest.MonkeyPatch,
     query: str,
 ) -> None:
-    only_one = replace(committed_db, slots=asyncio.Semaphore(1), timeout=5)
+    only_one = replace(committed_db, slots=Slots(1, 5))
     client = client_over(app, serving(only_one))
     client.headers["Authorization"] = committed_admin.client.headers["Authorization"]
     stopped: list[bool] = []

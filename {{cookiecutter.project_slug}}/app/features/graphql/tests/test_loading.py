@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from typing import Literal
 
 import pytest
 from fastapi import FastAPI
@@ -10,6 +9,7 @@ from httpx2 import AsyncClient
 from sqlalchemy import select
 
 from app.core.db.session import Database, unit_of_work
+from app.core.db.slots import Slots
 from app.core.settings import Settings
 from app.features.audit.models import AuditEvent
 from app.features.graphql.tests.steps import ask, node_id_of, statements
@@ -121,16 +121,16 @@ WRITES = """
 """
 
 
-class Slots(asyncio.Semaphore):
-    """Admits many, and notes how many were taken at once."""
+class Counted(Slots):
+    """Notes how many were taken at once."""
 
     taken = most = 0
 
-    async def acquire(self) -> Literal[True]:
+    async def enter(self) -> None:
         """Take one."""
         self.taken += 1
         self.most = max(self.most, self.taken)
-        return await super().acquire()
+        await super().enter()
 
     def release(self) -> None:
         """Give it back."""
@@ -156,7 +156,7 @@ async def test_no_request_waits_for_a_connection_while_it_holds_one(
 ) -> None:
     """With a single connection, many fields, and several requests at once, still get an answer."""
     await fill(committed_db, 5)
-    alone = replace(committed_db, slots=asyncio.Semaphore(1), timeout=5.0)
+    alone = replace(committed_db, slots=Slots(1, 5.0))
     async with client_of(app, alone, settings) as client:
         await read_and_write(client, committed_admin, 4)
 
@@ -165,7 +165,7 @@ async def test_a_request_holds_one_connection_at_a_time(
     app: FastAPI, committed_admin: Account, committed_db: Database, settings: Settings
 ) -> None:
     await fill(committed_db, 5)
-    slots = Slots(10)
+    slots = Counted(10, 5.0)
     async with client_of(app, replace(committed_db, slots=slots), settings) as client:
         await read_and_write(client, committed_admin, 1)
 
