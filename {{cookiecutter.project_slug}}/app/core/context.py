@@ -2,6 +2,7 @@
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -31,10 +32,16 @@ def clipped(address: str | None) -> str | None:
     return address[:64] if address else None
 
 
+@lru_cache(maxsize=1024)
+def unknown(address: str | None) -> Actor:
+    """A caller of whom nothing but the address is known."""
+    return Actor(address=clipped(address))
+
+
 def begin(scope: Scope) -> Actor:
     """Only an address; authentication adds the rest."""
     client = scope.get("client")
-    return Actor(address=clipped(client[0] if client else None))
+    return unknown(client[0] if client else None)
 
 
 def record(value: Actor) -> dict[str, Any]:

@@ -20,8 +20,10 @@ def begin(scope: Scope) -> str | None:
     """The id that the client sent, or a new one; none for the service's own start and end."""
     if scope["type"] == "lifespan":
         return None
-    sent = next((value for name, value in scope["headers"] if name == NAME), b"")
-    return sent.decode() if SAFE.fullmatch(sent) else uuid4().hex
+    for name, value in scope["headers"]:
+        if name == NAME and SAFE.fullmatch(value):
+            return value.decode()
+    return uuid4().hex
 
 
 carrier = Carrier(

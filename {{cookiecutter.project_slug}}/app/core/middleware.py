@@ -33,6 +33,7 @@ FAILED = 400
 
 SENT = ("Authorization", "Content-Type", "If-Match", "If-None-Match")
 """The headers that pages of other origins may send, besides those of features."""
+VARY = b"Origin, Accept-Encoding"
 HEADERS, ENDED = "app.headers", "app.ended"
 """The keys in the scope for what `add_headers` and `at_end` add."""
 
@@ -162,7 +163,7 @@ class ErrorBoundary:
 
     def __init__(self, app: ASGIApp, seconds: float) -> None:
         self.app = app
-        self.seconds = seconds
+        self.limit = deadline.TimeLimit(seconds)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -172,8 +173,7 @@ class ErrorBoundary:
             await self.app(scope, receive, send)
             return
         started = late = False
-        loop = asyncio.get_running_loop()
-        task = cast("asyncio.Task[None]", asyncio.current_task(loop))
+        task = cast("asyncio.Task[None]", asyncio.current_task())
 
         def stop() -> None:
             nonlocal late
@@ -184,13 +184,11 @@ class ErrorBoundary:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                timer.cancel()
+                self.limit.end(stop)
                 deadline.deadline.set(None)
             await send(message)
 
-        # `asyncio.timeout` does the same for three times the price, which every request would pay.
-        timer = loop.call_later(self.seconds, stop)
-        deadline.deadline.set(timer.when())
+        deadline.deadline.set(self.limit.start(stop))
         try:
             try:
                 await self.app(scope, receive, note_start)
@@ -199,7 +197,7 @@ class ErrorBoundary:
                     raise
                 raise TooSlow from None
             finally:
-                timer.cancel()
+                self.limit.end(stop)
                 deadline.deadline.set(None)
         except Exception as error:
             if started:
@@ -222,15 +220,24 @@ class ErrorBoundary:
 class CORS(CORSMiddleware):
     """Cross-origin rules whose refusals are problem documents too."""
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request that no page of another origin sent needs nothing of CORS."""
+        if scope["type"] == "http":
+            for name, _ in scope["headers"]:
+                if name == b"origin":
+                    break
+            else:
+                scope.setdefault(HEADERS, {})[b"vary"] = VARY
+                await self.app(scope, receive, send)
+                return
+        await super().__call__(scope, receive, send)
+
     async def simple_response(
         self, scope: Scope, receive: Receive, send: Send, request_headers: Headers
     ) -> None:
-        """Answer any other request; one that no browser sent needs nothing of CORS."""
-        add_headers(scope, {"Vary": "Origin, Accept-Encoding"})
-        if "origin" in request_headers:
-            await super().simple_response(scope, receive, send, request_headers)
-        else:
-            await self.app(scope, receive, send)
+        """Answer a request that is no preflight."""
+        scope.setdefault(HEADERS, {})[b"vary"] = VARY
+        await super().simple_response(scope, receive, send, request_headers)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Answer a preflight request."""

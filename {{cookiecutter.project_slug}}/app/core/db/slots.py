@@ -5,8 +5,10 @@ The pool itself is not fair: under load some wait a second while others overtake
 
 import asyncio
 from collections import deque
+from functools import partial
 
 from app.core.db.errors import DatabaseUnavailable
+from app.core.deadline import TimeLimit
 
 
 class Slots:
@@ -14,7 +16,7 @@ class Slots:
 
     def __init__(self, number: int, seconds: float) -> None:
         self.free = number
-        self.seconds = seconds
+        self.limit = TimeLimit(seconds)
         self.waiting = deque[asyncio.Future[None]]()
         """Those that wait, the longest first."""
 
@@ -23,11 +25,10 @@ class Slots:
         if self.free:
             self.free -= 1
             return
-        loop = asyncio.get_running_loop()
-        turn = loop.create_future()
+        turn = asyncio.get_running_loop().create_future()
         self.waiting.append(turn)
-        # `asyncio.timeout` does the same for several times the price, which each query would pay under load.
-        timer = loop.call_later(self.seconds, self.give_up, turn)
+        give_up = partial(self.give_up, turn)
+        self.limit.start(give_up)
         try:
             await turn
         except asyncio.CancelledError:
@@ -37,7 +38,7 @@ class Slots:
                 self.release()  # it was handed over at the same moment
             raise
         finally:
-            timer.cancel()
+            self.limit.end(give_up)
 
     def give_up(self, turn: asyncio.Future[None]) -> None:
         """Have it wait no longer."""
