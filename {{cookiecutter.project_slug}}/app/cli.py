@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import typer
 import uvicorn
-from alembic.util import CommandError
 from pydantic import ValidationError
 from uvicorn.supervisors import ChangeReload
 
@@ -291,6 +290,6 @@ def main() -> None:
         for error in invalid.errors():
             typer.echo(f"error: {error['msg'].removeprefix('Value error, ')}", err=True)
         sys.exit(1)
-    except (CommandError, Failure, OSError, RuntimeError) as error:
+    except (Failure, OSError, RuntimeError) as error:
         typer.echo(f"error: {advice.on(error)}", err=True)
         sys.exit(1)

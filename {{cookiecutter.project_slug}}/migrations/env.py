@@ -12,7 +12,7 @@ from sqlalchemy import Connection, inspect, pool
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.db import base, migrations, refusals
+from app.core.db import base, ordering, refusals
 from app.core.db.dialects import dialect_of
 from app.core.db.dialects.access import PARTS, Access
 from app.core.db.embedded import ensure_database
@@ -73,7 +73,7 @@ def revise(migration: MigrationContext, revision: object, found: Sequence[Migrat
         for step in steps:
             if step.revise and script.upgrade_ops is not None:
                 step.revise(migration, script.upgrade_ops)
-        migrations.put_in_order(migration, script)
+        ordering.put_in_order(migration, script)
 
 
 def is_known(name: str | None, kind: str, parents: object) -> bool:

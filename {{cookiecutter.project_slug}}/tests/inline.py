@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any, ClassVar, TypeVar, TypeVarTuple, cast
 from uuid import UUID
 
-from cashews.backends import memory as cashews
 from sqlalchemy import Row, Select, update
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 from sqlalchemy.util import greenlet_spawn
@@ -23,6 +22,7 @@ from app.core.jobs.runner import run_due
 from app.core.mail import Mail
 from app.core.service import Service
 from app.core.settings import FeatureSettings, Settings
+from app.features.cache import memory
 from app.features.cache.service import Cache, caching
 from app.features.cache.store import Store
 from app.features.health.service import Watch, watching
@@ -71,8 +71,7 @@ def service_over(
     )
     service.opened[watching] = Watch()
     service.opened[limiting] = Limiter(configured(LimitSettings), Memory(), "tests")
-    backend = cashews.Memory(check_interval=0)
-    service.opened[caching] = Cache(Store(backend, "tests"))
+    service.opened[caching] = Cache(Store(memory.Memory(1000), "tests"))
     return service
 
 

@@ -1,6 +1,8 @@
 """Migrations are linear, and lead to the models."""
 
 import asyncio
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Column, ForeignKey, Integer, MetaData, Table, create_engine, inspect, pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from app.core.db import migrations
+from app.core.db import migrations, ordering
 from app.core.db.base import Base
 from app.core.settings import Settings
 from tests.databases import fresh_database
@@ -35,6 +37,44 @@ def test_the_migrations_are_one_line() -> None:
 
     assert len(script.get_heads()) == 1
     assert len(script.get_bases()) == 1
+
+
+def test_the_revisions_are_those_that_alembic_finds() -> None:
+    script = ScriptDirectory.from_config(migrations.config())
+
+    assert set(migrations.known()) == {each.revision for each in script.walk_revisions()}
+    assert set(migrations.heads()) == set(script.get_heads())
+
+
+@pytest.mark.parametrize(
+    ("source", "follows"),
+    [
+        ('revision = "b"\ndown_revision = "a"\n', "a"),
+        ('revision: str = "b"\ndown_revision: str | None = "a"\n', "a"),
+        ('revision = "b"\ndown_revision = ("a", "c")\n', ("a", "c")),
+        ('revision = "b"\ndown_revision = None\n\ndef upgrade():\n    revision = "c"\n', None),
+        ('import sqlalchemy as sa\n\nrevision = "b"\nbefore: str\nnames = sa.Table\n', None),
+    ],
+)
+def test_what_a_script_follows_is_read(source: str, follows: object) -> None:
+    found = migrations.declared(source)
+
+    assert (found["revision"], found.get("down_revision")) == ("b", follows)
+
+
+def test_serving_needs_no_alembic() -> None:
+    program = (
+        "import sys, app.cli; print([name for name in sys.modules if name.startswith('alembic')])"
+    )
+    done = subprocess.run(  # noqa: S603, our own
+        [sys.executable, "-c", program],
+        cwd=migrations.ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.strip() == "[]"
 
 
 def test_up_equals_the_models_and_down_leaves_nothing(
@@ -67,7 +107,7 @@ def test_tables_are_dropped_after_those_that_refer_to_them() -> None:
 
     with engine.begin() as connection:
         known.create_all(connection)
-        migrations.put_in_order(MigrationContext.configure(connection), script)
+        ordering.put_in_order(MigrationContext.configure(connection), script)
     engine.dispose()
 
     assert script.upgrade_ops
@@ -88,7 +128,7 @@ def test_foreign_keys_are_dropped_first_and_created_last() -> None:
         ]
     )
 
-    migrations.put_references_in_order(found)
+    ordering.put_references_in_order(found)
 
     changes = [each for each in found.ops if isinstance(each, ops.ModifyTableOps)]
     assert [each.ops for each in changes] == [[drop], [other], [index], [create]]

@@ -312,7 +312,8 @@ async def test_a_replica_that_cannot_be_reached_is_left_out(
 async def test_a_replica_that_lacks_migrations_is_left_out_until_it_has_them(
     service: Service, ada: Account, replica: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "known", lambda: {migrations.head(), "0000"})
+    known = {each: before or ["0000"] for each, before in migrations.known().items()}
+    monkeypatch.setattr(migrations, "known", lambda: {**known, "0000": []})
     found = replicas_of(service)
 
     owner = replica.model_copy(update={"database_role": ""})

@@ -2,8 +2,7 @@
 
 import errno
 
-from alembic.util import CommandError
-
+from app.core.db.migrations import MigrationError
 from app.core.db.refusals import Refused
 
 WRITE = (
@@ -29,6 +28,6 @@ def on(error: Exception) -> str:
         found = error.filename2 or error.filename
         where = f"{found}: " if found else ""
         return f"{where}{error.strerror}: {BY_NUMBER[error.errno]}"
-    if isinstance(error, CommandError) and "locate revision" in str(error):
+    if isinstance(error, MigrationError) and "locate revision" in str(error):
         return f"{error}: {UNKNOWN_REVISION}"
     return str(error) or type(error).__name__  # some are empty

@@ -6,16 +6,17 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from time import monotonic, time
-from typing import Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from uuid import uuid4
 
 import structlog
-from cashews.backends.interface import Backend
-from cashews.backends.memory import Memory
-from cashews.exceptions import CacheBackendInteractionError
-from cashews.serialize import Serializer
 from prometheus_client import Counter
 from pydantic_core import from_json, to_json
+
+from app.features.cache.memory import Memory
+
+if TYPE_CHECKING:
+    from cashews.backends.redis import Redis
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -80,9 +81,13 @@ class Store:
     had *before* it was loaded, so that one loaded meanwhile is not kept as if it were new.
     """
 
-    def __init__(self, backend: Backend, prefix: str) -> None:
+    def __init__(
+        self, backend: "Redis | Memory", prefix: str, failures: tuple[type[Exception], ...] = ()
+    ) -> None:
         self.backend = backend
         self.prefix = prefix
+        self.failures = failures
+        """What the backend raises if it does not answer."""
         self.away_until = 0.0
         self.lines = asyncio.Semaphore(CONNECTIONS)
         self.owed: set[str] = set()
@@ -100,7 +105,7 @@ class Store:
         try:
             async with asyncio.timeout(SECONDS), self.lines:
                 return await question()
-        except (CacheBackendInteractionError, TimeoutError) as error:
+        except (*self.failures, TimeoutError) as error:
             ERRORS.inc()
             log.warning("cache_unavailable", error=type(error.__cause__ or error).__name__)
             self.away_until = monotonic() + PAUSE
@@ -181,13 +186,15 @@ class Store:
 @asynccontextmanager
 async def kept_here(entries: int, prefix: str) -> AsyncGenerator[Store]:
     """In this process; the number of entries bounds it, so that nothing needs to look for those that have expired."""
-    yield Store(Memory(size=entries, check_interval=0), prefix)
+    yield Store(Memory(entries), prefix)
 
 
 @asynccontextmanager
 async def kept_in_redis(url: str, prefix: str) -> AsyncGenerator[Store]:
     """For all processes."""
     from cashews.backends.redis import Redis  # noqa: PLC0415, it takes long, and not all need it
+    from cashews.exceptions import CacheBackendInteractionError  # noqa: PLC0415
+    from cashews.serialize import Serializer  # noqa: PLC0415
 
     backend = Redis(
         url,
@@ -198,7 +205,7 @@ async def kept_in_redis(url: str, prefix: str) -> AsyncGenerator[Store]:
         socket_timeout=SECONDS,
         socket_connect_timeout=SECONDS,
     )
-    store = Store(backend, prefix)
+    store = Store(backend, prefix, (CacheBackendInteractionError,))
     await store.ask(backend.init, None)
     try:
         yield store

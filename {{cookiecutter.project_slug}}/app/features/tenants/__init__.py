@@ -1,9 +1,11 @@
 """Tenants: customers whose rows are isolated from each other, and their members."""
 
+from typing import TYPE_CHECKING
+
 from app.core.db import tenancy
+from app.core.db.migrations import Step
 from app.core.db.tenancy.crossing import TenantsCrossed
 from app.core.feature import Feature
-from app.features.tenants import adoption
 from app.features.tenants.authentication import HEADER, narrow
 from app.features.tenants.jobs import each_tenant, purge_tenant, purge_tenants
 from app.features.tenants.listeners import listeners
@@ -14,10 +16,22 @@ from app.features.tenants.sample import sample
 from app.features.tenants.service import acting_for
 from app.features.tenants.settings import TenantSettings
 
+if TYPE_CHECKING:
+    from alembic.operations import ops
+    from alembic.runtime.migration import MigrationContext
+
+
+def make_first(migration: "MigrationContext", found: "ops.UpgradeOps") -> None:
+    """Create the first tenant in the migration that adds tenants."""
+    from app.features.tenants import adoption  # noqa: PLC0415, only what migrates imports Alembic
+
+    adoption.make_first(migration, found)
+
+
 feature = Feature(
     router=router,
     models=(Tenant, Membership, Invitation),
-    migrations=(*tenancy.steps, adoption.step),
+    migrations=(*tenancy.steps, Step(revise=make_first)),
     events=(TenantsCrossed,),
     listeners=listeners,
     jobs=(purge_tenants, purge_tenant),

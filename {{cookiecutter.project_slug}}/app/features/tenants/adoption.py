@@ -6,8 +6,6 @@ from uuid import uuid4
 from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 
-from app.core.db.migrations import Step
-
 TENANT = """\
 INSERT INTO tenants (id, created_at, updated_at, name)
 SELECT '[id]', COALESCE(MIN(created_at), CURRENT_TIMESTAMP), COALESCE(MIN(created_at), CURRENT_TIMESTAMP), 'Main'
@@ -46,6 +44,3 @@ def first_tenant() -> list[ops.MigrateOperation]:
     """Statements that create the first tenant and its memberships."""
     tenant_id = uuid4().hex  # a form that every database stores or accepts
     return [ops.ExecuteSQLOp(text.replace("[id]", tenant_id)) for text in (TENANT, MEMBERS)]
-
-
-step = Step(revise=make_first)

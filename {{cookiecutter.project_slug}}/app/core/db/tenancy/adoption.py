@@ -11,7 +11,6 @@ from alembic.operations import ops
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Uuid
 
-from app.core.db.migrations import Step
 from app.core.db.tenancy.rows import TENANTS
 
 FIRST = f"(SELECT id FROM {TENANTS} ORDER BY created_at, id LIMIT 1)"  # noqa: S608, our own name
@@ -53,6 +52,3 @@ def adds_tenant(operation: ops.MigrateOperation) -> bool:
         and operation.column.name == "tenant_id"
         and not operation.column.nullable
     )
-
-
-step = Step(revise=fill)
