@@ -47,7 +47,7 @@ class Slots:
             turn.set_exception(DatabaseUnavailable())
 
     def release(self) -> None:
-        """Hand the slot over to whoever has waited longest."""
+        """Hand the slot over to the one that has waited longest."""
         while self.waiting:
             turn = self.waiting.popleft()
             if not turn.done():

@@ -1,6 +1,6 @@
 """Rows of tenants, and the sessions that see those of one tenant."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from app.core.db.migrations import Step
 from app.core.db.prepared import Reads
 from app.core.db.tenancy import (
+    adoption,
     gate,
     # {% if cookiecutter.database == "postgresql" %}
     policies,
@@ -18,21 +19,9 @@ from app.core.db.tenancy.reads import TenantReads
 from app.core.db.tenancy.rows import TenantOwned, TenantTagged
 from app.core.db.tenancy.sessions import TenantSession
 
-if TYPE_CHECKING:
-    from alembic.operations import ops
-    from alembic.runtime.migration import MigrationContext
-
 __all__ = ["TenantOwned", "TenantTagged", "reads", "session_options", "steps"]
 
-
-def fill(migration: "MigrationContext", found: "ops.UpgradeOps") -> None:
-    """Add the required `tenant_id` to tables that have rows."""
-    from app.core.db.tenancy import adoption  # noqa: PLC0415, only what migrates imports Alembic
-
-    adoption.fill(migration, found)
-
-
-steps: list[Step] = [Step(revise=fill)]
+steps: list[Step] = [adoption.step]
 # {% if cookiecutter.database == "postgresql" %}
 steps.append(policies.step)
 # {% endif %}
