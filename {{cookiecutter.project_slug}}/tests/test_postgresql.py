@@ -669,14 +669,14 @@ async def test_a_page_without_filters_is_planned_once(settings: Settings) -> Non
         asked = await session.execute(
             text(
                 "SELECT statement LIKE '%LIMIT 21', generic_plans, custom_plans FROM pg_prepared_statements"
-                " WHERE statement LIKE 'SELECT jobs.%'"
+                " WHERE statement LIKE 'SELECT jobs.%' AND generic_plans + custom_plans > 1"
             )
         )
         plans = sorted(tuple(row) for row in asked)
     await engine.dispose()
 
     assert [usual for usual, *_ in plans] == [False, False, True]
-    assert plans[-1] == (True, 9, 0)
+    assert plans[-1] == (True, 8, 0)
     assert all(custom >= 5 for _, _, custom in plans[:-1])
 
 

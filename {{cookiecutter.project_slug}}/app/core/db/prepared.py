@@ -18,7 +18,7 @@ from sqlalchemy.pool import PoolProxiedConnection
 from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import greenlet_spawn
 
-from app.core.db.dialects import BY_SCHEME
+from app.core.db.dialects import BY_SCHEME, Fetch
 from app.core.db.dialects.again import forget_prepared, is_lost, is_stale
 from app.core.db.dialects.faults import Fault
 
@@ -73,9 +73,32 @@ class Prepared(Generic[*Ts]):
         except BaseException:
             connection.invalidate()  # its answer may still come
             raise
-        rows = [self.row(values) for values in self.converted(cursor, found)]
+        if self.converting is None:
+            self.converting = self.conversions(cursor)
         cursor.close()
-        return rows
+        return self.rows(found)
+
+    async def fetch(
+        self, fetch: Fetch, connection: PoolProxiedConnection, arguments: tuple[Any, ...]
+    ) -> Sequence[Row[*Ts]]:
+        """The same, by the driver itself; outside that greenlet, each switch to which costs as much as the driver does."""
+        try:
+            found = await fetch(connection, self.sql, arguments)
+        except (self.dialect.loaded_dbapi.Error, OSError) as error:
+            raise await greenlet_spawn(self.failure, connection, None, error) from error
+        except BaseException:
+            await greenlet_spawn(connection.invalidate)
+            raise
+        return self.rows(found)
+
+    def rows(self, found: Sequence[Sequence[Any]]) -> Sequence[Row[*Ts]]:
+        """What the driver has read, with values of the columns' types."""
+        if self.converting:
+            found = [list(values) for values in found]
+            for values in found:
+                for position, process in self.converting:
+                    values[position] = process(values[position])
+        return [*map(self.row, found)]
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
         """The values in the order of the SQL's parameters, as the driver takes them."""
@@ -84,25 +107,17 @@ class Prepared(Generic[*Ts]):
             process(known[name]) if process else known[name] for name, process in self.parameters
         )
 
-    def converted(self, cursor: DBAPICursor, found: Sequence[Sequence[Any]]) -> list[Sequence[Any]]:
-        """The rows with values of the columns' types."""
-        if self.converting is None:
-            codes = [column[1] for column in cursor.description or ()]
-            processes = [
-                kind.dialect_impl(self.dialect).result_processor(self.dialect, code)
-                for kind, code in zip(self.types, codes, strict=True)
-            ]
-            self.converting = [(n, each) for n, each in enumerate(processes) if each]
-        if not self.converting:
-            return [*found]
-        rows = [list(values) for values in found]
-        for values in rows:
-            for position, process in self.converting:
-                values[position] = process(values[position])
-        return cast("list[Sequence[Any]]", rows)
+    def conversions(self, cursor: DBAPICursor) -> list[tuple[int, Process]]:
+        """What makes the driver's values those of the columns' types, by position; most are already."""
+        codes = [column[1] for column in cursor.description or ()]
+        processes = [
+            kind.dialect_impl(self.dialect).result_processor(self.dialect, code)
+            for kind, code in zip(self.types, codes, strict=True)
+        ]
+        return [(n, each) for n, each in enumerate(processes) if each]
 
     def failure(
-        self, connection: PoolProxiedConnection, cursor: DBAPICursor, error: Exception
+        self, connection: PoolProxiedConnection, cursor: DBAPICursor | None, error: Exception
     ) -> Exception:
         """What SQLAlchemy would raise; a connection that is lost, or does not answer, leaves the pool."""
         dialect: Any = self.dialect
@@ -139,9 +154,10 @@ class Reads:
     around: Callable[[str], AbstractContextManager[object]] | None = None
     """What follows them, by their text."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, fetch: Fetch | None = None) -> None:
         self.engine = engine
         """Its connections have the options of sessions that only read."""
+        self.fetch = fetch
         self.prepared = lru_cache(maxsize=REMEMBERED)(self.prepare)
 
     @property
@@ -166,6 +182,8 @@ class Reads:
         statement, values = self.within(statement, values)
         if not self.watched:
             with suppress(ConnectionLost):
+                if self.fetch and self.needs_no_transaction():
+                    return await self.fetched(self.fetch, statement, values)
                 return await greenlet_spawn(self.read, statement, values)
         async with self.connection() as connection:
             return (await connection.execute(statement, values)).all()
@@ -180,26 +198,63 @@ class Reads:
         """A connection on which SQLAlchemy executes statements."""
         return self.engine.connect()
 
+    async def fetched(
+        self, fetch: Fetch, statement: Select[*Ts], values: Mapping[str, Any]
+    ) -> Sequence[Row[*Ts]]:
+        """The answer that the driver itself gives; SQLAlchemy's adapter gives the first, which says what is to be converted."""
+        connection = await greenlet_spawn(self.engine.sync_engine.raw_connection)
+        try:
+            prepared, arguments = self.ready(statement, values)
+            if prepared.converting is None:
+                return await greenlet_spawn(self.read_on, connection, prepared, arguments)
+            if self.around is None:
+                return await prepared.fetch(fetch, connection, arguments)
+            with self.around(prepared.sql):
+                return await prepared.fetch(fetch, connection, arguments)
+        finally:
+            await greenlet_spawn(connection.close)
+
+    def needs_no_transaction(self) -> bool:
+        """Whether what is read depends on nothing that is set for a transaction."""
+        return True
+
     def read(self, statement: Select[*Ts], values: Mapping[str, Any]) -> Sequence[Row[*Ts]]:
-        """The same, within SQLAlchemy's greenlet."""
+        """The answer, within SQLAlchemy's greenlet."""
         connection = self.engine.sync_engine.raw_connection()
         try:
-            # Compiled once there has been a connection: what the server supports is known by then.
-            prepared = cast("Prepared[*Ts]", self.prepared(statement))
-            arguments = prepared.arguments(values)
-            self.check(cast("Prepared[*tuple[Any, ...]]", prepared), arguments)
-            if self.guard:
-                self.guard(prepared.sql)
-            self.begin(connection)
-            try:
-                if self.around is None:
-                    return prepared.read(connection, arguments)
-                with self.around(prepared.sql):
-                    return prepared.read(connection, arguments)
-            finally:
-                self.end(connection)
+            return self.read_on(connection, *self.ready(statement, values))
         finally:
             connection.close()
+
+    def ready(
+        self, statement: Select[*Ts], values: Mapping[str, Any]
+    ) -> tuple[Prepared[*Ts], tuple[Any, ...]]:
+        """The statement and its arguments, which may be executed.
+
+        It is compiled once there has been a connection: what the server supports is known by then.
+        """
+        prepared = cast("Prepared[*Ts]", self.prepared(statement))
+        arguments = prepared.arguments(values)
+        self.check(cast("Prepared[*tuple[Any, ...]]", prepared), arguments)
+        if self.guard:
+            self.guard(prepared.sql)
+        return prepared, arguments
+
+    def read_on(
+        self,
+        connection: PoolProxiedConnection,
+        prepared: Prepared[*Ts],
+        arguments: tuple[Any, ...],
+    ) -> Sequence[Row[*Ts]]:
+        """The answer on this connection."""
+        self.begin(connection)
+        try:
+            if self.around is None:
+                return prepared.read(connection, arguments)
+            with self.around(prepared.sql):
+                return prepared.read(connection, arguments)
+        finally:
+            self.end(connection)
 
     def check(self, prepared: Prepared[*tuple[Any, ...]], arguments: tuple[Any, ...]) -> None:
         """Refuse what may not be executed."""

@@ -132,9 +132,11 @@ def from_engine(engine: AsyncEngine, settings: Settings) -> Database:
         # {% endif %}
     }
     reading = engine.execution_options(**dialect_of(engine.url).read_options)
-    reads = Reads(reading)
+    dialect = dialect_of(engine.url)
+    fetch = None if settings.database_pooler else dialect.fetch
+    reads = Reads(reading, fetch)
     # {% if cookiecutter.multi_tenancy == "row" %}
-    reads = tenancy.reads(reading)
+    reads = tenancy.reads(reading, fetch)
     # {% endif %}
     return Database(
         writer=async_sessionmaker(engine, **options),
@@ -142,7 +144,7 @@ def from_engine(engine: AsyncEngine, settings: Settings) -> Database:
         reads=reads,
         slots=Slots(settings.database_pool_size, settings.database_timeout),
         spare=asyncio.Semaphore(engines.SPARE_CONNECTIONS),
-        dialect=dialect_of(engine.url),
+        dialect=dialect,
         info=info,
     )
 

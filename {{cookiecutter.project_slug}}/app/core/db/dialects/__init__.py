@@ -1,6 +1,6 @@
 """What differs between databases, one module for each."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from sqlalchemy import URL, Connection, DateTime, Engine, String, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.pool import PoolProxiedConnection
 
 from app.core.db.dialects import (
     # {% if cookiecutter.database == "mysql" %}
@@ -20,6 +21,9 @@ from app.core.db.dialects import (
 )
 from app.core.db.dialects.access import Access
 from app.core.db.dialects.faults import Fault
+
+Fetch = Callable[[PoolProxiedConnection, str, tuple[Any, ...]], Awaitable[Sequence[Sequence[Any]]]]
+"""Reads all rows of a statement with these arguments."""
 
 
 class Dialect(Protocol):
@@ -66,6 +70,11 @@ class Dialect(Protocol):
     @property
     def pooled_args(self) -> Mapping[str, Any]:
         """Further arguments of `connect` for a connection to such a pooler."""
+        ...
+
+    @property
+    def fetch(self) -> Fetch | None:
+        """What has the driver itself read rows, without a transaction, and raises the errors of SQLAlchemy's adapter."""
         ...
 
     def configure(self, engine: Engine, *, role: str, deployed: bool, pooled: bool) -> None:

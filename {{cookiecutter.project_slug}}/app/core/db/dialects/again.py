@@ -30,7 +30,12 @@ def only_reads(statement: str) -> bool:
     return statement.lstrip()[:6].upper() == "SELECT"
 
 
-def is_lost(dialect: Dialect, connection: Any, cursor: DBAPICursor, error: BaseException) -> bool:  # noqa: ANN401, SQLAlchemy's
+def is_lost(
+    dialect: Dialect,
+    connection: Any,  # noqa: ANN401, SQLAlchemy's
+    cursor: DBAPICursor | None,
+    error: BaseException,
+) -> bool:
     """Whether the connection is of no use any more."""
     dbapi = dialect.loaded_dbapi
     return isinstance(error, OSError) or (

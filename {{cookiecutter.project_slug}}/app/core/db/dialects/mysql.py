@@ -23,6 +23,7 @@ driver = "mysql+asyncmy"
 schemes = ("mysql", "mariadb")
 poolable = False
 pooled_args: Mapping[str, Any] = {}
+fetch = None
 instant: DateTime = DATETIME(fsp=6)
 # https://dev.mysql.com/doc/mysql-errors/en/server-error-reference.html
 refusals: Mapping[str | int, str] = {

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import warnings
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -199,6 +199,14 @@ def take(cursor: DBAPICursor, role: str) -> None:
         if sqlstate(error) in NO_ROLE:
             raise MissingRoleError(f"DATABASE_ROLE: {error}: run `app db upgrade` first") from error
         raise
+
+
+async def fetch(connection: Any, sql: str, arguments: tuple[Any, ...]) -> Sequence[Any]:  # noqa: ANN401, of a pool
+    """All rows, on the connection that SQLAlchemy's adapter wraps; the errors are the adapter's."""
+    try:
+        return await connection.driver_connection.fetch(sql, *arguments)
+    except Exception as error:  # noqa: BLE001, it is raised again
+        return connection.dbapi_connection._handle_exception(error)
 
 
 def liveness(connection: Any) -> Callable[[], bool]:  # noqa: ANN401, SQLAlchemy's adapter

@@ -20,6 +20,7 @@ driver = "sqlite+aiosqlite"
 schemes = ("sqlite",)
 poolable = False
 pooled_args: Mapping[str, Any] = {}
+fetch = None
 instant = DateTime()
 refusals: Mapping[str | int, str] = {  # by message: it is the first argument of the error
     "attempt to write a readonly database": WRITABLE,

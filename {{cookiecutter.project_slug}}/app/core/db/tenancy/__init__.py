@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Engine
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from app.core.db.dialects import Fetch
 from app.core.db.migrations import Step
 from app.core.db.prepared import Reads
 from app.core.db.tenancy import (
@@ -38,10 +39,10 @@ def session_options(engine: Engine) -> dict[str, Any]:
     return options
 
 
-def reads(engine: AsyncEngine) -> Reads:
+def reads(engine: AsyncEngine, fetch: Fetch | None) -> Reads:
     """Executes statements that were built once, on the rows of one tenant."""
     kind = TenantReads
     # {% if cookiecutter.database == "postgresql" %}
     kind = wall.PolicyReads
     # {% endif %}
-    return kind(engine)
+    return kind(engine, fetch)

@@ -62,6 +62,10 @@ def say(session: PolicySession, transaction: SessionTransaction, connection: Con
 class PolicyReads(TenantReads):
     """Sets the tenant at the start of each transaction, as sessions do."""
 
+    def needs_no_transaction(self) -> bool:
+        """The rows of a tenant are visible only in one that says which."""
+        return current() is None
+
     def begin(self, connection: PoolProxiedConnection) -> None:
         """Within a tenant read in a transaction: the setting is local to it."""
         tenant_id, driver = current(), opening_of(connection)
