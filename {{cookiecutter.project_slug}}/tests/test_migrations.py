@@ -62,6 +62,12 @@ def test_what_a_script_follows_is_read(source: str, follows: object) -> None:
     assert (found["revision"], found.get("down_revision")) == ("b", follows)
 
 
+def test_commands_write_to_the_present_output(capsys: pytest.CaptureFixture[str]) -> None:
+    migrations.config().print_stdout("here")
+
+    assert capsys.readouterr().out == "here\n"
+
+
 def test_serving_needs_no_alembic() -> None:
     program = (
         "import sys, app.cli; print([name for name in sys.modules if name.startswith('alembic')])"

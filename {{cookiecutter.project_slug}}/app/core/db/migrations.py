@@ -4,6 +4,7 @@ Alembic is imported only by what migrates: a service starts sooner, and needs le
 """
 
 import ast
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -50,7 +51,8 @@ def config(settings: Settings | None = None, *, grant: bool = False) -> "Config"
     from alembic.config import Config  # noqa: PLC0415, as said above
 
     attributes = {"settings": settings, "grant": grant}
-    return Config(toml_file=str(ROOT / "pyproject.toml"), attributes=attributes)
+    # The default is what standard output was when Alembic was imported.
+    return Config(toml_file=str(ROOT / "pyproject.toml"), stdout=sys.stdout, attributes=attributes)
 
 
 def upgrade(settings: Settings, revision: str = "head") -> None:
