@@ -53,13 +53,26 @@ def test_the_revisions_are_those_that_alembic_finds() -> None:
         ('revision: str = "b"\ndown_revision: str | None = "a"\n', "a"),
         ('revision = "b"\ndown_revision = ("a", "c")\n', ("a", "c")),
         ('revision = "b"\ndown_revision = None\n\ndef upgrade():\n    revision = "c"\n', None),
-        ('import sqlalchemy as sa\n\nrevision = "b"\nbefore: str\nnames = sa.Table\n', None),
+        ('import sqlalchemy as sa\n\nrevision = "b"\nbefore: str\nnames = (sa.Table, 1)\n', None),
+        ('revision = "b"\ndown_revision = ["a", "c"]\n', ["a", "c"]),
+        ('\ufeffrevision = "b"\n\n@cache\ndef upgrade(): pass\n', None),
+        ('revision = "b"\nSQL = """\ndef f():\n"""\n', None),
     ],
 )
 def test_what_a_script_follows_is_read(source: str, follows: object) -> None:
-    found = migrations.declared(source)
+    found = migrations.declared(source.encode())
 
     assert (found["revision"], found.get("down_revision")) == ("b", follows)
+
+
+def test_several_heads_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: dict[str, list[str]] = {"a": [], "b": ["a"], "c": ["a"]}
+    monkeypatch.setattr(migrations, "known", lambda: known)
+
+    with pytest.raises(migrations.MigrationError, match=r"several heads \(b, c\): merge them"):
+        migrations.heads.__wrapped__()
+    known["d"] = ["b", "c"]
+    assert migrations.heads.__wrapped__() == {"d"}
 
 
 def test_commands_write_to_the_present_output(capsys: pytest.CaptureFixture[str]) -> None:

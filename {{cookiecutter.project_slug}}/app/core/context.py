@@ -35,13 +35,13 @@ def clipped(address: str | None) -> str | None:
 @lru_cache(maxsize=1024)
 def unknown(address: str | None) -> Actor:
     """A caller of whom nothing but the address is known."""
-    return Actor(address=clipped(address))
+    return Actor(address=address)
 
 
 def begin(scope: Scope) -> Actor:
     """Only an address; authentication adds the rest."""
     client = scope.get("client")
-    return unknown(client[0] if client else None)
+    return unknown(clipped(client[0] if client else None))
 
 
 def record(value: Actor) -> dict[str, Any]:

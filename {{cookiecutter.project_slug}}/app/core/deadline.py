@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from contextvars import ContextVar
+from contextvars import Context, ContextVar
 
 from app.core.carrying import Carrier
 
@@ -14,7 +14,7 @@ carrier = Carrier(variable=deadline, resume=lambda run: None)
 
 
 class TimeLimit:
-    """How many seconds each of many may take, with one timer for all: one for each would be a part of what a small request costs."""
+    """How many seconds each of many may take, with one timer for all: a timer for each is a part of the cost of a small request."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -31,7 +31,7 @@ class TimeLimit:
             self.loop, self.timer, self.running = loop, None, {}
         until = self.running[stop] = loop.time() + self.seconds
         if self.timer is None:
-            self.timer = loop.call_at(until, self.check, loop)
+            self.wait(loop, until)
         return until
 
     def end(self, stop: Callable[[], object]) -> None:
@@ -41,10 +41,14 @@ class TimeLimit:
     def check(self, loop: asyncio.AbstractEventLoop) -> None:
         """Stop what takes too long, and wait for the next."""
         self.timer = None
-        now = loop.time()
-        for stop, until in [*self.running.items()]:
-            if until > now:
-                self.timer = loop.call_at(until, self.check, loop)
+        while self.running:
+            stop, until = next(iter(self.running.items()))
+            if until > loop.time():
+                self.wait(loop, until)
                 return
             del self.running[stop]
             stop()
+
+    def wait(self, loop: asyncio.AbstractEventLoop, until: float) -> None:
+        """Check then, in no request's context: the timer outlives the one that starts it."""
+        self.timer = loop.call_at(until, self.check, loop, context=Context())

@@ -61,11 +61,6 @@ class ListQuery(Query):
         """Whether the list is read from its end, or from a place to its beginning."""
         return self.before is not None
 
-    @cached_property
-    def scope(self) -> Scope | None:
-        """The request's, if there is one; a private attribute of pydantic's would cost several times as much."""
-        return None
-
     @property
     def place(self) -> str | None:
         """The cursor that the page begins at, or ends at if the list is read backwards."""
@@ -75,12 +70,12 @@ class ListQuery(Query):
     async def requested(cls, connection: HTTPConnection) -> Self:
         """What the client requests; the response will have links to the pages beside this one."""
         query = await super().requested(connection)
-        vars(query)["scope"] = connection.scope
+        vars(query)[SCOPE] = connection.scope
         return query
 
     def link(self, found: "Found[Any]") -> None:
         """Give the response links (RFC 8288) to the pages beside this one."""
-        scope = self.scope
+        scope: Scope | None = vars(self).get(SCOPE)
         if scope is None:
             return
         kept = without_place if len(scope["query_string"]) < SHORT else without_place.__wrapped__
@@ -124,6 +119,8 @@ class ListQuery(Query):
         return fingerprint_of(type(self), sort, filters, *partition())
 
 
+SCOPE = "request.scope"
+"""Where a query keeps the request's: no field has this name, and a private attribute of pydantic's costs several times as much."""
 NO_FILTERS = set(ListQuery.model_fields)
 SHORT = 500
 """The length of a URL's query from which on it is not kept, as clients choose it."""

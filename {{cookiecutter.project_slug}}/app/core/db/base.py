@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import JSON, Column, MetaData, Uuid, event
+from sqlalchemy import JSON, Column, Connection, MetaData, Uuid, event
 from sqlalchemy.orm import DeclarativeBase, Mapped, Mapper, RelationshipProperty, mapped_column
 from uuid_utils.compat import uuid7
 
@@ -51,26 +51,28 @@ class Base(DeclarativeBase):
     created_at: Mapped[datetime] = mapped_column(default=utc_now, sort_order=-2)
     updated_at: Mapped[datetime] = mapped_column(default=utc_now, onupdate=utc_now, sort_order=-1)
 
-    def __init__(self, **values: Any) -> None:  # noqa: ANN401, of any column
-        """A row with these values, and with the constants that the database would add to them.
-
-        With those from the start, SQLAlchemy does not look for values to read back once the row is inserted.
-        """
-        self.registry.constructor(self, **{**constants(type(self)), **values})
-
 
 @cache
-def constants(model: type[Base]) -> Mapping[str, Any]:
+def constants(mapper: Mapper[Any]) -> Mapping[str, Any]:
     """The constant defaults of the columns that also have one in the database."""
     found: dict[str, Any] = {}
-    for each in model.__mapper__.column_attrs:
+    for each in mapper.column_attrs:
         column = each.columns[0]
-        if column is model.__mapper__.version_id_col:
-            found[each.key] = 1
+        if column is mapper.version_id_col:
+            found |= {each.key: 1} if mapper.version_id_generator else {}
         elif isinstance(column, Column) and column.server_default and column.default:
             default: Any = column.default
             found |= {each.key: default.arg} if default.is_scalar else {}
     return found
+
+
+@event.listens_for(Base, "before_insert", propagate=True)
+def complete(mapper: Mapper[Any], _: Connection, row: Base) -> None:
+    """Set them before the row is inserted: SQLAlchemy then looks for no values to read back."""
+    given = vars(row)
+    for name, value in constants(mapper).items():
+        if name not in given:
+            setattr(row, name, value)
 
 
 @event.listens_for(Base, "before_mapper_configured", propagate=True)

@@ -90,32 +90,34 @@ def execute(name: str, *arguments: object, **options: Any) -> None:  # noqa: ANN
 def known() -> Mapping[str, Sequence[str]]:
     """Every revision that this code knows, and those that it follows."""
     found: dict[str, Sequence[str]] = {}
-    for script in (ROOT / "migrations" / "versions").rglob("*.py"):
-        named = declared(script.read_text(encoding="utf-8"))
+    for script in (ROOT / "migrations" / "versions").glob("*.py"):
+        named = declared(script.read_bytes())
         if "revision" in named:
             before = named.get("down_revision") or ()
             found[named["revision"]] = (before,) if isinstance(before, str) else before
     return found
 
 
-def declared(source: str) -> Mapping[str, Any]:
-    """The constants of a script, of which only what comes before its functions is read."""
+def declared(source: bytes) -> Mapping[str, Any]:
+    """The revision of a script, and what it follows, without running it."""
     found: dict[str, Any] = {}
-    for line in ast.parse(source.partition("\ndef ")[0]).body:
-        targets = line.targets if isinstance(line, ast.Assign) else []
-        if isinstance(line, ast.AnnAssign):
-            targets = [line.target]
-        for target in targets:
-            value = getattr(line, "value", None)
-            if isinstance(target, ast.Name) and isinstance(value, ast.Constant | ast.Tuple):
-                found[target.id] = ast.literal_eval(value)
+    for line in ast.parse(source).body:
+        target = line.targets[0] if isinstance(line, ast.Assign) else getattr(line, "target", None)
+        if isinstance(target, ast.Name) and target.id in {"revision", "down_revision"}:
+            value: ast.expr | None = getattr(line, "value", None)
+            found[target.id] = value and ast.literal_eval(value)
     return found
 
 
 @cache
 def heads() -> frozenset[str]:
     """The newest of them, which no other follows."""
-    return frozenset(known().keys() - {each for before in known().values() for each in before})
+    found = known().keys() - {each for before in known().values() for each in before}
+    if len(found) > 1:
+        raise MigrationError(
+            f"migrations/versions has several heads ({', '.join(sorted(found))}): merge them"
+        )
+    return frozenset(found)
 
 
 async def current(session: AsyncSession) -> str | None:

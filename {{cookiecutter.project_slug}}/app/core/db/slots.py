@@ -12,7 +12,7 @@ from app.core.deadline import TimeLimit
 
 
 class Slots:
-    """Admits as many at once as there are connections; the others wait in their order, for so many seconds."""
+    """Admits as many at once as there are connections; the others wait in order, for at most so many seconds."""
 
     def __init__(self, number: int, seconds: float) -> None:
         self.free = number
@@ -31,10 +31,10 @@ class Slots:
         self.limit.start(give_up)
         try:
             await turn
-        except asyncio.CancelledError:
+        except BaseException:
             if turn in self.waiting:
                 self.waiting.remove(turn)
-            elif not turn.cancelled() and not turn.exception():
+            elif turn.done() and not turn.cancelled() and not turn.exception():
                 self.release()  # it was handed over at the same moment
             raise
         finally:

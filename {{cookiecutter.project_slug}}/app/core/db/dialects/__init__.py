@@ -74,7 +74,7 @@ class Dialect(Protocol):
 
     @property
     def fetch(self) -> Fetch | None:
-        """What has the driver itself read rows, without a transaction, and raises the errors of SQLAlchemy's adapter."""
+        """Has the driver itself read rows, without a transaction; raises the errors of SQLAlchemy's adapter."""
         ...
 
     def configure(self, engine: Engine, *, role: str, deployed: bool, pooled: bool) -> None:

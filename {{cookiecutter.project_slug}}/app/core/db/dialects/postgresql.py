@@ -153,6 +153,7 @@ def connect_args(url: URL, *, timeout: float) -> dict[str, Any]:
         "timeout": timeout,
         "command_timeout": timeout,
         "connection_class": DriverConnection,
+        "max_cached_statement_lifetime": 0,  # a hundred are kept, however long ago they were prepared
     }
 
 
