@@ -222,15 +222,11 @@ class CORS(CORSMiddleware):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A request that no page of another origin sent needs nothing of CORS."""
-        if scope["type"] == "http":
-            for name, _ in scope["headers"]:
-                if name == b"origin":
-                    break
-            else:
-                scope.setdefault(HEADERS, {})[b"vary"] = VARY
-                await self.app(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
+        if scope["type"] == "http" and b"origin" not in dict(scope["headers"]):
+            scope.setdefault(HEADERS, {})[b"vary"] = VARY
+            await self.app(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
     async def simple_response(
         self, scope: Scope, receive: Receive, send: Send, request_headers: Headers
