@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import PoolProxiedConnection, QueuePool
 
 from app.core.db import migrations
 from app.core.db.carried import ENGINE
@@ -646,8 +646,37 @@ def losing_the_next_connection(engine: AsyncEngine) -> Generator[None]:
 async def test_a_lost_connection_is_not_told_to_who_only_reads(
     committed_db: Database, engine: AsyncEngine
 ) -> None:
-    with losing_the_next_connection(engine):
+    for _ in range(2):  # the driver itself reads what SQLAlchemy's adapter has read before
+        with losing_the_next_connection(engine):
+            assert await committed_db.rows(users.ACCOUNT, {"user_id": uuid4()}) == []
         assert await committed_db.rows(users.ACCOUNT, {"user_id": uuid4()}) == []
+    assert cast("QueuePool", engine.sync_engine.pool).checkedout() == 0
+
+
+async def test_what_the_driver_itself_reads_fails_as_in_a_session(settings: Settings) -> None:
+    hasty = settings.model_copy(update={"database_timeout": SHORT, "database_pool_size": 1})
+    engine = create_engine(hasty)
+    database = database_of(engine, hasty)
+    root = select(func.sqrt(bindparam("of", type_=Integer())).label("root"))
+    slept = select(func.pg_sleep(bindparam("seconds", type_=Integer())).label("slept"))
+    fetched: list[tuple[Any, ...]] = []
+
+    async def fetch(connection: PoolProxiedConnection, sql: str, arguments: tuple[Any, ...]) -> Any:  # noqa: ANN401
+        fetched.append(arguments)
+        return await postgresql.fetch(connection, sql, arguments)
+
+    database.reads.fetch = fetch
+    for _ in range(2):
+        assert (await database.rows(root, {"of": 4}))[0].root == 2
+        with pytest.raises(DBAPIError, match="square root") as raised:
+            await database.rows(root, {"of": -1})
+        assert not raised.value.connection_invalidated
+        await database.rows(slept, {"seconds": 0})
+        with pytest.raises(DatabaseTimeout):
+            await database.rows(slept, {"seconds": 60})
+    assert fetched == [(-1,), (60,), (4,), (-1,), (0,), (60,)]
+    assert cast("QueuePool", engine.sync_engine.pool).checkedout() == 0
+    await engine.dispose()
 
 
 async def test_a_connection_that_is_given_up_may_end_with_an_error() -> None:

@@ -48,28 +48,15 @@ async def test_waiting_ends() -> None:
     assert slots.free == 1
 
 
-async def test_who_leaves_while_waiting_keeps_no_slot() -> None:
+@pytest.mark.parametrize("its_turn_came_first", [False, True])
+async def test_one_that_leaves_keeps_no_slot(*, its_turn_came_first: bool) -> None:
     slots = Slots(1, 10.0)
     await slots.enter()
     leaves, stays = (asyncio.create_task(slots.enter()) for _ in range(2))
     await asyncio.sleep(0)
-    leaves.cancel()
-    slots.release()  # before the one that leaves has run
-    with suppress(asyncio.CancelledError):
-        await leaves
-
-    await stays
-    slots.release()
-    assert (slots.free, len(slots.waiting)) == (1, 0)
-
-
-async def test_who_leaves_at_the_moment_of_its_turn_hands_it_on() -> None:
-    slots = Slots(1, 10.0)
-    await slots.enter()
-    leaves, stays = (asyncio.create_task(slots.enter()) for _ in range(2))
-    await asyncio.sleep(0)
-    slots.release()
-    leaves.cancel()  # its turn has come, but it has not run
+    at_once = [leaves.cancel, slots.release]  # before the one that leaves has run
+    for act in reversed(at_once) if its_turn_came_first else at_once:
+        act()
     with suppress(asyncio.CancelledError):
         await leaves
 
